@@ -1,0 +1,1 @@
+"""From a clinic folder to an audited, split dataset."""

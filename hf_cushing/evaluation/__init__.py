@@ -1,0 +1,1 @@
+"""Metrics by subgroup from `predictions.parquet`; numpy and scipy only."""

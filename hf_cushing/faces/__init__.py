@@ -1,0 +1,1 @@
+"""Finding, measuring and aligning faces with dlib."""

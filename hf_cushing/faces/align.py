@@ -1,0 +1,116 @@
+"""Aligned crops: a loose square around the face, eyes level, nothing stretched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from hf_cushing.faces.landmarks import Face, find_face
+
+CROP_SCALE = 1.7
+"""Side of the crop over the longer side of the landmarks' bounding box."""
+
+CROP_SIDE = 256
+"""Side of the stored crop in pixels."""
+
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+
+
+@dataclass(frozen=True)
+class AlignedFace:
+    """A crop with the face in its middle.
+
+    Attributes
+    ----------
+    image : PIL.Image.Image
+        RGB square.
+    landmarks : numpy.ndarray
+        float32, shape (68, 2), pixels of the crop.
+    face_box : tuple of int
+        Left, top, right, bottom of the detected face in the original photo.
+    others : int
+        Smaller faces that were passed over.
+    """
+
+    image: Image.Image
+    landmarks: np.ndarray
+    face_box: tuple[int, int, int, int]
+    others: int
+
+
+def align_face(photo: Image.Image, side: int = CROP_SIDE, scale: float = CROP_SCALE) -> AlignedFace:
+    """Detect the face of a photo and cut it out: rotated, shifted and resized, never stretched.
+
+    Parameters
+    ----------
+    photo : PIL.Image.Image
+        RGB, upright.
+    side : int
+        Side of the result, pixels.
+    scale : float
+        Side of the crop over the longer side of the landmarks' bounding box.
+
+    Raises
+    ------
+    PhotoError
+        Where `find_face` finds no face or several.
+    """
+    face = find_face(photo)
+    to_photo = similarity(face.landmarks, side, scale)
+    landmarks = (face.landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
+    return AlignedFace(
+        warp(photo, to_photo, side), landmarks.astype(np.float32), face.box, face.others
+    )
+
+
+def similarity(landmarks: np.ndarray, side: int, scale: float) -> np.ndarray:
+    """The map from crop pixels to photo pixels: rotation, one scale, shift.
+
+    Parameters
+    ----------
+    landmarks : numpy.ndarray
+        Shape (68, 2), pixels of the photo.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, shape (2, 3): ``photo = m[:, :2] @ crop + m[:, 2]``.
+    """
+    points = landmarks.astype(np.float64)
+    dx, dy = points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)
+    angle = np.arctan2(dy, dx)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    level = points @ turn
+    low, high = level.min(0), level.max(0)
+    step = (high - low).max() * scale / side
+    corner = (low + high) / 2 - step * side / 2
+    return np.hstack([turn * step, (turn @ corner)[:, None]])
+
+
+def warp(photo: Image.Image, to_photo: np.ndarray, side: int) -> Image.Image:
+    """Resample `photo` into a square of `side` pixels by the map of `similarity`.
+
+    A large photo is box-reduced first, so that shrinking doesn't alias; what lies outside
+    the photo repeats its edge, since black corners would be a mark of the camera.
+    """
+    step = float(np.hypot(*to_photo[:, 0]))
+    factor = max(1, int(step))
+    if factor > 1:
+        photo = photo.reduce(factor)
+        to_photo = to_photo / factor
+    corners = np.array([(0, 0), (side, 0), (0, side), (side, side)]) @ to_photo[:, :2].T
+    corners += to_photo[:, 2]
+    before = np.maximum(0, np.ceil(-corners.min(0))).astype(int)
+    after = np.maximum(0, np.ceil(corners.max(0) - photo.size)).astype(int)
+    if before.any() or after.any():
+        pad = ((before[1], after[1]), (before[0], after[0]), (0, 0))
+        photo = Image.fromarray(np.pad(np.asarray(photo), pad, mode="edge"))
+        to_photo = np.hstack([to_photo[:, :2], to_photo[:, 2:] + before[:, None]])
+    return photo.transform(
+        (side, side), Image.Transform.AFFINE, to_photo.ravel(), Image.Resampling.BICUBIC
+    )
+
+
+__all__ = ["CROP_SCALE", "CROP_SIDE", "AlignedFace", "Face", "align_face", "similarity", "warp"]

@@ -1,0 +1,121 @@
+"""Face detection and the 68 landmarks, by dlib's bundled models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from hf_cushing.faces.photo import PhotoError
+from hf_cushing.schema import UserError
+
+DETECTION_SIDE = 640
+"""Longest side, in pixels, of the copy on which faces are searched: the smallest face that
+dlib's detector knows is 80 px, an eighth of it."""
+
+DOMINANCE = 4.0
+"""A face is the sitter's when its box has at least this many times the area of any other."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face, in pixels of the photo that was given.
+
+    Attributes
+    ----------
+    box : tuple of int
+        Left, top, right, bottom.
+    landmarks : numpy.ndarray
+        float32, shape (68, 2), x and y in the iBUG 300-W order.
+    others : int
+        Number of smaller faces that were passed over.
+    """
+
+    box: tuple[int, int, int, int]
+    landmarks: np.ndarray
+    others: int = 0
+
+
+def dlib_model(name: str) -> Path:
+    """Path of a dlib model file inside the package `face_recognition_models`.
+
+    The 68-point model was trained on iBUG 300-W, whose licence forbids commercial use.
+    The package isn't imported, since its import needs the retired `pkg_resources`.
+    """
+    spec = find_spec("face_recognition_models")
+    if spec is None or spec.origin is None:
+        raise UserError(
+            "dlib's models are missing: run `pip install face-recognition-models` (or `make install`)"
+        )
+    return Path(spec.origin).parent / "models" / name
+
+
+def find_face(photo: Image.Image) -> Face:
+    """Find the one face of a photo and its landmarks.
+
+    Parameters
+    ----------
+    photo : PIL.Image.Image
+        Mode RGB, upright.
+
+    Raises
+    ------
+    PhotoError
+        ``no_face``; or ``several_faces`` where none of them dominates.
+    """
+    boxes = detect_boxes(photo)
+    if not boxes:
+        raise PhotoError(
+            "no_face", "no face was found; use a frontal photo in which the whole face is seen"
+        )
+    boxes.sort(key=_area, reverse=True)
+    if len(boxes) > 1 and _area(boxes[0]) < DOMINANCE * _area(boxes[1]):
+        raise PhotoError("several_faces", f"{len(boxes)} faces were found; crop the photo to one person")
+    return Face(boxes[0], _landmarks(photo, boxes[0]), others=len(boxes) - 1)
+
+
+def detect_boxes(photo: Image.Image) -> list[tuple[int, int, int, int]]:
+    """Boxes (left, top, right, bottom) of the faces, in pixels of `photo`.
+
+    The search runs on a copy of `DETECTION_SIDE` pixels, and once more on one of twice that
+    size where it finds nothing.
+    """
+    for side in (DETECTION_SIDE, 2 * DETECTION_SIDE):
+        scale = side / max(photo.size)
+        size = tuple(max(1, round(length * scale)) for length in photo.size)
+        found = _detector()(np.asarray(photo.resize(size, Image.Resampling.BILINEAR)))
+        if len(found):
+            return [
+                tuple(round(v / scale) for v in (r.left(), r.top(), r.right(), r.bottom()))
+                for r in found
+            ]
+    return []
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+@cache
+def _detector():
+    import dlib
+
+    return dlib.get_frontal_face_detector()
+
+
+@cache
+def _predictor():
+    import dlib
+
+    return dlib.shape_predictor(str(dlib_model("shape_predictor_68_face_landmarks.dat")))
+
+
+def _landmarks(photo: Image.Image, box: tuple[int, int, int, int]) -> np.ndarray:
+    import dlib
+
+    shape = _predictor()(np.asarray(photo), dlib.rectangle(*box))
+    return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float32)

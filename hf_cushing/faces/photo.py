@@ -1,0 +1,101 @@
+"""The one way a photograph is opened: oriented, in sRGB, with no metadata left."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageCms, ImageOps
+
+MAX_PIXELS = 120_000_000
+
+
+class PhotoError(Exception):
+    """A photo that can't be used.
+
+    Attributes
+    ----------
+    reason : str
+        One word for tables: ``unreadable``, ``no_face``, …
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def open_photo(source: Path | str | bytes) -> Image.Image:
+    """Open a photo, apply its EXIF orientation, convert it to sRGB and drop its metadata.
+
+    Parameters
+    ----------
+    source : path or bytes
+        An image file, or its content.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB, ``info`` empty.
+
+    Raises
+    ------
+    PhotoError
+        ``empty``, ``too_large`` or ``unreadable``.
+    """
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if not data:
+        raise PhotoError("empty", "the file has no bytes; export it again")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller")
+            image.load()
+            return clean_photo(image)
+    except Image.DecompressionBombError:
+        raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise PhotoError("unreadable", f"{type(error).__name__}; {_remedy(data)}") from None
+
+
+def clean_photo(image: Image.Image) -> Image.Image:
+    """Give an upright sRGB copy of a decoded image, without EXIF, ICC profile or comments."""
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+        profile = None
+    elif profile:
+        image = _to_srgb(image, profile)
+    clean = Image.new("RGB", image.size)
+    clean.paste(image.convert("RGB"))
+    return clean
+
+
+def encode_crop(image: Image.Image) -> bytes:
+    """Encode a crop as JPEG, quality 95, without chroma subsampling and without metadata.
+
+    Redness of the cheeks is a sign of the disease, hence the full chroma resolution.
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert by the embedded ICC profile; a broken profile leaves the pixels as they are."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+
+
+def _remedy(data: bytes) -> str:
+    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif"):
+        return "HEIC isn't read here: export it as JPEG"
+    if data.startswith(b"%PDF"):
+        return "this is a PDF, not an image: export the photo as JPEG or PNG"
+    return "truncated or not an image: export it again as JPEG or PNG"

@@ -1,0 +1,106 @@
+"""Files: write aside then rename, plain JSON, and where the shipped resources lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hf_cushing.schema import UserError
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it into place when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; a reader sees the old file or the new one, never half of it."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain JSON; NaN and infinity become null (JSON has neither)."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that one of our commands wrote."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} can't be read as JSON ({error}); make it again") from None
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy scalars, tuples and dataclass-free containers into what JSON knows.
+
+    >>> plain({"a": (1, float("nan"))})
+    {'a': [1, None]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Move folder `new` to `target`; an existing target is kept until the move is done."""
+    old = target.with_name(f".{target.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if target.exists():
+        os.rename(target, old)
+    os.rename(new, target)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def resource(name: str) -> Path:
+    """Path of a file shipped with the project: inside the wheel, or in the git checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "_resources", package.parent):
+        if (folder / name).exists():
+            return folder / name
+    raise UserError(f"{name} is missing from this installation; install hf-cushing again")
+
+
+def render_template(name: str, **values: Any) -> str:
+    """Render ``model_cards/<name>`` with Jinja; a missing value is an error, not a blank."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(resource("model_cards"))
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(**values)

@@ -1,0 +1,1 @@
+"""Backbones, heads, and how a model is served."""

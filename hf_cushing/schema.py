@@ -1,0 +1,104 @@
+"""Vocabularies, column names and the typed records that every stage shares."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+CONTROL = "control"
+KNOWN_LABELS = (CONTROL, "cushing", "acromegaly")
+LABEL_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
+
+SEXES = ("female", "male", "unknown")
+SEX_SPELLINGS = {
+    "female": "female", "f": "female", "woman": "female",
+    "male": "male", "m": "male", "man": "male",
+    "unknown": "unknown", "u": "unknown",
+}  # fmt: skip
+
+VIEWS = ("frontal", "left", "right", "oblique")
+SPLITS = ("train", "validation", "test")
+
+REQUIRED_COLUMNS = ("file_name", "patient_id", "sex", "label")
+NUMBER_COLUMNS = ("age", "bmi")
+TEXT_COLUMNS = ("view", "visit", "site", "source")
+OPTIONAL_COLUMNS = NUMBER_COLUMNS + TEXT_COLUMNS
+
+PROBABILITY_PREFIX = "prob_"
+
+RESEARCH_NOTICE = (
+    "Research use only. Not a medical device: do not use it to diagnose, "
+    "to rule out or to monitor disease in any person."
+)
+
+
+class UserError(Exception):
+    """Something the user can mend: the text names the row or file and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacePhoto:
+    """One row of the clinic's table, checked and typed; the photo is not yet opened.
+
+    Attributes
+    ----------
+    row : int
+        Line of the table as a spreadsheet counts it (the header is 1).
+    file_name : str
+        Path of the photo, relative to the table.
+    photo_id : str
+        First 16 hex digits of the SHA-256 of the file's bytes; empty while not read.
+    patient_id, label, sex, view, visit, site, source : str
+        Words; empty where the table says nothing.
+    age, bmi : float or None
+        Years, and kg/m².
+    """
+
+    row: int
+    file_name: str
+    patient_id: str
+    label: str
+    sex: str
+    photo_id: str = ""
+    age: float | None = None
+    bmi: float | None = None
+    view: str = ""
+    visit: str = ""
+    site: str = ""
+    source: str = ""
+
+
+def order_labels(labels: set[str]) -> list[str]:
+    """Sort label words: ``control`` first, the known diseases next, others by name.
+
+    >>> order_labels({"acromegaly", "control", "cushing"})
+    ['control', 'cushing', 'acromegaly']
+    """
+    known = [label for label in KNOWN_LABELS if label in labels]
+    return known + sorted(labels - set(known))
+
+
+def dataset_features(labels: list[str]) -> Features:
+    """Columns of a prepared dataset, with `labels` as class names in that order."""
+    from datasets import Array2D, ClassLabel, Features, Image, List, Value
+
+    text = {name: Value("string") for name in TEXT_COLUMNS}
+    return Features(
+        {
+            "image": Image(),
+            "label": ClassLabel(names=labels),
+            "sex": ClassLabel(names=list(SEXES)),
+            "patient_id": Value("string"),
+            "photo_id": Value("string"),
+            "age": Value("float32"),
+            "bmi": Value("float32"),
+            **text,
+            "fold": Value("int32"),
+            "landmarks": Array2D(shape=(68, 2), dtype="float32"),
+            "face_box": List(Value("int32"), length=4),
+        }
+    )

@@ -1,0 +1,12 @@
+"""Fine-tune a vision transformer (or CNN) on a dataset made by `hf-cushing prepare`.
+
+accelerate launch train.py --dataset DIR|HUB_ID --model NAME|DIR|HUB_ID --finetune head|full \
+    --output_dir RUN [--config F.yaml] [--fold K] [--seed S] [--init pretrained|random] [--resume]
+
+`python train.py --help` lists every option.
+"""
+
+from hf_cushing.training.cli import main
+
+if __name__ == "__main__":
+    main()
