@@ -110,7 +110,7 @@ def write_account(out: Path, account: Account) -> None:
         "account": account,
         "cells": count_cells(account),
         "notice": RESEARCH_NOTICE,
-        "shards": {s: f"data/{s}-*.parquet" for s in SPLITS},
+        "shards": {s: f"data/{s}-*-{account.fingerprint[:8]}.parquet" for s in SPLITS},
         "total": len(account.rows),
         "kept": len(account.kept),
         "problem_rows": [row for row in account.rows if row["status"] == "rejected"],

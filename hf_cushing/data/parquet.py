@@ -14,8 +14,13 @@ from hf_cushing.schema import SEXES, SPLITS, dataset_features, order_labels
 SHARD_BYTES = 400_000_000
 
 
-def write_splits(out: Path, kept: dict[int, dict[str, Any]], chunks: Iterable[list[Crop]]) -> None:
-    """Write ``out/data/SPLIT-i-of-n.parquet`` with explicit Features.
+def write_splits(
+    out: Path, kept: dict[int, dict[str, Any]], chunks: Iterable[list[Crop]], fingerprint: str
+) -> None:
+    """Write ``out/data/SPLIT-i-of-n-FINGERPRINT.parquet`` with explicit Features.
+
+    The fingerprint stands in the names because `load_dataset` keeps a copy by path and name: a
+    dataset made again in the same folder would otherwise be served as it was before.
 
     Parameters
     ----------
@@ -24,10 +29,12 @@ def write_splits(out: Path, kept: dict[int, dict[str, Any]], chunks: Iterable[li
         Photo index to its column values, without image, landmarks and face_box, and with `split`.
     chunks : iterable of list of Crop
         Read once, in the order of the photos.
+    fingerprint : str
+        First 8 digits of the hash of the input.
     """
     labels = order_labels({row["label"] for row in kept.values()})
     schema = dataset_features(labels).arrow_schema
-    writers = {split: _ShardWriter(out / "data", split, schema) for split in SPLITS}
+    writers = {split: _ShardWriter(out / "data", split, fingerprint, schema) for split in SPLITS}
     for chunk in chunks:
         for split, writer in writers.items():
             rows = [
@@ -53,9 +60,10 @@ def _row(values: dict[str, Any], crop: Crop, labels: list[str]) -> dict[str, Any
 class _ShardWriter:
     """Parquet files of one split, each of about `SHARD_BYTES`."""
 
-    def __init__(self, folder: Path, split: str, schema: Any):
+    def __init__(self, folder: Path, split: str, fingerprint: str, schema: Any):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.split, self.schema = folder, split, schema
+        self.fingerprint = fingerprint
         self.paths: list[Path] = []
         self.writer: Any = None
         self.bytes = 0
@@ -77,9 +85,8 @@ class _ShardWriter:
         """Finish the last shard and put the number of shards into the names."""
         self._finish_shard()
         for number, path in enumerate(self.paths):
-            path.rename(
-                self.folder / f"{self.split}-{number:05d}-of-{len(self.paths):05d}.parquet"
-            )
+            name = f"{self.split}-{number:05d}-of-{len(self.paths):05d}-{self.fingerprint}.parquet"
+            path.rename(self.folder / name)
 
     def _finish_shard(self) -> None:
         if self.writer is not None:

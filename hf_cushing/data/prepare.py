@@ -122,7 +122,7 @@ def prepare(
     account = build_account(intake, crops, splits, folds, options=options, fingerprint=fingerprint)
     result = work / "result"
     shutil.rmtree(result, ignore_errors=True)
-    write_splits(result, account.kept, read_chunks(chunks))
+    write_splits(result, account.kept, read_chunks(chunks), fingerprint[:8])
     write_account(result, account)
     replace_folder(result, out)
     shutil.rmtree(work)

@@ -89,7 +89,12 @@ def similarity(landmarks: np.ndarray, side: int, scale: float) -> np.ndarray:
     return np.hstack([turn * step, (turn @ corner)[:, None]])
 
 
-def warp(photo: Image.Image, to_photo: np.ndarray, side: int) -> Image.Image:
+def warp(
+    photo: Image.Image,
+    to_photo: np.ndarray,
+    side: int,
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> Image.Image:
     """Resample `photo` into a square of `side` pixels by the map of `similarity`.
 
     A large photo is box-reduced first, so that shrinking doesn't alias; what lies outside
@@ -105,12 +110,18 @@ def warp(photo: Image.Image, to_photo: np.ndarray, side: int) -> Image.Image:
     before = np.maximum(0, np.ceil(-corners.min(0))).astype(int)
     after = np.maximum(0, np.ceil(corners.max(0) - photo.size)).astype(int)
     if before.any() or after.any():
-        pad = ((before[1], after[1]), (before[0], after[0]), (0, 0))
-        photo = Image.fromarray(np.pad(np.asarray(photo), pad, mode="edge"))
+        photo = _repeat_edge(photo, before, after)
         to_photo = np.hstack([to_photo[:, :2], to_photo[:, 2:] + before[:, None]])
-    return photo.transform(
-        (side, side), Image.Transform.AFFINE, to_photo.ravel(), Image.Resampling.BICUBIC
+    return photo.transform((side, side), Image.Transform.AFFINE, to_photo.ravel(), resample)
+
+
+def _repeat_edge(photo: Image.Image, before: np.ndarray, after: np.ndarray) -> Image.Image:
+    """Enlarge a photo by (x, y) pixels on either side, repeating its outermost pixels."""
+    columns, rows = (
+        np.clip(np.arange(-before[axis], photo.size[axis] + after[axis]), 0, photo.size[axis] - 1)
+        for axis in (0, 1)
     )
+    return Image.fromarray(np.asarray(photo)[rows][:, columns])
 
 
 __all__ = ["CROP_SCALE", "CROP_SIDE", "AlignedFace", "Face", "align_face", "similarity", "warp"]

@@ -1,0 +1,205 @@
+"""The `hf-cushing` command: thin; everything heavy is imported inside a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from hf_cushing.schema import RESEARCH_NOTICE, UserError
+
+app = typer.Typer(
+    help=f"Fine-tune and evaluate models on face photographs. {RESEARCH_NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def main() -> None:
+    """Run the command; exit codes 0 done, 1 data or environment at fault, 2 wrong usage."""
+    try:
+        app()
+    except UserError as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(_fail("stopped; the same command goes on from here"))
+
+
+@app.command()
+def prepare(
+    raw: Annotated[Path, typer.Argument(help="Clinic folder: photos and metadata.csv.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
+    labels: Annotated[str, typer.Option(help="Labels that may occur, with commas.")] = "",
+    folds: Annotated[int, typer.Option(help="Cross-validation folds.")] = 5,
+    validation_size: Annotated[float, typer.Option(help="Share of the photos.")] = 0.15,
+    test_size: Annotated[float, typer.Option(help="Share of the photos.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of splits and folds.")] = 0,
+    crop_size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 256,
+    on_bad_photo: Annotated[str, typer.Option(help="reject (and account for it) or fail.")] = "reject",
+    num_proc: Annotated[Optional[int], typer.Option(help="Processes; all cores by default.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace another dataset in --out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a clinic folder into an aligned, split dataset for load_dataset."""
+    from hf_cushing.data.prepare import PrepareOptions
+    from hf_cushing.data.prepare import prepare as run
+
+    options = PrepareOptions(
+        labels=tuple(label.strip() for label in labels.split(",") if label.strip()),
+        folds=folds,
+        validation_size=validation_size,
+        test_size=test_size,
+        seed=seed,
+        crop_size=crop_size,
+        on_bad_photo=on_bad_photo,
+    )
+    with _progress() as progress:
+        account = run(
+            raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress
+        )
+    kept, total = len(account.kept), len(account.rows)
+    rejected = ", ".join(f"{name} {count}" for name, count in sorted(account.rejected.items()))
+    _say(f"{kept} of {total} photos kept; rejected: {rejected or 'none'}")
+    _say(f"files in no row: {len(account.unlisted)}; account: {out / 'intake.md'}")
+    for warning in account.warnings:
+        _say(f"warning: {warning}")
+    if account.dropped_columns:
+        _say(f"columns not carried over: {', '.join(account.dropped_columns)}")
+    if as_json:
+        _print_json(
+            {"out": str(out), "kept": kept, "rows": total, "rejected": dict(account.rejected)}
+        )
+
+
+@app.command()
+def evaluate(
+    run: Annotated[list[str], typer.Argument(help="Run folder, predictions.parquet or Hub id; several runs (folds) are pooled.")],
+    out: Annotated[Path, typer.Option(help="Report folder to make.")],
+    dataset: Annotated[Optional[str], typer.Option(help="Dataset to score; without it, the recorded predictions are used.")] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    threshold_rule: Annotated[str, typer.Option(help="f1 or youden, on validation.")] = "f1",
+    cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Metrics for all, women and men, with intervals; the threshold comes from validation."""
+    _quiet_libraries()
+    from hf_cushing.evaluation.report import report_to_json, report_to_markdown, write_report
+    from hf_cushing.models.evaluate_run import evaluate_runs
+
+    report, predictions = evaluate_runs(
+        run, dataset=dataset, split=split, rule=threshold_rule, cpu=cpu
+    )
+    write_report(out, report, predictions)
+    _say(f"report folder: {out}")
+    _print_json(report_to_json(report)) if as_json else print(report_to_markdown(report))
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photographs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the face in each photo and print the probabilities. Research use only."""
+    _quiet_libraries()
+    from hf_cushing.faces.photo import PhotoError
+    from hf_cushing.models.serve import pipeline
+
+    classify = pipeline(run)
+    results, failed = [], 0
+    for photo in photos:
+        try:
+            results.append({"photo": str(photo), "result": classify(photo)})
+        except (PhotoError, OSError) as error:
+            failed += 1
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            results.append({"photo": str(photo), "error": reason})
+    if as_json:
+        _print_json({"notice": RESEARCH_NOTICE, "photos": results})
+    else:
+        for entry in results:
+            scores = [f"{r['label']} {r['score']:.3f}" for r in entry.get("result", [])]
+            print(f"{entry['photo']}: {', '.join(scores) or 'not scored: ' + entry['error']}")
+        _say(RESEARCH_NOTICE)
+    if failed:
+        raise UserError(f"{failed} of {len(photos)} photos could not be scored")
+
+
+@app.command()
+def demo(
+    photos: Annotated[int, typer.Option(help="Size of the invented cohort.")] = 343,
+    model: Annotated[str, typer.Option(help="Model to train.")] = "tiny-resnet",
+) -> None:
+    """Draw faces, prepare, train, evaluate: into data/demo and runs/demo, in minutes on a CPU."""
+    from hf_cushing.demo import run_demo
+
+    with _progress() as progress:
+        run_demo(photos, model, progress=progress)
+
+
+@app.command()
+def env(as_json: AsJson = False) -> None:
+    """Versions, devices, and the short names of models."""
+    from hf_cushing.models.backbones import BACKBONES
+    from hf_cushing.training.environment import devices, environment
+
+    facts = {"versions": environment(), "devices": devices(), "models": list(BACKBONES)}
+    if as_json:
+        _print_json(facts)
+        return
+    for name, value in {**facts["versions"], **facts["devices"]}.items():
+        print(f"{name}: {value}")
+    print("models: " + ", ".join(BACKBONES))
+    print("dlib's 68-point model was trained on iBUG 300-W: its licence forbids commercial use")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Progress bars on stderr; the result goes to stdout."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def start(title: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(title, total=total)
+            return lambda count: bars.advance(task, count)
+
+        yield start
+
+
+def _quiet_libraries() -> None:
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    disable_progress_bar()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    from hf_cushing.files import plain
+
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def _fail(text: str) -> int:
+    _say(f"hf-cushing: {text}")
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""`predictions.parquet`: one row a photo, enough to rebuild every number without the photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from hf_cushing.files import written_aside
+from hf_cushing.schema import CONTROL, PROBABILITY_PREFIX, SEXES, UserError
+
+TEXT = ("photo_id", "patient_id", "label", "sex", "split", "model_revision", "dataset_revision")
+ROW_FIELDS = ("photo_id", "patient_id", "label", "sex", "split", "fold", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Scores of photos.
+
+    Attributes
+    ----------
+    photo_id, patient_id, label, sex, split : numpy.ndarray
+        Words, shape (n,).
+    fold, seed : numpy.ndarray
+        int, shape (n,).
+    probabilities : numpy.ndarray
+        float64, shape (n, classes), rows sum to 1.
+    labels : tuple of str
+        Class names in the order of the columns, ``control`` first.
+    model_revision, dataset_revision : str or numpy.ndarray
+        What was scored by what; one for all, or of shape (n,).
+    """
+
+    photo_id: np.ndarray
+    patient_id: np.ndarray
+    label: np.ndarray
+    sex: np.ndarray
+    split: np.ndarray
+    fold: np.ndarray
+    seed: np.ndarray
+    probabilities: np.ndarray
+    labels: tuple[str, ...]
+    model_revision: str | np.ndarray
+    dataset_revision: str | np.ndarray
+
+    def __post_init__(self):
+        for name in ("model_revision", "dataset_revision"):
+            value = np.broadcast_to(np.asarray(getattr(self, name)), self.photo_id.shape)
+            object.__setattr__(self, name, value)
+        _check(self)
+
+    def __len__(self) -> int:
+        return len(self.photo_id)
+
+    def select(self, mask: np.ndarray) -> Predictions:
+        """The rows where `mask` (bool, shape (n,)) is true."""
+        names = (item.name for item in fields(self) if item.name != "labels")
+        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+
+    def of_split(self, split: str) -> Predictions:
+        """The rows of one split; an error names those that there are."""
+        mask = self.split == split
+        if not mask.any():
+            found = ", ".join(sorted(set(self.split.tolist()))) or "none"
+            raise UserError(f"the predictions have no rows of split '{split}' (found: {found})")
+        return self.select(mask)
+
+    @property
+    def positive_labels(self) -> tuple[str, ...]:
+        """All labels but ``control``."""
+        return tuple(label for label in self.labels if label != CONTROL)
+
+    def score(self, label: str) -> np.ndarray:
+        """Probability of one label, shape (n,)."""
+        return self.probabilities[:, self.labels.index(label)]
+
+    def save(self, path: Path) -> None:
+        """Write the rows, sorted by split and photo_id, as Parquet."""
+        import pyarrow
+        import pyarrow.parquet
+
+        columns = {name: getattr(self, name) for name in ROW_FIELDS}
+        columns |= {PROBABILITY_PREFIX + label: self.score(label) for label in self.labels}
+        columns |= {n: getattr(self, n) for n in ("model_revision", "dataset_revision")}
+        table = pyarrow.table(columns).sort_by([("split", "ascending"), ("photo_id", "ascending")])
+        with written_aside(path) as aside:
+            pyarrow.parquet.write_table(table, aside)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read ``predictions.parquet``; `path` may be the run folder that holds it."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = Path(path)
+    path = path / "predictions.parquet" if path.is_dir() else path
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise UserError(f"{path} can't be read as predictions ({error})") from None
+    labels = tuple(
+        name.removeprefix(PROBABILITY_PREFIX)
+        for name in table.column_names
+        if name.startswith(PROBABILITY_PREFIX)
+    )
+    missing = [n for n in (*ROW_FIELDS, *TEXT) if n not in table.column_names]
+    if missing or len(labels) < 2:
+        raise UserError(
+            f"{path} lacks {', '.join(dict.fromkeys(missing)) or 'columns prob_<label>'}; "
+            "it is not a predictions.parquet of hf-cushing"
+        )
+    columns = {
+        name: np.array(table[name].to_pylist(), dtype=str if name in TEXT else int)
+        for name in dict.fromkeys((*ROW_FIELDS, *TEXT))
+    }
+    probabilities = [table[PROBABILITY_PREFIX + label].to_numpy() for label in labels]
+    try:
+        return Predictions(**columns, probabilities=np.stack(probabilities, 1), labels=labels)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def concatenate(parts: Sequence[Predictions]) -> Predictions:
+    """Join predictions, for instance of all folds; the labels must be the same."""
+    if len({part.labels for part in parts}) > 1:
+        raise UserError("these predictions have different labels; evaluate them apart")
+    names = [item.name for item in fields(Predictions) if item.name != "labels"]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Predictions(**joined, labels=parts[0].labels)
+
+
+def _check(predictions: Predictions) -> None:
+    count = len(predictions.photo_id)
+    for name in ROW_FIELDS:
+        if len(getattr(predictions, name)) != count:
+            raise UserError(f"column {name} has {len(getattr(predictions, name))} of {count} rows")
+    shape = (count, len(predictions.labels))
+    if predictions.probabilities.shape != shape:
+        raise UserError(f"probabilities have shape {predictions.probabilities.shape}, not {shape}")
+    if CONTROL not in predictions.labels:
+        raise UserError(f"there is no label '{CONTROL}' among {', '.join(predictions.labels)}")
+    for name, known in (("label", predictions.labels), ("sex", SEXES)):
+        unknown = sorted(set(getattr(predictions, name).tolist()) - set(known))
+        if unknown:
+            raise UserError(f"unknown {name} {', '.join(unknown)}; known: {', '.join(known)}")
+    bad = ~np.isclose(predictions.probabilities.sum(1), 1, atol=1e-4)
+    bad |= ~np.isfinite(predictions.probabilities).all(1)
+    if bad.any():
+        first = predictions.photo_id[np.flatnonzero(bad)[0]]
+        raise UserError(f"the probabilities of photo {first} do not sum to 1")

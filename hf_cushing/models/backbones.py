@@ -1,0 +1,125 @@
+"""One table of short names: where the pretrained weights are, and the architecture offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hf_cushing.schema import UserError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An entry of the table.
+
+    Attributes
+    ----------
+    model_type : str
+        The name of the architecture in transformers.
+    hub_id : str or None
+        Pretrained weights on the Hub; None for the `tiny-*` ones, which have none.
+    settings : dict
+        What differs from the default config, so that random weights need no network.
+    """
+
+    model_type: str
+    hub_id: str | None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def config(self) -> PretrainedConfig:
+        """Build the architecture's config without the network."""
+        from transformers import AutoConfig
+
+        return AutoConfig.for_model(self.model_type, **self.settings)
+
+
+def _vit(size: str, patch: int, hidden: int, layers: int, heads: int) -> Backbone:
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads}
+    sizes |= {"intermediate_size": 4 * hidden, "patch_size": patch}
+    return Backbone("vit", f"google/vit-{size}-patch{patch}-224-in21k", sizes)
+
+
+def _swin(size: str, embed: int, depths: list[int], heads: list[int]) -> Backbone:
+    sizes = {"embed_dim": embed, "depths": depths, "num_heads": heads}
+    return Backbone("swin", f"microsoft/swin-{size}-patch4-window7-224", sizes)
+
+
+def _dinov2(size: str, hidden: int, layers: int, heads: int, registers: bool) -> Backbone:
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads}
+    sizes |= {"patch_size": 14, "image_size": 518}
+    infix = "-with-registers" if registers else ""
+    return Backbone("dinov2_with_registers" if registers else "dinov2",
+                    f"facebook/dinov2{infix}-{size}", sizes)  # fmt: skip
+
+
+def _resnet(name: str, hidden: list[int], depths: list[int], layer: str) -> Backbone:
+    sizes = {"hidden_sizes": hidden, "depths": depths, "layer_type": layer}
+    return Backbone("resnet", f"microsoft/{name}", sizes)
+
+
+def _densenet(architecture: str, weights: str) -> Backbone:
+    return Backbone("timm_wrapper", f"timm/{architecture}.{weights}", {"architecture": architecture})
+
+
+WIDE = [256, 512, 1024, 2048]
+
+BACKBONES: dict[str, Backbone] = {
+    "vit-b16": _vit("base", 16, 768, 12, 12),
+    "vit-b32": _vit("base", 32, 768, 12, 12),
+    "vit-l16": _vit("large", 16, 1024, 24, 16),
+    "swin-t": _swin("tiny", 96, [2, 2, 6, 2], [3, 6, 12, 24]),
+    "swin-s": _swin("small", 96, [2, 2, 18, 2], [3, 6, 12, 24]),
+    "swin-b": _swin("base", 128, [2, 2, 18, 2], [4, 8, 16, 32]),
+    "dinov2-s": _dinov2("small", 384, 12, 6, registers=False),
+    "dinov2-b": _dinov2("base", 768, 12, 12, registers=False),
+    "dinov2-l": _dinov2("large", 1024, 24, 16, registers=False),
+    "dinov2-s-reg": _dinov2("small", 384, 12, 6, registers=True),
+    "dinov2-b-reg": _dinov2("base", 768, 12, 12, registers=True),
+    "dinov2-l-reg": _dinov2("large", 1024, 24, 16, registers=True),
+    "resnet18": _resnet("resnet-18", [64, 128, 256, 512], [2, 2, 2, 2], "basic"),
+    "resnet50": _resnet("resnet-50", WIDE, [3, 4, 6, 3], "bottleneck"),
+    "resnet101": _resnet("resnet-101", WIDE, [3, 4, 23, 3], "bottleneck"),
+    "densenet121": _densenet("densenet121", "ra_in1k"),
+    "densenet169": _densenet("densenet169", "tv_in1k"),
+    "tiny-vit": Backbone("vit", None, {"hidden_size": 64, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 128, "patch_size": 8, "image_size": 64}),
+    "tiny-swin": Backbone("swin", None, {"embed_dim": 24, "depths": [1, 1, 2], "num_heads": [2, 4, 8],
+        "window_size": 4, "patch_size": 2, "image_size": 64}),
+    "tiny-dinov2": Backbone("dinov2", None, {"hidden_size": 64, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "patch_size": 7, "image_size": 56}),
+    "tiny-dinov2-reg": Backbone("dinov2_with_registers", None, {"hidden_size": 64,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "patch_size": 7, "image_size": 56}),
+    "tiny-resnet": Backbone("resnet", None, {"embedding_size": 16, "hidden_sizes": [16, 32, 64, 96],
+        "depths": [1, 1, 1, 1], "layer_type": "basic"}),
+    "tiny-densenet": Backbone("timm_wrapper", None, {"architecture": "densenet121",
+        "model_args": {"growth_rate": 8, "block_config": [2, 2, 4, 2]}}),
+}  # fmt: skip
+
+INPUT_SIDE = {"dinov2": 224, "dinov2_with_registers": 224}
+"""Input side in pixels where it isn't the config's image_size: DINOv2 was trained at 518 last,
+but its positions interpolate, and 224 is what its authors evaluate with."""
+
+TINY_SIDE = 64
+"""Input side of the tiny convolutional networks, whose configs name none."""
+
+
+def input_side(name: str, config: PretrainedConfig) -> int:
+    """Side of the square input, in pixels, for a short name of the table."""
+    if BACKBONES[name].hub_id is None:
+        return getattr(config, "image_size", TINY_SIDE)
+    return INPUT_SIDE.get(config.model_type, 224)
+
+
+def unknown_model(name: str) -> UserError:
+    """Build the error for a name that is neither in the table, nor a folder, nor a Hub id."""
+    import difflib
+
+    near = difflib.get_close_matches(name, BACKBONES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return UserError(
+        f"--model {name} is neither a short name, nor a folder, nor a Hub id (OWNER/NAME); "
+        f"{hint}short names: {', '.join(BACKBONES)}"
+    )

@@ -1,0 +1,290 @@
+"""Build a classifier and its image processor from a short name, a folder or a Hub id."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from hf_cushing.models.backbones import BACKBONES, input_side, unknown_model
+from hf_cushing.schema import UserError
+
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor, PretrainedConfig, PreTrainedModel
+
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+BICUBIC = 3
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network and the preprocessing that belongs to it."""
+
+    model: PreTrainedModel
+    processor: BaseImageProcessor
+
+
+def build_classifier(
+    name: str,
+    labels: list[str],
+    *,
+    init: str = "pretrained",
+    image_size: int | None = None,
+    revision: str | None = None,
+) -> Classifier:
+    """Build a network with a new head for `labels`; seed torch before you call it.
+
+    Parameters
+    ----------
+    name : str
+        Short name of the table, local folder or Hub id.
+    labels : list of str
+        Class names in the order of the dataset's class numbers.
+    init : str
+        ``pretrained`` loads weights (safetensors only); ``random`` needs no weights.
+    image_size : int, optional
+        Side of the input in pixels; the model's own by default.
+    revision : str, optional
+        Branch, tag or commit on the Hub.
+
+    Raises
+    ------
+    UserError
+        Unknown name, unreachable Hub, missing timm.
+    """
+    source = _source(name, init)
+    config = _config(name, source, init, revision)
+    id2label = dict(enumerate(labels))
+    config.id2label, config.label2id = id2label, {v: k for k, v in id2label.items()}
+    config.num_labels = len(labels)
+    if config.model_type == "timm_wrapper":
+        _require_timm()
+    if init == "random":
+        processor = square_processor(image_size or _side(name, config))
+        model = _random_model(config)
+    else:
+        processor = _pretrained_processor(name, source, config, image_size, revision)
+        model = _pretrained_model(source, config, revision)
+    _allow_other_sizes(model, processor)
+    return Classifier(model, processor)
+
+
+def load_classifier(run: str, revision: str | None = None) -> Classifier:
+    """Load a fine-tuned model from a run folder or the Hub, as it was saved."""
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    source = _existing_folder(run) or run
+    try:
+        model = AutoModelForImageClassification.from_pretrained(
+            source, revision=revision, use_safetensors=True
+        )
+        processor = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
+    except (OSError, ValueError) as error:
+        raise _load_error(run, error) from None
+    return Classifier(model.eval(), processor)
+
+
+def square_processor(
+    side: int,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+    resample: int = BICUBIC,
+) -> BaseImageProcessor:
+    """Give a processor that resizes to `side` pixels without stretching and without cutting a crop.
+
+    Our crops are square, so the whole crop is kept; of another shape, the middle square. It
+    works on PIL, whose values don't depend on what else is installed.
+    """
+    from transformers import BitImageProcessorPil
+
+    return BitImageProcessorPil(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        do_resize=True,
+        do_center_crop=True,
+        do_convert_rgb=True,
+        resample=resample,
+        image_mean=mean or IMAGENET_MEAN,
+        image_std=std or IMAGENET_STD,
+    )
+
+
+def head_module(model: PreTrainedModel) -> nn.Module:
+    """The classification head: what is new when a model is adapted to our labels."""
+    if hasattr(model, "classifier"):
+        return model.classifier
+    return model.timm_model.get_classifier()
+
+
+def freeze(model: PreTrainedModel, finetune: str) -> None:
+    """Leave trainable what `finetune` says: ``head`` or ``full``.
+
+    DINOv2's mask token is frozen always: it gets no gradient, which distributed training
+    refuses.
+    """
+    if finetune == "head":
+        model.requires_grad_(False)
+        head_module(model).requires_grad_(True)
+    for name, parameter in model.named_parameters():
+        if name.endswith("mask_token"):
+            parameter.requires_grad_(False)
+
+
+def keep_frozen_in_eval(model: PreTrainedModel) -> None:
+    """Switch dropout off and batch statistics to fixed, in every module that has nothing to learn."""
+    for module in model.modules():
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            module.train(False)
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Numbers of trainable and of all parameters."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+
+def _existing_folder(name: str) -> str | None:
+    path = Path(name).expanduser()
+    return str(path) if path.is_dir() else None
+
+
+def _source(name: str, init: str) -> str:
+    """Folder or Hub id of the weights; empty for a tiny model, which has none."""
+    if folder := _existing_folder(name):
+        return folder
+    if name in BACKBONES:
+        hub_id = BACKBONES[name].hub_id
+        if hub_id is None and init == "pretrained":
+            raise UserError(f"--model {name} has no pretrained weights; add --init random")
+        return hub_id or ""
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise unknown_model(name)
+    return name
+
+
+def _config(name: str, source: str, init: str, revision: str | None) -> PretrainedConfig:
+    from transformers import AutoConfig
+
+    if init == "random" and name in BACKBONES:
+        return BACKBONES[name].config()
+    try:
+        return AutoConfig.from_pretrained(source, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise _load_error(name, error) from None
+
+
+def _side(name: str, config: PretrainedConfig) -> int:
+    if name in BACKBONES:
+        return input_side(name, config)
+    return getattr(config, "image_size", 224)
+
+
+def _random_model(config: PretrainedConfig) -> PreTrainedModel:
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_config(config)
+    if config.model_type == "timm_wrapper":
+        _initialise_convolutions(model)
+    return model
+
+
+def _initialise_convolutions(model: nn.Module) -> None:
+    """Replace transformers' N(0, 0.02), which starves a deep DenseNet, by He's initialisation."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+
+
+def _pretrained_model(
+    source: str, config: PretrainedConfig, revision: str | None
+) -> PreTrainedModel:
+    from transformers import AutoModelForImageClassification
+
+    try:
+        return AutoModelForImageClassification.from_pretrained(
+            source,
+            config=config,
+            revision=revision,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+    except (OSError, ValueError) as error:
+        raise _load_error(source, error) from None
+
+
+def _pretrained_processor(
+    name: str, source: str, config: PretrainedConfig, image_size: int | None, revision: str | None
+) -> BaseImageProcessor:
+    """Our square processor with the checkpoint's own size, mean and standard deviation."""
+    from transformers import AutoImageProcessor
+
+    try:
+        own = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
+    except (OSError, ValueError):
+        return square_processor(image_size or _side(name, config))
+    if config.model_type == "timm_wrapper":
+        timm_settings = config.pretrained_cfg or {}
+        config.pretrained_cfg = None
+        side = timm_settings.get("input_size", (3, 224, 224))[-1]
+        mean, std = timm_settings.get("mean"), timm_settings.get("std")
+        return square_processor(image_size or side, list(mean or []), list(std or []))
+    size = dict(own.size)
+    crop = dict(getattr(own, "crop_size", None) or {}) if getattr(own, "do_center_crop", False) else {}
+    side = crop.get("height") or size.get("height") or size.get("shortest_edge") or 224
+    return square_processor(image_size or side, own.image_mean, own.image_std, int(own.resample))
+
+
+def _allow_other_sizes(model: PreTrainedModel, processor: BaseImageProcessor) -> None:
+    """Refuse an input side that the network can't take."""
+    side = processor.crop_size["height"]
+    patch = getattr(model.config, "patch_size", 1)
+    native = getattr(model.config, "image_size", side)
+    if model.config.model_type == "vit" and side != native:
+        raise UserError(f"--image_size {side}: this ViT takes {native} pixels; leave the option out")
+    if isinstance(patch, int) and side % patch:
+        fitting = max(1, round(side / patch)) * patch
+        raise UserError(f"--image_size {side}: give a multiple of {patch}, such as {fitting}")
+
+
+def _require_timm() -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import timm  # noqa: F401
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            f"DenseNet needs timm and the torchvision that fits torch ({error}); "
+            "run `pip install 'hf-cushing[cnn]'`"
+        ) from None
+
+
+def _load_error(name: str, error: Exception) -> UserError:
+    """One sentence for whatever kept a checkpoint from loading."""
+    text = str(error)
+    folder = _existing_folder(name)
+    if folder and "safetensors" in text:
+        return UserError(f"{name} holds no model.safetensors; pickled weights are not read")
+    if folder:
+        return UserError(f"{name} is not a model folder: {text.splitlines()[0]}")
+    for mark, remedy in (
+        ("gated", "it is gated: ask for access on its page, then `hf auth login`"),
+        ("is not a valid model identifier", "no such model, or no access: check the name, or `hf auth login`"),
+        ("safetensors", "it has no safetensors weights, and pickled ones are not read: choose another"),
+    ):
+        if mark in text:
+            return UserError(f"--model {name}: {remedy}")
+    return UserError(
+        f"--model {name}: the Hub can't be reached and the model is not in the cache; give "
+        "--model DIR, use --init random, or fill the cache with `hf download` where there is a network"
+    )
+
+
+def describe(model: PreTrainedModel) -> dict[str, Any]:
+    """Family and sizes, for the manifest."""
+    trained, total = count_parameters(model)
+    return {"model_type": model.config.model_type, "parameters": total, "trainable": trained}

@@ -1,0 +1,75 @@
+"""Command line of `train.py`: default < YAML < command line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
+from hf_cushing.schema import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, train, print the table; exit codes 0, 1 (data, environment), 2 (usage)."""
+    try:
+        config = parse(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        sys.exit(_fail(error, code=2))
+    _quiet_libraries()
+    from hf_cushing.training.fine_tune import fine_tune
+
+    try:
+        result = fine_tune(config)
+    except UserError as error:
+        sys.exit(_fail(error, code=1))
+    if _is_first_process():
+        from hf_cushing.evaluation.report import report_to_markdown
+
+        sys.stdout.write(report_to_markdown(result.report) + f"\nRun folder: {result.folder}\n")
+
+
+def parse(arguments: Sequence[str]) -> RunConfig:
+    """Turn command line options, over those of ``--config F.yaml``, into a checked config."""
+    from transformers import HfArgumentParser
+
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config")
+    recipe, rest = first.parse_known_args(list(arguments))
+    parser = HfArgumentParser(
+        CONFIG_PARTS,
+        prog="train.py",
+        description="Fine-tune a model on a dataset made by `hf-cushing prepare`. "
+        "--config F.yaml reads options from a file; the command line wins.",
+        allow_abbrev=False,
+    )
+    if recipe.config:
+        parser.set_defaults(**read_yaml(recipe.config))
+    data, model, training, evaluation = parser.parse_args_into_dataclasses(
+        rest, look_for_args_file=False
+    )
+    return RunConfig(data=data, model=model, training=training, evaluation=evaluation)
+
+
+def _quiet_libraries() -> None:
+    """Our own log at INFO; the libraries' loading bars and notes off."""
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging as transformers_logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hf_cushing").setLevel(logging.INFO)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    disable_progress_bar()
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _fail(error: UserError, code: int) -> int:
+    if _is_first_process():
+        sys.stderr.write(f"train.py: {error}\n")
+    return code

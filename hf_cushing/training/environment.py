@@ -1,0 +1,41 @@
+"""What a run was made with."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = (
+    "hf-cushing",
+    "torch",
+    "torchvision",
+    "transformers",
+    "accelerate",
+    "datasets",
+    "huggingface-hub",
+    "timm",
+    "dlib-bin",
+    "numpy",
+    "pillow",
+)
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers; `absent` if not installed."""
+    versions = {"python": platform.python_version(), "platform": platform.system()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def devices() -> dict[str, str]:
+    """What training would run on."""
+    import os
+
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"cpu cores": str(os.cpu_count()), "accelerators": ", ".join(gpus) or "none"}

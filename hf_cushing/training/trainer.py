@@ -1,0 +1,103 @@
+"""`transformers.Trainer` with weighted photos and backbones that stay frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+from hf_cushing.config import RunConfig
+from hf_cushing.data.loading import FacePhotos, collate
+from hf_cushing.evaluation.metrics import mean_auroc
+from hf_cushing.models.build import Classifier, keep_frozen_in_eval
+from hf_cushing.models.score import softmax
+
+
+class FaceTrainer(Trainer):
+    """Trainer whose loss weighs photos and whose frozen modules stay in evaluation mode."""
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Cross-entropy, each photo times its weight, divided by the number of photos.
+
+        The weights have mean 1 over the training photos, so that batches, processes and
+        accumulated steps add up to the same loss.
+        """
+        if model.training:
+            keep_frozen_in_eval(self.accelerator.unwrap_model(model))
+        outputs = model(pixel_values=inputs["pixel_values"])
+        losses = nn.functional.cross_entropy(
+            outputs.logits.float(), inputs["labels"], reduction="none"
+        )
+        loss = (losses * inputs["sample_weight"]).mean()
+        return (loss, outputs) if return_outputs else loss
+
+
+class EpochOfAugmentation(TrainerCallback):
+    """Tells the training photos which epoch it is, before the loader's processes start."""
+
+    def __init__(self, photos: FacePhotos):
+        self.photos = photos
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Set the epoch."""
+        self.photos.set_epoch(int(state.epoch or 0))
+
+
+def build_trainer(
+    config: RunConfig, classifier: Classifier, train: FacePhotos, validation: FacePhotos
+) -> FaceTrainer:
+    """Set up training with early stopping on the validation AUROC."""
+    return FaceTrainer(
+        model=classifier.model,
+        args=_arguments(config),
+        data_collator=collate,
+        train_dataset=train,
+        eval_dataset=validation,
+        compute_metrics=lambda out: {
+            "auroc": mean_auroc(softmax(out.predictions.astype("float64")), out.label_ids)
+        },
+        callbacks=[
+            EarlyStoppingCallback(early_stopping_patience=config.training.patience),
+            EpochOfAugmentation(train),
+        ],
+    )
+
+
+def _arguments(config: RunConfig) -> TrainingArguments:
+    training = config.training
+    return TrainingArguments(
+        output_dir=f"{training.output_dir}/checkpoints",
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=2 * training.batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation,
+        learning_rate=training.learning_rate_for(config.model.finetune),
+        lr_scheduler_type="cosine",
+        warmup_steps=training.warmup,
+        weight_decay=training.weight_decay,
+        max_grad_norm=1.0,
+        bf16=training.bf16,
+        use_cpu=training.cpu,
+        seed=training.seed,
+        dataloader_num_workers=config.data.num_workers,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="auroc",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        report_to=["tensorboard"],
+        ddp_find_unused_parameters=False,
+        disable_tqdm=False,
+    )
