@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import ndtri
 
 
 def patient_bootstrap(
@@ -49,6 +51,31 @@ def patient_bootstrap(
     return {
         name: _percentiles(np.array([values[name] for values in drawn]), tail) for name in drawn[0]
     }
+
+
+def wilson(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a proportion.
+
+    Parameters
+    ----------
+    share : float
+        Observed proportion, 0..1.
+    count : int
+        Number of independent observations; here: of patients.
+
+    Examples
+    --------
+    Six of eight right (E. B. Wilson, J. Am. Stat. Assoc. 22:209, 1927):
+
+    >>> [round(bound, 2) for bound in wilson(6 / 8, 8)]
+    [0.41, 0.93]
+    """
+    if not count or math.isnan(share):
+        return math.nan, math.nan
+    z2 = ndtri(0.5 + level / 2) ** 2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _rows_by_patient(patients: np.ndarray, strata: np.ndarray) -> list[list[np.ndarray]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_cushing.evaluation.intervals import patient_bootstrap
+from hf_cushing.evaluation.intervals import patient_bootstrap, wilson
 from hf_cushing.evaluation.metrics import METRICS, WHY_UNDEFINED, binary_metrics
 from hf_cushing.evaluation.operating_points import (
     OperatingPoint,
@@ -31,7 +31,9 @@ class Value:
     Attributes
     ----------
     estimate, low, high : float
-        0..1; NaN where undefined. The interval is a patient bootstrap, 95 %.
+        0..1; NaN where undefined. The 95 % interval is a patient bootstrap; of a proportion, the
+        wider of it and Wilson's on the number of patients. In an insufficient subgroup only
+        proportions have one.
     reason : str
         Why it is undefined; empty if it is not.
     """
@@ -188,7 +190,7 @@ def _footnotes(report: Report, label: str, rows: list[SubgroupReport]) -> list[s
     points = [point for point in report.operating_points if point.label == label]
     thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
     rule = f"{points[0].rule} on {points[0].split}"
-    notes = [f"Threshold {thresholds} ({rule}). Intervals: 95 %, patients drawn, label × sex kept."]
+    notes = [f"Threshold {thresholds} ({rule}). Intervals: 95 %, by patient."]
     if report.split == points[0].split:
         notes.append("The threshold was chosen on this very split: these figures are too good.")
     small = [row.subgroup for row in rows if row.size == "insufficient"]
@@ -210,16 +212,27 @@ def _subgroup(
 ) -> SubgroupReport:
     rows = scored.select(inside)
     truth, score, called = rows.label == label, rows.score(label), called[inside]
-    patients = [len(set(rows.patient_id[mask].tolist())) for mask in (truth, ~truth)]
+    patients = [_count_patients(rows, mask) for mask in (truth, ~truth)]
     estimates = binary_metrics(truth, score, called)
-    intervals = dict.fromkeys(METRICS, (math.nan, math.nan))
+    bootstrap = dict.fromkeys(METRICS, (math.nan, math.nan))
     if len(rows):
-        intervals = patient_bootstrap(
+        bootstrap = patient_bootstrap(
             lambda i: binary_metrics(truth[i], score[i], called[i]),
             rows.patient_id,
             np.char.add(np.char.add(rows.label, "/"), rows.sex),
             draws=draws,
         )
+    everybody = np.full(len(rows), True)
+    asked = {"accuracy": everybody, "precision": called, "recall": truth, "specificity": ~truth}
+    intervals = {
+        name: _interval(bootstrap[name], estimates[name], _count_patients(rows, asked[name]))
+        if name in asked
+        else bootstrap[name]
+        for name in METRICS
+    }
+    if min(patients) < INSUFFICIENT:
+        intervals |= dict.fromkeys(METRICS[METRICS.index("f1") :], (math.nan, math.nan))
+        intervals["balanced_accuracy"] = (math.nan, math.nan)
     smallest = min(patients)
     return SubgroupReport(
         label=label,
@@ -241,3 +254,19 @@ def _subgroup(
             for name, estimate in estimates.items()
         },
     )
+
+
+def _count_patients(rows: Predictions, mask: np.ndarray) -> int:
+    return len(set(rows.patient_id[mask].tolist()))
+
+
+def _interval(
+    bootstrap: tuple[float, float], share: float, patients: int
+) -> tuple[float, float]:
+    """Give the wider of the bootstrap's and Wilson's interval for a proportion.
+
+    The bootstrap of 2 of 2 right has no width; Wilson's interval on as many observations as
+    there are patients doesn't let that pass for certainty.
+    """
+    low, high = wilson(share, patients)
+    return float(np.fmin(low, bootstrap[0])), float(np.fmax(high, bootstrap[1]))

@@ -1,0 +1,141 @@
+import json
+
+import pytest
+
+from hf_cushing.data.intake import read_intake
+from hf_cushing.schema import UserError
+from tests.conftest import cohort_rows
+
+
+def problems(raw, **options):
+    with pytest.raises(UserError) as caught:
+        read_intake(raw, **{"folds": 2} | options)
+    return str(caught.value)
+
+
+def with_row(*cells):
+    return [*cohort_rows(), cells]
+
+
+def test_patient_001_stays_001(make_clinic):
+    intake = read_intake(make_clinic(cohort_rows()), folds=2)
+    assert [photo.patient_id for photo in intake.photos][:2] == ["000", "001"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "semicolon", "bom"])
+def test_all_table_formats_say_the_same(make_clinic, kind):
+    raw = make_clinic(cohort_rows())
+    expected = [p.patient_id for p in read_intake(raw, folds=2).photos]
+    table = raw / "metadata.csv"
+    text = table.read_text()
+    names = ("file_name", "patient_id", "sex", "label")
+    rows = [dict(zip(names, row, strict=True)) for row in cohort_rows()]
+    if kind == "semicolon":
+        table.write_text(text.replace(",", ";"))
+    elif kind == "bom":
+        table.write_text(text, encoding="utf-8-sig")
+    elif kind == "jsonl":
+        table.unlink()
+        (raw / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        table.unlink()
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), raw / "metadata.parquet")
+    assert [p.patient_id for p in read_intake(raw, folds=2).photos] == expected
+
+
+def test_missing_column_names_those_found(make_clinic):
+    raw = make_clinic([row[:3] for row in cohort_rows()], columns=("file_name", "patient_id", "sex"))
+    assert "missing column label (found: file_name, patient_id, sex)" in problems(raw)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (("x.png", "900", "femal", "control"), "row 14: sex 'femal' is not known; write female"),
+        (("x.png", "900", "", "control"), "row 14: sex '(empty)' is not known"),
+        (("x.png", "900", "male", "cushng"), "did you mean 'cushing'?"),
+        (("x.png", "900", "male", ""), "row 14: label is empty"),
+        (("x.png", "", "male", "control"), "row 14: patient_id is empty"),
+        (("0.png", "900", "male", "control"), "row 14: file_name '0.png' stands in row 2 too"),
+        (("../x.png", "900", "male", "control"), "leaves the folder"),
+        (("x.png", "000", "female", "cushing"), "same patient_id as row 2, but label 'cushing'"),
+        (("x.png", "000", "male", "control"), "same patient_id as row 2, but sex 'male'"),
+    ],
+)
+def test_each_bad_cell_is_named_with_row_and_remedy(make_clinic, cells, expected):
+    assert expected in problems(make_clinic(with_row(*cells), photos=False))
+
+
+def test_all_problems_come_in_one_report(make_clinic):
+    rows = cohort_rows()
+    rows[1] = ("1.png", "001", "x", "cushing")
+    rows[4] = ("0.png", "004", "female", "contrl")
+    text = problems(make_clinic(rows))
+    assert all(part in text for part in ("row 3: sex", "row 6: file_name", "row 6: label"))
+    assert "3 problems; nothing was written" in text
+
+
+@pytest.mark.parametrize(("age", "good"), [("44", True), ("44,5", False), ("430", False), ("", True)])
+def test_age_must_be_a_sensible_number(make_clinic, age, good):
+    rows = [(*row, age) for row in cohort_rows()]
+    raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "age"))
+    if good:
+        assert read_intake(raw, folds=2).photos[0].age == (float(age) if age else None)
+    else:
+        assert f"row 2: age '{age}' is not a number from 0 to 120" in problems(raw)
+
+
+def test_label_outside_the_given_vocabulary_is_refused(make_clinic):
+    raw = make_clinic(cohort_rows())
+    assert "is not one of acromegaly, control" in problems(raw, labels=["control", "acromegaly"])
+
+
+def test_new_label_words_are_taken_from_the_data(make_clinic):
+    rows = [(*row[:3], row[3].replace("cushing", "moon_face")) for row in cohort_rows()]
+    assert {p.label for p in read_intake(make_clinic(rows), folds=2).photos} == {"control", "moon_face"}
+
+
+def test_one_class_only_is_refused(make_clinic):
+    rows = [(*row[:3], "control") for row in cohort_rows()]
+    assert "one class only" in problems(make_clinic(rows))
+
+
+def test_cohort_without_controls_is_refused(make_clinic):
+    rows = [(*row[:3], row[3].replace("control", "acromegaly")) for row in cohort_rows()]
+    assert "no photo is labelled 'control'" in problems(make_clinic(rows))
+
+
+def test_fewer_patients_than_folds_are_refused_with_a_number_that_works(make_clinic):
+    text = problems(make_clinic(cohort_rows()), folds=7)
+    assert "has 6 patients, fewer than 7 folds; add patients or use --folds 6" in text
+
+
+def test_files_in_no_row_and_extra_columns_are_named(make_clinic):
+    rows = [(*row, "free text") for row in cohort_rows()]
+    raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "remarks"))
+    (raw / "stray.jpg").write_bytes(b"x")
+    intake = read_intake(raw, folds=2)
+    assert intake.unlisted == ["stray.jpg"]
+    assert intake.dropped_columns == ["remarks"]
+
+
+def test_row_with_a_comma_too_many_is_named(make_clinic):
+    raw = make_clinic(cohort_rows())
+    with open(raw / "metadata.csv", "a") as file:
+        file.write("x.png,900,male,control,what\n")
+    assert "row 14: the number of cells differs" in problems(raw)
+
+
+def test_table_that_is_absent_double_or_not_utf8_is_refused(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows())
+    (raw / "metadata.jsonl").write_text("{}")
+    assert "several tables (metadata.csv, metadata.jsonl)" in problems(raw)
+    (raw / "metadata.jsonl").unlink()
+    (raw / "metadata.csv").write_bytes("file_name,patient_id,sex,label\né".encode("latin-1"))
+    assert "not UTF-8" in problems(raw)
+    (raw / "metadata.csv").unlink()
+    assert "holds none of metadata.csv" in problems(raw)
+    assert "is not a folder" in problems(tmp_path / "nowhere")
