@@ -168,13 +168,17 @@ def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    bars = Progress(*columns, console=Console(stderr=True))
 
-        def start(title: str, total: int) -> Callable[[int], None]:
-            task = bars.add_task(title, total=total)
-            return lambda count: bars.advance(task, count)
+    def start(title: str, total: int) -> Callable[[int], None]:
+        bars.start()
+        task = bars.add_task(title, total=total)
+        return lambda count: bars.advance(task, count)
 
+    try:
         yield start
+    finally:
+        bars.stop()
 
 
 def _quiet_libraries() -> None:

@@ -11,9 +11,6 @@ from hf_cushing.schema import UserError
 
 # `Optional[...]`, not `... | None`: HfArgumentParser builds command line options from these.
 
-DEFAULT_LEARNING_RATE = {"head": 3e-3, "full": 1e-4}
-"""By --finetune: a new linear head bears a large step, pretrained weights do not."""
-
 
 def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
@@ -54,7 +51,8 @@ class TrainingConfig:
     patience: int = _option(8, "stop after this many epochs without a better validation AUROC")
     batch_size: int = _option(16, "photos a step and process")
     gradient_accumulation: int = _option(1, "steps whose gradients are added before an update")
-    learning_rate: Optional[float] = _option(None, "peak; default 3e-3 for head, 1e-4 for full")
+    learning_rate: float = _option(5e-5, "peak rate of the backbone's weights")
+    head_learning_rate: float = _option(3e-3, "peak rate of the new head's weights")
     weight_decay: float = _option(0.05, "of AdamW")
     warmup: float = _option(0.1, "share of the updates over which the rate rises")
     imbalance: Literal["none", "class", "class_sex"] = _option(
@@ -69,10 +67,6 @@ class TrainingConfig:
     bf16: bool = _option(False, "bfloat16 autocast")
     cpu: bool = _option(False, "do not use an accelerator that is there")
     resume: bool = _option(False, "go on from the last checkpoint in output_dir")
-
-    def learning_rate_for(self, finetune: str) -> float:
-        """Give the peak learning rate, chosen by the user or by the method."""
-        return self.learning_rate or DEFAULT_LEARNING_RATE[finetune]
 
     def augments(self, finetune: str) -> bool:
         """Say whether training photos are augmented.
@@ -132,12 +126,8 @@ def _range_problems(config: RunConfig) -> list[str]:
         ("zoom_out", training.zoom_out, 1 <= training.zoom_out <= 2, "from 1 to 2"),
         ("num_workers", data.num_workers, data.num_workers >= 0, "0 or more"),
         ("fold", data.fold, data.fold is None or data.fold >= 0, "0 or more"),
-        (
-            "learning_rate",
-            training.learning_rate,
-            training.learning_rate is None or training.learning_rate > 0,
-            "above 0",
-        ),
+        ("learning_rate", training.learning_rate, training.learning_rate > 0, "above 0"),
+        ("head_learning_rate", training.head_learning_rate, training.head_learning_rate > 0, "above 0"),
         ("bootstrap", config.evaluation.bootstrap, config.evaluation.bootstrap >= 100, "100 or more"),
     ]
     return [f"--{name} {value}: give {wanted}" for name, value, good, wanted in rules if not good]

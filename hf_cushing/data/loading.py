@@ -192,7 +192,7 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
                 f"--dataset {source} is not a prepared dataset; run "
                 f"`hf-cushing prepare {source} --out DIR` and give DIR"
             )
-        return load_dataset(str(folder))
+        return _read_folder(folder)
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise UserError(f"--dataset {source}: no such folder; make it with `hf-cushing prepare`")
     try:
@@ -202,6 +202,25 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
             f"--dataset {source}: no such folder, and not to be had from the Hub "
             f"({str(error).splitlines()[0]}); check the name, or `hf auth login`"
         ) from None
+
+
+def _read_folder(folder: Path) -> dict[str, Dataset]:
+    """Read the shards themselves: `load_dataset` would keep a copy of the faces in the user's
+    cache, and serve it again after the shards have changed.
+    """
+    import pyarrow.parquet
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    splits = {}
+    for split in SPLITS:
+        shards = sorted((folder / "data").glob(f"{split}-*.parquet"))
+        if shards:
+            tables = [pyarrow.parquet.read_table(shard) for shard in shards]
+            splits[split] = Dataset(InMemoryTable(pyarrow.concat_tables(tables)))
+    if not splits:
+        raise UserError(f"--dataset {folder}: data/ holds no Parquet shards; prepare it again")
+    return splits
 
 
 def _revision(source: str, revision: str | None) -> str:

@@ -205,16 +205,32 @@ def _pretrained_model(
     from transformers import AutoModelForImageClassification
 
     try:
-        return AutoModelForImageClassification.from_pretrained(
+        model, report = AutoModelForImageClassification.from_pretrained(
             source,
             config=config,
             revision=revision,
             ignore_mismatched_sizes=True,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
     except (OSError, ValueError) as error:
         raise _load_error(source, error) from None
+    _check_backbone_loaded(model, source, report)
+    return model
+
+
+def _check_backbone_loaded(model: PreTrainedModel, source: str, report: dict[str, Any]) -> None:
+    """Refuse a checkpoint that leaves backbone weights at random: transformers only warns."""
+    head = {id(parameter) for parameter in head_module(model).parameters()}
+    allowed = {name for name, p in model.named_parameters() if id(p) in head}
+    fresh = {name for name in report["missing_keys"]}
+    fresh |= {key[0] for key in report["mismatched_keys"]}
+    if missing := sorted(fresh - allowed):
+        raise UserError(
+            f"--model {source}: the checkpoint lacks {len(missing)} weights of the backbone "
+            f"(such as {missing[0]}); its config.json and model.safetensors do not fit each other"
+        )
 
 
 def _pretrained_processor(

@@ -47,9 +47,11 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     )
     if recipe.config:
         parser.set_defaults(**read_yaml(recipe.config))
-    data, model, training, evaluation = parser.parse_args_into_dataclasses(
-        rest, look_for_args_file=False
+    data, model, training, evaluation, unknown = parser.parse_args_into_dataclasses(
+        rest, look_for_args_file=False, return_remaining_strings=True
     )
+    if unknown:
+        parser.error(f"unknown: {' '.join(unknown)}; --help lists the options")
     return RunConfig(data=data, model=model, training=training, evaluation=evaluation)
 
 

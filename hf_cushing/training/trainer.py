@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -11,12 +12,22 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FacePhotos, collate
 from hf_cushing.evaluation.metrics import mean_auroc
-from hf_cushing.models.build import Classifier, keep_frozen_in_eval
+from hf_cushing.models.build import Classifier, head_module, keep_frozen_in_eval
 from hf_cushing.models.score import softmax
 
 
 class FaceTrainer(Trainer):
-    """Trainer whose loss weighs photos and whose frozen modules stay in evaluation mode."""
+    """Trainer whose loss weighs photos and whose frozen modules stay in evaluation mode.
+
+    Parameters
+    ----------
+    head_learning_rate : float
+        Peak rate of the classification head; the backbone's is ``args.learning_rate``.
+    """
+
+    def __init__(self, *, head_learning_rate: float, **options: Any):
+        self.head_learning_rate = head_learning_rate
+        super().__init__(**options)
 
     def compute_loss(
         self,
@@ -39,6 +50,30 @@ class FaceTrainer(Trainer):
         loss = (losses * inputs["sample_weight"]).mean()
         return (loss, outputs) if return_outputs else loss
 
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Set up AdamW with a rate of its own for the head, and no decay of biases and norms."""
+        if self.optimizer is None:
+            groups = self._parameter_groups(self.model if model is None else model)
+            optimizer, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = optimizer(groups, **options)
+        return self.optimizer
+
+    def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        decays = set(self.get_decay_parameter_names(model))
+        head = {id(p) for p in head_module(self.accelerator.unwrap_model(model)).parameters()}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                groups[id(parameter) in head, name in decays].append(parameter)
+        return [
+            {
+                "params": parameters,
+                "lr": self.head_learning_rate if in_head else self.args.learning_rate,
+                "weight_decay": self.args.weight_decay if decayed else 0.0,
+            }
+            for (in_head, decayed), parameters in groups.items()
+        ]
+
 
 class EpochOfAugmentation(TrainerCallback):
     """Tells the training photos which epoch it is, before the loader's processes start."""
@@ -56,6 +91,7 @@ def build_trainer(
 ) -> FaceTrainer:
     """Set up training with early stopping on the validation AUROC."""
     return FaceTrainer(
+        head_learning_rate=config.training.head_learning_rate,
         model=classifier.model,
         args=_arguments(config),
         data_collator=collate,
@@ -79,7 +115,7 @@ def _arguments(config: RunConfig) -> TrainingArguments:
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=2 * training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
-        learning_rate=training.learning_rate_for(config.model.finetune),
+        learning_rate=training.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=training.warmup,
         weight_decay=training.weight_decay,

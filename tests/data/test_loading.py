@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hf_cushing.data.loading import FacePhotos, augment, collate, load_faces, words
+from hf_cushing.models.build import square_processor
+from hf_cushing.schema import UserError
+
+
+@pytest.fixture(scope="module")
+def data(dataset):
+    return load_faces(str(dataset))
+
+
+def test_folds_take_turns_in_testing_every_photo_once(dataset, data):
+    tested = []
+    for fold in range(5):
+        roles = load_faces(str(dataset), fold=fold).roles
+        assert set(roles["test"]["fold"]) == {fold}
+        assert set(roles["validation"]["fold"]) == {(fold + 1) % 5}
+        tested += roles["test"]["photo_id"]
+    everything = [photo for rows in data.roles.values() for photo in rows["photo_id"]]
+    assert sorted(tested) == sorted(everything)
+
+
+def test_missing_fold_and_folder_are_refused(dataset, clinic, tmp_path):
+    with pytest.raises(UserError, match="has the folds 0 to 4"):
+        load_faces(str(dataset), fold=5)
+    with pytest.raises(UserError, match="not a prepared dataset; run `hf-cushing prepare"):
+        load_faces(str(clinic))
+    with pytest.raises(UserError, match="no such folder"):
+        load_faces(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="not to be had from the Hub"):
+        load_faces("someone/something")
+
+
+def test_revision_follows_the_content(dataset, data, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    assert load_faces(str(copy)).revision == data.revision
+    shard = next((copy / "data").glob("test-*"))
+    shutil.copy(next((copy / "data").glob("validation-*")), shard)
+    with pytest.raises(UserError, match="a patient of the test photos is among the validation"):
+        load_faces(str(copy))
+
+
+def batch(photos, workers, epoch):
+    photos.set_epoch(epoch)
+    loader = torch.utils.data.DataLoader(photos, 4, num_workers=workers, collate_fn=collate)
+    return next(iter(loader))["pixel_values"]
+
+
+def test_augmentation_depends_on_seed_epoch_and_photo_but_not_on_workers(data):
+    processor = square_processor(64)
+    photos = FacePhotos(data.roles["train"], processor, augment_seed=1)
+    first = batch(photos, 0, 0)
+    assert torch.equal(first, batch(photos, 2, 0))
+    assert not torch.equal(first, batch(photos, 0, 1))
+    assert torch.equal(first, batch(photos, 0, 0))
+    other = FacePhotos(data.roles["train"], processor, augment_seed=2)
+    assert not torch.equal(first, batch(other, 0, 0))
+
+
+def test_augmentation_keeps_proportions_and_colour():
+    side = 128
+    y, x = np.mgrid[0:side, 0:side] - side / 2 + 0.5
+    disc = np.full((side, side, 3), 90, np.uint8)
+    disc[x**2 + y**2 < 35**2] = (200, 80, 70)
+    for seed in range(20):
+        out = np.asarray(augment(Image.fromarray(disc), np.random.default_rng(seed), 1.3), int)
+        inside = out[..., 0] > 145
+        ys, xs = np.nonzero(inside)
+        spread = np.cov(xs, ys)
+        assert np.isclose(spread[0, 0], spread[1, 1], rtol=0.03)
+        assert abs(spread[0, 1]) < 0.03 * spread[0, 0]
+        middle = out[int(ys.mean()), int(xs.mean())]
+        assert np.abs(middle - (200, 80, 70)).max() <= 2
+
+
+def test_evaluation_sees_the_whole_crop(data):
+    row = data.roles["test"][0]
+    pixels = FacePhotos(data.roles["test"], square_processor(64))[0]["pixel_values"].numpy()
+    expected = np.asarray(row["image"].resize((64, 64), Image.Resampling.BICUBIC), float) / 255
+    expected = (expected - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert np.abs(pixels.transpose(1, 2, 0) - expected).max() < 0.02
+
+
+def test_words_are_those_of_the_dataset(data):
+    assert set(words(data.roles["train"], "label")) == {"control", "cushing"}
+    assert set(words(data.roles["train"], "sex")) <= {"female", "male"}

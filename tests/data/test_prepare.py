@@ -1,0 +1,182 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, load_dataset
+
+from hf_cushing.data.prepare import PrepareOptions, prepare
+from hf_cushing.files import sha256_file
+from hf_cushing.schema import UserError
+from tests.conftest import cohort_rows
+
+SMALL = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25)
+
+
+def contents(folder):
+    return {
+        str(p.relative_to(folder)): sha256_file(p) for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+def account(out):
+    return json.loads((out / "intake.json").read_text())
+
+
+def test_load_dataset_needs_none_of_our_code(dataset, tmp_path):
+    loaded = load_dataset(str(dataset), cache_dir=str(tmp_path))
+    assert list(loaded) == ["train", "validation", "test"]
+    features = loaded["train"].features
+    assert features["label"] == ClassLabel(names=["control", "cushing"])
+    assert features["sex"].names == ["female", "male", "unknown"]
+    row = loaded["test"][0]
+    assert row["image"].size == (256, 256)
+    assert np.shape(row["landmarks"]) == (68, 2)
+    assert len(row["face_box"]) == 4
+
+
+def test_no_patient_is_in_two_splits_or_two_folds(dataset):
+    loaded = load_dataset(str(dataset))
+    patients = {split: set(rows["patient_id"]) for split, rows in loaded.items()}
+    assert not patients["train"] & patients["test"]
+    assert not patients["train"] & patients["validation"]
+    assert not patients["validation"] & patients["test"]
+    folds = {}
+    for rows in loaded.values():
+        for patient, fold in zip(rows["patient_id"], rows["fold"], strict=True):
+            assert folds.setdefault(patient, fold) == fold
+    assert set(folds.values()) == {0, 1, 2, 3, 4}
+
+
+def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
+    rows = [*cohort_rows(), ("gone.png", "901", "male", "control"),
+            ("cut.png", "902", "male", "control"), ("none.png", "903", "male", "control"),
+            ("twice.png", "000", "female", "control"), ("noface.png", "904", "male", "control")]  # fmt: skip
+    raw = make_clinic(rows)
+    (raw / "gone.png").unlink()
+    (raw / "cut.png").write_bytes(faces[0][:3000])
+    (raw / "none.png").write_bytes(b"")
+    (raw / "twice.png").write_bytes((raw / "0.png").read_bytes())
+    from PIL import Image
+
+    Image.new("RGB", (99, 99), "grey").save(raw / "noface.png")
+    (raw / "stray.txt").write_text("x")
+    out = tmp_path / "out"
+    result = prepare(raw, out, SMALL, num_proc=1)
+    assert len(account(out)["rows"]) == len(rows)
+    reasons = {r["file_name"]: r["reason"] for r in account(out)["rows"] if r["status"] == "rejected"}
+    assert reasons == {"gone.png": "absent", "cut.png": "unreadable", "none.png": "empty",
+                       "twice.png": "copy", "noface.png": "no_face"}  # fmt: skip
+    assert account(out)["unlisted"] == ["stray.txt"]
+    loaded = load_dataset(str(out))
+    assert sum(len(split) for split in loaded.values()) == len(result.kept) == 12
+    report = (out / "intake.md").read_text()
+    assert all(name in report for name in ("gone.png", "cut.png", "stray.txt"))
+
+
+def test_bad_photos_fail_with_one_report_if_asked(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows())
+    (raw / "3.png").write_bytes(b"")
+    (raw / "5.png").unlink()
+    options = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25, on_bad_photo="fail")
+    with pytest.raises(UserError, match=r"2 bad photos(.|\n)*row 5 (.|\n)*row 7 "):
+        prepare(raw, tmp_path / "out", options, num_proc=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_same_photo_under_two_patients_is_refused(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows())
+    (raw / "2.png").write_bytes((raw / "0.png").read_bytes())
+    with pytest.raises(UserError, match="row 4: the same photo as row 2, under another patient_id"):
+        prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+
+
+def test_cohort_that_loses_all_photos_is_refused(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows(), photos=False)
+    with pytest.raises(UserError, match="0 of 12 photos kept: absent 12"):
+        prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+
+
+def test_second_run_finds_the_work_done_and_other_input_is_not_overwritten(make_clinic, tmp_path):
+    raw, out = make_clinic(cohort_rows()), tmp_path / "out"
+    prepare(raw, out, SMALL, num_proc=1)
+    before = contents(out)
+    stamp = (out / "intake.json").stat().st_mtime_ns
+    prepare(raw, out, SMALL, num_proc=1)
+    assert (out / "intake.json").stat().st_mtime_ns == stamp
+    other = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25)
+    with pytest.raises(UserError, match="--overwrite"):
+        prepare(raw, out, other, num_proc=1)
+    assert contents(out) == before
+    prepare(raw, out, other, num_proc=1, overwrite=True)
+    assert contents(out) != before
+
+
+def test_load_dataset_serves_the_new_data_after_an_overwrite(make_clinic, tmp_path):
+    raw, out = make_clinic(cohort_rows()), tmp_path / "out"
+    prepare(raw, out, SMALL, num_proc=1)
+    before = set(load_dataset(str(out))["test"]["patient_id"])
+    for seed in range(1, 6):
+        options = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25, seed=seed)
+        prepare(raw, out, options, num_proc=1, overwrite=True)
+        said = {r["columns"]["patient_id"] for r in account(out)["rows"] if r["columns"]["split"] == "test"}
+        assert set(load_dataset(str(out))["test"]["patient_id"]) == said
+        if said != before:
+            return
+    pytest.fail("five seeds gave the same split")
+
+
+def test_folder_of_something_else_is_not_touched(make_clinic, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("x")
+    with pytest.raises(UserError, match="was not made by `prepare`"):
+        prepare(make_clinic(cohort_rows()), out, SMALL, num_proc=1)
+    assert (out / "thesis.txt").read_text() == "x"
+
+
+def test_killed_run_is_resumed_and_ends_with_the_same_bytes(clinic, dataset, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "hf_cushing.cli", "prepare", str(clinic), "--out", str(out),
+               "--num-proc", "1"]  # fmt: skip
+    partial = tmp_path / ".out.partial"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not list(partial.glob("chunk-*")):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    first = next(iter(sorted(partial.glob("chunk-*"))))
+    stamp = first.stat().st_mtime_ns
+    advanced = []
+    prepare(clinic, out, PrepareOptions(), num_proc=1,
+            progress=lambda title, total: lambda n: advanced.append((stamp, title, n)))  # fmt: skip
+    assert contents(out) == contents(dataset)
+    assert not partial.exists()
+
+
+def test_number_of_processes_does_not_change_a_byte(clinic, dataset, tmp_path):
+    prepare(clinic, tmp_path / "out", PrepareOptions(), num_proc=2)
+    assert contents(tmp_path / "out") == contents(dataset)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"folds": 1}, {"test_size": 0}, {"validation_size": 0.9}, {"crop_size": 4}, {"on_bad_photo": "x"}],
+)
+def test_senseless_options_are_refused(options):
+    with pytest.raises(UserError, match="--"):
+        PrepareOptions(**options)
+
+
+def test_nothing_published_names_a_file(dataset, clinic):
+    names = [p.name.encode() for p in (clinic / "images").iterdir()]
+    for path in [dataset / "README.md", *(dataset / "data").iterdir()]:
+        content = path.read_bytes()
+        assert not [name for name in names if name in content]
+        assert b"Exif" not in content

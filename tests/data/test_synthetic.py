@@ -1,0 +1,117 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hf_cushing.data.drawing import Signs, draw
+from hf_cushing.data.synthetic import CohortOptions, invent_person, make_cohort, plan_photos, take_shot
+from hf_cushing.faces.landmarks import detect_boxes
+from hf_cushing.faces.photo import open_photo
+from hf_cushing.schema import UserError
+
+
+def scene(seed, signs, sex="female"):
+    rng = np.random.default_rng(seed)
+    person = invent_person(rng, sex, 40)
+    return draw(person, take_shot(rng, "reflex"), signs)
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_dlib_finds_one_face_in_every_drawn_photo(clinic):
+    counts = [len(detect_boxes(open_photo(p))) for p in (clinic / "images").iterdir()]
+    assert counts == [1] * 72
+
+
+def test_same_seed_draws_the_same_cohort(clinic, tmp_path):
+    make_cohort(tmp_path / "raw", tmp_path / "truth", CohortOptions(photos=72, seed=3), num_proc=1)
+    for path in clinic.rglob("*.jpg"):
+        assert (tmp_path / "raw" / path.relative_to(clinic)).read_bytes() == path.read_bytes()
+
+
+def test_mask_is_empty_without_signs_and_lies_on_the_face_with_them():
+    photo, mask = scene(1, Signs())
+    assert not mask.any()
+    photo, mask = scene(1, Signs(cushing=0.8))
+    left, top, right, bottom = detect_boxes(Image.fromarray(photo))[0]
+    ys, xs = np.nonzero(mask)
+    assert 0.01 < mask.mean() < 0.4
+    wide = 0.35 * (right - left)
+    assert ((xs > left - wide) & (xs < right + wide)).mean() > 0.97
+
+
+def cheek_redness(photo):
+    from hf_cushing.faces.landmarks import find_face
+
+    points = find_face(Image.fromarray(photo)).landmarks
+    x, y = ((points[31] + points[3]) / 2).astype(int)
+    patch = photo[y - 4 : y + 5, x - 4 : x + 5].reshape(-1, 3).mean(0)
+    return patch[0] / patch.sum()
+
+
+def jaw_to_height(photo):
+    from hf_cushing.faces.landmarks import find_face
+
+    points = find_face(Image.fromarray(photo)).landmarks
+    return np.linalg.norm(points[12] - points[4]) / np.linalg.norm(points[27] - points[8])
+
+
+@pytest.mark.parametrize("sign", [cheek_redness, jaw_to_height])
+def test_cushing_makes_the_lower_face_rounder_and_the_cheeks_redder(sign):
+    changes = [
+        sign(scene(seed, Signs(cushing=0.9))[0]) - sign(scene(seed, Signs())[0]) for seed in range(8)
+    ]
+    assert np.mean(changes) > 0
+    assert np.sum(np.array(changes) > 0) >= 7
+
+
+def test_acromegaly_lengthens_the_lower_face():
+    changes = [
+        jaw_to_height(scene(seed, Signs(acromegaly=0.9))[0]) - jaw_to_height(scene(seed, Signs())[0])
+        for seed in range(8)
+    ]
+    assert np.mean(changes) < 0
+
+
+def test_default_cohort_is_as_large_and_sex_imbalanced_as_the_published_one():
+    plans = list(plan_photos(CohortOptions()))
+    assert len(plans) == 343
+    positives = [p for p in plans if p.label == "cushing"]
+    women = np.mean([p.person.sex == "female" for p in positives])
+    assert 0.35 < len(positives) / 343 < 0.55
+    assert women > 0.65
+    assert len({p.patient_id for p in plans}) < 343
+
+
+def test_age_camera_and_light_do_not_depend_on_the_label():
+    plans = list(plan_photos(CohortOptions(photos=4000)))
+    sick = np.array([p.label != "control" for p in plans])
+    for value in (
+        [p.age for p in plans],
+        [p.camera == "phone" for p in plans],
+        [p.shot.exposure for p in plans],
+        [p.shot.warmth for p in plans],
+        [sum(p.person.skin) for p in plans],
+    ):
+        assert abs(np.corrcoef(sick, np.array(value, float))[0, 1]) < 0.06
+
+
+def test_truth_names_every_photo_and_its_mask(clinic):
+    truth = rows(clinic.with_name("truth") / "truth.csv")
+    table = rows(clinic / "metadata.csv")
+    assert [r["file_name"] for r in truth] == [r["file_name"] for r in table]
+    for entry, row in zip(truth, table, strict=True):
+        mask = np.asarray(Image.open(clinic.with_name("truth") / "masks" / f"{entry['photo_id']}.png"))
+        assert mask.any() == (row["label"] == "cushing") == (float(entry["cushing"]) > 0)
+
+
+def test_unknown_disease_and_foreign_folder_are_refused(tmp_path):
+    with pytest.raises(UserError, match="choose from cushing, acromegaly"):
+        CohortOptions(diseases=("flu",))
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(UserError, match="was not made by this command"):
+        make_cohort(tmp_path, tmp_path / "truth", CohortOptions(photos=10))
