@@ -16,7 +16,9 @@ from hf_cushing.schema import UserError
 def main() -> None:
     """Parse the options and draw."""
     defaults = CohortOptions()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=defaults.photos)
     parser.add_argument("--diseases", nargs="+", default=list(defaults.diseases))

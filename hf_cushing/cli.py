@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -43,8 +43,10 @@ def prepare(
     test_size: Annotated[float, typer.Option(help="Share of the photos.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of splits and folds.")] = 0,
     crop_size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 256,
-    on_bad_photo: Annotated[str, typer.Option(help="reject (and account for it) or fail.")] = "reject",
-    num_proc: Annotated[Optional[int], typer.Option(help="Processes; all cores by default.")] = None,
+    on_bad_photo: Annotated[
+        str, typer.Option(help="reject (and account for it) or fail.")
+    ] = "reject",
+    num_proc: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another dataset in --out.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,9 +64,7 @@ def prepare(
         on_bad_photo=on_bad_photo,
     )
     with _progress() as progress:
-        account = run(
-            raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress
-        )
+        account = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
     kept, total = len(account.kept), len(account.rows)
     rejected = ", ".join(f"{name} {count}" for name, count in sorted(account.rejected.items()))
     _say(f"{kept} of {total} photos kept; rejected: {rejected or 'none'}")
@@ -81,14 +81,20 @@ def prepare(
 
 @app.command()
 def evaluate(
-    run: Annotated[list[str], typer.Argument(help="Run folder, predictions.parquet or Hub id; several runs (folds) are pooled.")],
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Run folder, predictions.parquet or Hub id; several folds are pooled."),
+    ],
     out: Annotated[Path, typer.Option(help="Report folder to make.")],
-    dataset: Annotated[Optional[str], typer.Option(help="Dataset to score; without it, the recorded predictions are used.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Dataset to score; without it, the recorded predictions are used."),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     threshold_rule: Annotated[str, typer.Option(help="f1 or youden, on validation.")] = "f1",
     cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Metrics for all, women and men, with intervals; the threshold comes from validation."""
     _quiet_libraries()
     from hf_cushing.evaluation.report import report_to_json, report_to_markdown, write_report
@@ -178,7 +184,8 @@ def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     try:
         yield start
     finally:
-        bars.stop()
+        if bars.tasks:
+            bars.stop()
 
 
 def _quiet_libraries() -> None:

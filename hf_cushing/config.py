@@ -5,11 +5,9 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from hf_cushing.schema import UserError
-
-# `Optional[...]`, not `... | None`: HfArgumentParser builds command line options from these.
 
 
 def _option(default: Any, text: str) -> Any:
@@ -21,8 +19,8 @@ class DataConfig:
     """Which photos."""
 
     dataset: str = _option("", "dataset folder made by `hf-cushing prepare`, or a Hub id")
-    dataset_revision: Optional[str] = _option(None, "branch, tag or commit of a Hub dataset")
-    fold: Optional[int] = _option(
+    dataset_revision: str | None = _option(None, "branch, tag or commit of a Hub dataset")
+    fold: int | None = _option(
         None, "cross-validation: test on this fold, validate on the next, train on the rest"
     )
     num_workers: int = _option(0, "loader processes that decode and augment")
@@ -33,10 +31,10 @@ class ModelConfig:
     """Which network, and which part of it learns."""
 
     model: str = _option("", "short name (`hf-cushing env` lists them), local folder or Hub id")
-    model_revision: Optional[str] = _option(None, "branch, tag or commit of a Hub model")
+    model_revision: str | None = _option(None, "branch, tag or commit of a Hub model")
     init: Literal["pretrained", "random"] = _option("pretrained", "where the weights come from")
     finetune: Literal["head", "full"] = _option("full", "train the new head only, or everything")
-    image_size: Optional[int] = _option(
+    image_size: int | None = _option(
         None, "side of the model's input in pixels; by default the model's own"
     )
 
@@ -58,7 +56,7 @@ class TrainingConfig:
     imbalance: Literal["none", "class", "class_sex"] = _option(
         "class_sex", "weight of a photo in the loss: equal, by class, or by class and sex (cap 10)"
     )
-    augment: Optional[bool] = _option(
+    augment: bool | None = _option(
         None, "mirror, turn and zoom training photos; by default for full, not for head"
     )
     zoom_out: float = _option(
@@ -127,8 +125,18 @@ def _range_problems(config: RunConfig) -> list[str]:
         ("num_workers", data.num_workers, data.num_workers >= 0, "0 or more"),
         ("fold", data.fold, data.fold is None or data.fold >= 0, "0 or more"),
         ("learning_rate", training.learning_rate, training.learning_rate > 0, "above 0"),
-        ("head_learning_rate", training.head_learning_rate, training.head_learning_rate > 0, "above 0"),
-        ("bootstrap", config.evaluation.bootstrap, config.evaluation.bootstrap >= 100, "100 or more"),
+        (
+            "head_learning_rate",
+            training.head_learning_rate,
+            training.head_learning_rate > 0,
+            "above 0",
+        ),
+        (
+            "bootstrap",
+            config.evaluation.bootstrap,
+            config.evaluation.bootstrap >= 100,
+            "100 or more",
+        ),
     ]
     return [f"--{name} {value}: give {wanted}" for name, value, good, wanted in rules if not good]
 

@@ -53,4 +53,6 @@ def test_evaluation_needs_no_torch_and_only_the_right_modules_do():
 
 
 def test_no_folder_shadows_a_library():
-    assert not {"datasets", "evaluate"} & {path.stem for path in PACKAGE.rglob("*")} - {"evaluate_run"}
+    assert not {"datasets", "evaluate"} & {path.stem for path in PACKAGE.rglob("*")} - {
+        "evaluate_run"
+    }

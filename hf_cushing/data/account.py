@@ -127,7 +127,9 @@ def count_cells(account: Account) -> list[dict[str, Any]]:
         for label in account.labels:
             for sex in SEXES:
                 key = (split, label, sex)
-                rows = [c for c in account.kept.values() if (c["split"], c["label"], c["sex"]) == key]
+                rows = [
+                    c for c in account.kept.values() if (c["split"], c["label"], c["sex"]) == key
+                ]
                 patients = len({columns["patient_id"] for columns in rows})
                 if rows:
                     cell = {"split": split, "label": label, "sex": sex}

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import PhotoError, encode_crop, open_photo
 from hf_cushing.files import written_aside
 from hf_cushing.schema import FacePhoto, UserError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 CHUNK = 32
 """Photos a chunk: the unit of work, of resuming, and of a row group in the Parquet shards."""
@@ -134,7 +138,7 @@ def _crop_chunk(raw: Path, names: list[str], start: int, side: int, path: Path) 
     return len(names)
 
 
-def _schema():
+def _schema() -> pyarrow.Schema:
     import pyarrow
 
     return pyarrow.schema(

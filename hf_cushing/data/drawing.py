@@ -216,7 +216,9 @@ def _outline(canvas: Canvas, person: Person) -> np.ndarray:
 def _behind(canvas: Canvas, person: Person, shot: Shot) -> None:
     skin = np.asarray(person.skin)
     if person.hair_length > 0.3:
-        back = canvas.ellipse((0, -0.1 + person.hair_length / 2), (1.22, 1.25 + person.hair_length / 2))
+        back = canvas.ellipse(
+            (0, -0.1 + person.hair_length / 2), (1.22, 1.25 + person.hair_length / 2)
+        )
         canvas.paint(back, person.hair)
     neck = np.clip((0.58 - np.abs(canvas.x)) / 0.08, 0, 1) * (canvas.y > 0.3) * (canvas.y < 2.1)
     canvas.paint(neck, tuple(skin * 0.78))
@@ -249,7 +251,10 @@ def _beard_and_spots(canvas: Canvas, person: Person, face: np.ndarray) -> None:
     canvas.paint(np.clip(beard, 0, 1) * face * np.clip(person.stubble, 0, 0.6), person.hair)
     rng = np.random.default_rng(person.spot_seed)
     for _ in range(person.spots):
-        center = (rng.uniform(-0.65, 0.65), rng.choice([rng.uniform(-0.85, -0.5), rng.uniform(0.2, 0.9)]))
+        center = (
+            rng.uniform(-0.65, 0.65),
+            rng.choice([rng.uniform(-0.85, -0.5), rng.uniform(0.2, 0.9)]),
+        )
         spot = canvas.ellipse(center, (rng.uniform(0.02, 0.04),) * 2, 0.8)
         canvas.paint(spot * face * 0.7, tuple(np.asarray(person.skin) * (0.85, 0.45, 0.42)))
 

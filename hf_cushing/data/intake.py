@@ -152,7 +152,9 @@ def _number(
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        report((row, f"{name} '{text}' is not a number from {low:g} to {high:g}; correct or empty it"))
+        report(
+            (row, f"{name} '{text}' is not a number from {low:g} to {high:g}; correct or empty it")
+        )
         return None
     return value
 
@@ -203,7 +205,11 @@ def _check_labels(photos: list[FacePhoto], labels: list[str] | None) -> list[tup
             if near:
                 wrong[label] = f"is not known; did you mean '{near[0]}'?"
     remedy = "correct it, or name all labels with --labels"
-    return [(p.row, f"label '{p.label}' {wrong[p.label]} ({remedy})") for p in photos if p.label in wrong]
+    return [
+        (p.row, f"label '{p.label}' {wrong[p.label]} ({remedy})")
+        for p in photos
+        if p.label in wrong
+    ]
 
 
 def _unlisted(raw: Path, table: Path, photos: list[FacePhoto]) -> list[str]:

@@ -67,7 +67,8 @@ def load_faces(source: str, *, fold: int | None = None, revision: str | None = N
     absent = [name for name in NEEDED if name not in columns]
     if missing or absent:
         raise UserError(
-            f"--dataset {source} lacks {', '.join(missing + absent)}; make it with `hf-cushing prepare`"
+            f"--dataset {source} lacks {', '.join(missing + absent)}; "
+            "make it with `hf-cushing prepare`"
         )
     roles = {split: splits[split] for split in SPLITS}
     if fold is not None:

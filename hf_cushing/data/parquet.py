@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hf_cushing.data.crops import Crop
 from hf_cushing.schema import SEXES, SPLITS, dataset_features, order_labels
+
+if TYPE_CHECKING:
+    import pyarrow
 
 SHARD_BYTES = 400_000_000
 
@@ -94,7 +97,7 @@ class _ShardWriter:
             self.writer, self.bytes = None, 0
 
 
-def _table(rows: list[dict[str, Any]], schema: Any):
+def _table(rows: list[dict[str, Any]], schema: Any) -> pyarrow.Table:
     """Build an Arrow table; landmarks go in by their storage type."""
     import pyarrow
 

@@ -10,7 +10,9 @@ import numpy as np
 from hf_cushing.schema import SPLITS, FacePhoto, UserError
 
 
-def assign_patients(photos: Iterable[FacePhoto], shares: Sequence[float], seed: int) -> dict[str, int]:
+def assign_patients(
+    photos: Iterable[FacePhoto], shares: Sequence[float], seed: int
+) -> dict[str, int]:
     """Deal whole patients into bins of given shares, stratified by label × sex.
 
     Within a stratum, patients in random order go each to the bin that lacks most photos. What

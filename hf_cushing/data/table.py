@@ -75,7 +75,7 @@ def _read_jsonl(path: Path) -> list[tuple[int, dict[str, object]]]:
         except ValueError as error:
             raise UserError(f"{path}, row {number}: not JSON ({error}); correct the line") from None
         if not isinstance(cells, dict):
-            raise UserError(f"{path}, row {number}: not an object; write {{\"file_name\": …}}")
+            raise UserError(f'{path}, row {number}: not an object; write {{"file_name": …}}')
         rows.append((number, cells))
     return rows
 

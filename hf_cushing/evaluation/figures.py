@@ -41,7 +41,9 @@ def plot_roc(path: Path, report: Report, predictions: Predictions) -> None:
             point = (1 - row.values["specificity"].estimate, row.values["recall"].estimate)
             axes.plot(*point, marker="o", color=color)
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-        axes.set_title(f"{label}, {report.split} split (dots: threshold from validation)", fontsize=9)
+        axes.set_title(
+            f"{label}, {report.split} split (dots: threshold from validation)", fontsize=9
+        )
         axes.legend(loc="lower right", fontsize=7)
     with written_aside(path) as aside:
         figure.savefig(aside, format="png", dpi=120)

@@ -96,9 +96,7 @@ def best_threshold(truth: np.ndarray, score: np.ndarray, rule: str) -> float:
     return float(cuts[best[len(best) // 2]])
 
 
-def call_positive(
-    predictions: Predictions, label: str, points: list[OperatingPoint]
-) -> np.ndarray:
+def call_positive(predictions: Predictions, label: str, points: list[OperatingPoint]) -> np.ndarray:
     """Apply to every row the threshold of its own model: bool, shape (n,)."""
     thresholds = {p.model_revision: p.threshold for p in points if p.label == label}
     unknown = sorted(set(predictions.model_revision.tolist()) - set(thresholds))

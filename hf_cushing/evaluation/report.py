@@ -260,9 +260,7 @@ def _count_patients(rows: Predictions, mask: np.ndarray) -> int:
     return len(set(rows.patient_id[mask].tolist()))
 
 
-def _interval(
-    bootstrap: tuple[float, float], share: float, patients: int
-) -> tuple[float, float]:
+def _interval(bootstrap: tuple[float, float], share: float, patients: int) -> tuple[float, float]:
     """Give the wider of the bootstrap's and Wilson's interval for a proportion.
 
     The bootstrap of 2 of 2 right has no width; Wilson's interval on as many observations as

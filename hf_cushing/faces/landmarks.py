@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -48,9 +49,7 @@ def dlib_model(name: str) -> Path:
     """
     spec = find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
-        raise UserError(
-            "dlib's models are missing: run `pip install face-recognition-models` (or `make install`)"
-        )
+        raise UserError("dlib's models are missing: run `pip install face-recognition-models`")
     return Path(spec.origin).parent / "models" / name
 
 
@@ -74,7 +73,9 @@ def find_face(photo: Image.Image) -> Face:
         )
     boxes.sort(key=_area, reverse=True)
     if len(boxes) > 1 and _area(boxes[0]) < DOMINANCE * _area(boxes[1]):
-        raise PhotoError("several_faces", f"{len(boxes)} faces were found; crop the photo to one person")
+        raise PhotoError(
+            "several_faces", f"{len(boxes)} faces were found; crop the photo to one person"
+        )
     return Face(boxes[0], _landmarks(photo, boxes[0]), others=len(boxes) - 1)
 
 
@@ -101,14 +102,14 @@ def _area(box: tuple[int, int, int, int]) -> int:
 
 
 @cache
-def _detector():
+def _detector() -> Any:
     import dlib
 
     return dlib.get_frontal_face_detector()
 
 
 @cache
-def _predictor():
+def _predictor() -> Any:
     import dlib
 
     return dlib.shape_predictor(str(dlib_model("shape_predictor_68_face_landmarks.dat")))

@@ -61,7 +61,9 @@ def _resnet(name: str, hidden: list[int], depths: list[int], layer: str) -> Back
 
 
 def _densenet(architecture: str, weights: str) -> Backbone:
-    return Backbone("timm_wrapper", f"timm/{architecture}.{weights}", {"architecture": architecture})
+    return Backbone(
+        "timm_wrapper", f"timm/{architecture}.{weights}", {"architecture": architecture}
+    )
 
 
 WIDE = [256, 512, 1024, 2048]
@@ -86,7 +88,8 @@ BACKBONES: dict[str, Backbone] = {
     "densenet169": _densenet("densenet169", "tv_in1k"),
     "tiny-vit": Backbone("vit", None, {"hidden_size": 64, "num_hidden_layers": 3,
         "num_attention_heads": 4, "intermediate_size": 128, "patch_size": 8, "image_size": 64}),
-    "tiny-swin": Backbone("swin", None, {"embed_dim": 24, "depths": [1, 1, 2], "num_heads": [2, 4, 8],
+    "tiny-swin": Backbone("swin", None, {"embed_dim": 24, "depths": [1, 1, 2],
+        "num_heads": [2, 4, 8],
         "window_size": 4, "patch_size": 2, "image_size": 64}),
     "tiny-dinov2": Backbone("dinov2", None, {"hidden_size": 64, "num_hidden_layers": 3,
         "num_attention_heads": 4, "patch_size": 7, "image_size": 56}),

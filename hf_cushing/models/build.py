@@ -135,7 +135,7 @@ def freeze(model: PreTrainedModel, finetune: str) -> None:
 
 
 def keep_frozen_in_eval(model: PreTrainedModel) -> None:
-    """Switch dropout off and batch statistics to fixed, in every module that has nothing to learn."""
+    """Put modules that learn nothing into evaluation mode: no dropout, fixed statistics."""
     for module in model.modules():
         if not any(parameter.requires_grad for parameter in module.parameters()):
             module.train(False)
@@ -250,7 +250,9 @@ def _pretrained_processor(
         mean, std = timm_settings.get("mean"), timm_settings.get("std")
         return square_processor(image_size or side, list(mean or []), list(std or []))
     size = dict(own.size)
-    crop = dict(getattr(own, "crop_size", None) or {}) if getattr(own, "do_center_crop", False) else {}
+    crop = (
+        dict(getattr(own, "crop_size", None) or {}) if getattr(own, "do_center_crop", False) else {}
+    )
     side = crop.get("height") or size.get("height") or size.get("shortest_edge") or 224
     return square_processor(image_size or side, own.image_mean, own.image_std, int(own.resample))
 
@@ -261,7 +263,9 @@ def _allow_other_sizes(model: PreTrainedModel, processor: BaseImageProcessor) ->
     patch = getattr(model.config, "patch_size", 1)
     native = getattr(model.config, "image_size", side)
     if model.config.model_type == "vit" and side != native:
-        raise UserError(f"--image_size {side}: this ViT takes {native} pixels; leave the option out")
+        raise UserError(
+            f"--image_size {side}: this ViT takes {native} pixels; leave the option out"
+        )
     if isinstance(patch, int) and side % patch:
         fitting = max(1, round(side / patch)) * patch
         raise UserError(f"--image_size {side}: give a multiple of {patch}, such as {fitting}")
@@ -289,14 +293,20 @@ def _load_error(name: str, error: Exception) -> UserError:
         return UserError(f"{name} is not a model folder: {text.splitlines()[0]}")
     for mark, remedy in (
         ("gated", "it is gated: ask for access on its page, then `hf auth login`"),
-        ("is not a valid model identifier", "no such model, or no access: check the name, or `hf auth login`"),
-        ("safetensors", "it has no safetensors weights, and pickled ones are not read: choose another"),
+        (
+            "is not a valid model identifier",
+            "no such model, or no access: check the name, or `hf auth login`",
+        ),
+        (
+            "safetensors",
+            "it has no safetensors weights, and pickled ones are not read: choose another",
+        ),
     ):
         if mark in text:
             return UserError(f"--model {name}: {remedy}")
     return UserError(
         f"--model {name}: the Hub can't be reached and the model is not in the cache; give "
-        "--model DIR, use --init random, or fill the cache with `hf download` where there is a network"
+        "--model DIR, use --init random, or fill the cache by `hf download` where there is a network"
     )
 
 

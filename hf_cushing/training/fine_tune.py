@@ -21,7 +21,7 @@ from hf_cushing.models.build import Classifier, build_classifier, describe, free
 from hf_cushing.models.score import predictions_of, score, weights_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment
-from hf_cushing.training.trainer import build_trainer
+from hf_cushing.training.trainer import FaceTrainer, build_trainer
 from hf_cushing.training.weighting import photo_weights
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def _announcement(config: RunConfig, data: FaceData, facts: dict[str, Any], stat
     )
 
 
-def _trainer(config: RunConfig, data: FaceData, classifier: Classifier):
+def _trainer(config: RunConfig, data: FaceData, classifier: Classifier) -> FaceTrainer:
     rows = data.roles["train"]
     weights = photo_weights(
         np.array(words(rows, "label")), np.array(words(rows, "sex")), config.training.imbalance

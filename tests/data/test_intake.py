@@ -47,7 +47,9 @@ def test_all_table_formats_say_the_same(make_clinic, kind):
 
 
 def test_missing_column_names_those_found(make_clinic):
-    raw = make_clinic([row[:3] for row in cohort_rows()], columns=("file_name", "patient_id", "sex"))
+    raw = make_clinic(
+        [row[:3] for row in cohort_rows()], columns=("file_name", "patient_id", "sex")
+    )
     assert "missing column label (found: file_name, patient_id, sex)" in problems(raw)
 
 
@@ -78,7 +80,9 @@ def test_all_problems_come_in_one_report(make_clinic):
     assert "3 problems; nothing was written" in text
 
 
-@pytest.mark.parametrize(("age", "good"), [("44", True), ("44,5", False), ("430", False), ("", True)])
+@pytest.mark.parametrize(
+    ("age", "good"), [("44", True), ("44,5", False), ("430", False), ("", True)]
+)
 def test_age_must_be_a_sensible_number(make_clinic, age, good):
     rows = [(*row, age) for row in cohort_rows()]
     raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "age"))
@@ -95,7 +99,10 @@ def test_label_outside_the_given_vocabulary_is_refused(make_clinic):
 
 def test_new_label_words_are_taken_from_the_data(make_clinic):
     rows = [(*row[:3], row[3].replace("cushing", "moon_face")) for row in cohort_rows()]
-    assert {p.label for p in read_intake(make_clinic(rows), folds=2).photos} == {"control", "moon_face"}
+    assert {p.label for p in read_intake(make_clinic(rows), folds=2).photos} == {
+        "control",
+        "moon_face",
+    }
 
 
 def test_one_class_only_is_refused(make_clinic):

@@ -53,9 +53,14 @@ def test_no_patient_is_in_two_splits_or_two_folds(dataset):
 
 
 def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
-    rows = [*cohort_rows(), ("gone.png", "901", "male", "control"),
-            ("cut.png", "902", "male", "control"), ("none.png", "903", "male", "control"),
-            ("twice.png", "000", "female", "control"), ("noface.png", "904", "male", "control")]  # fmt: skip
+    rows = [
+        *cohort_rows(),
+        ("gone.png", "901", "male", "control"),
+        ("cut.png", "902", "male", "control"),
+        ("none.png", "903", "male", "control"),
+        ("twice.png", "000", "female", "control"),
+        ("noface.png", "904", "male", "control"),
+    ]
     raw = make_clinic(rows)
     (raw / "gone.png").unlink()
     (raw / "cut.png").write_bytes(faces[0][:3000])
@@ -68,9 +73,16 @@ def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
     out = tmp_path / "out"
     result = prepare(raw, out, SMALL, num_proc=1)
     assert len(account(out)["rows"]) == len(rows)
-    reasons = {r["file_name"]: r["reason"] for r in account(out)["rows"] if r["status"] == "rejected"}
-    assert reasons == {"gone.png": "absent", "cut.png": "unreadable", "none.png": "empty",
-                       "twice.png": "copy", "noface.png": "no_face"}  # fmt: skip
+    reasons = {
+        r["file_name"]: r["reason"] for r in account(out)["rows"] if r["status"] == "rejected"
+    }
+    assert reasons == {
+        "gone.png": "absent",
+        "cut.png": "unreadable",
+        "none.png": "empty",
+        "twice.png": "copy",
+        "noface.png": "no_face",
+    }
     assert account(out)["unlisted"] == ["stray.txt"]
     loaded = load_dataset(str(out))
     assert sum(len(split) for split in loaded.values()) == len(result.kept) == 12
@@ -123,7 +135,11 @@ def test_load_dataset_serves_the_new_data_after_an_overwrite(make_clinic, tmp_pa
     for seed in range(1, 6):
         options = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25, seed=seed)
         prepare(raw, out, options, num_proc=1, overwrite=True)
-        said = {r["columns"]["patient_id"] for r in account(out)["rows"] if r["columns"]["split"] == "test"}
+        said = {
+            r["columns"]["patient_id"]
+            for r in account(out)["rows"]
+            if r["columns"]["split"] == "test"
+        }
         assert set(load_dataset(str(out))["test"]["patient_id"]) == said
         if said != before:
             return
@@ -141,8 +157,17 @@ def test_folder_of_something_else_is_not_touched(make_clinic, tmp_path):
 
 def test_killed_run_is_resumed_and_ends_with_the_same_bytes(clinic, dataset, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "hf_cushing.cli", "prepare", str(clinic), "--out", str(out),
-               "--num-proc", "1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "hf_cushing.cli",
+        "prepare",
+        str(clinic),
+        "--out",
+        str(out),
+        "--num-proc",
+        "1",
+    ]
     partial = tmp_path / ".out.partial"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not list(partial.glob("chunk-*")):
@@ -154,8 +179,13 @@ def test_killed_run_is_resumed_and_ends_with_the_same_bytes(clinic, dataset, tmp
     first = next(iter(sorted(partial.glob("chunk-*"))))
     stamp = first.stat().st_mtime_ns
     advanced = []
-    prepare(clinic, out, PrepareOptions(), num_proc=1,
-            progress=lambda title, total: lambda n: advanced.append((stamp, title, n)))  # fmt: skip
+    prepare(
+        clinic,
+        out,
+        PrepareOptions(),
+        num_proc=1,
+        progress=lambda title, total: lambda n: advanced.append((stamp, title, n)),
+    )
     assert contents(out) == contents(dataset)
     assert not partial.exists()
 
@@ -167,7 +197,13 @@ def test_number_of_processes_does_not_change_a_byte(clinic, dataset, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"folds": 1}, {"test_size": 0}, {"validation_size": 0.9}, {"crop_size": 4}, {"on_bad_photo": "x"}],
+    [
+        {"folds": 1},
+        {"test_size": 0},
+        {"validation_size": 0.9},
+        {"crop_size": 4},
+        {"on_bad_photo": "x"},
+    ],
 )
 def test_senseless_options_are_refused(options):
     with pytest.raises(UserError, match="--"):

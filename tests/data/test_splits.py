@@ -15,7 +15,9 @@ def cohort(rng, patients, positive=0.4):
         for _ in range(rng.integers(1, 4)):
             row = len(photos)
             photos.append(
-                FacePhoto(row=row, file_name=str(row), patient_id=f"P{number}", label=label, sex=sex)
+                FacePhoto(
+                    row=row, file_name=str(row), patient_id=f"P{number}", label=label, sex=sex
+                )
             )
     return photos
 

@@ -5,7 +5,13 @@ import pytest
 from PIL import Image
 
 from hf_cushing.data.drawing import Signs, draw
-from hf_cushing.data.synthetic import CohortOptions, invent_person, make_cohort, plan_photos, take_shot
+from hf_cushing.data.synthetic import (
+    CohortOptions,
+    invent_person,
+    make_cohort,
+    plan_photos,
+    take_shot,
+)
 from hf_cushing.faces.landmarks import detect_boxes
 from hf_cushing.faces.photo import open_photo
 from hf_cushing.schema import UserError
@@ -37,8 +43,8 @@ def test_mask_is_empty_without_signs_and_lies_on_the_face_with_them():
     photo, mask = scene(1, Signs())
     assert not mask.any()
     photo, mask = scene(1, Signs(cushing=0.8))
-    left, top, right, bottom = detect_boxes(Image.fromarray(photo))[0]
-    ys, xs = np.nonzero(mask)
+    left, _, right, _ = detect_boxes(Image.fromarray(photo))[0]
+    xs = np.nonzero(mask)[1]
     assert 0.01 < mask.mean() < 0.4
     wide = 0.35 * (right - left)
     assert ((xs > left - wide) & (xs < right + wide)).mean() > 0.97
@@ -63,7 +69,8 @@ def jaw_to_height(photo):
 @pytest.mark.parametrize("sign", [cheek_redness, jaw_to_height])
 def test_cushing_makes_the_lower_face_rounder_and_the_cheeks_redder(sign):
     changes = [
-        sign(scene(seed, Signs(cushing=0.9))[0]) - sign(scene(seed, Signs())[0]) for seed in range(8)
+        sign(scene(seed, Signs(cushing=0.9))[0]) - sign(scene(seed, Signs())[0])
+        for seed in range(8)
     ]
     assert np.mean(changes) > 0
     assert np.sum(np.array(changes) > 0) >= 7
@@ -71,7 +78,8 @@ def test_cushing_makes_the_lower_face_rounder_and_the_cheeks_redder(sign):
 
 def test_acromegaly_lengthens_the_lower_face():
     changes = [
-        jaw_to_height(scene(seed, Signs(acromegaly=0.9))[0]) - jaw_to_height(scene(seed, Signs())[0])
+        jaw_to_height(scene(seed, Signs(acromegaly=0.9))[0])
+        - jaw_to_height(scene(seed, Signs())[0])
         for seed in range(8)
     ]
     assert np.mean(changes) < 0
@@ -105,7 +113,9 @@ def test_truth_names_every_photo_and_its_mask(clinic):
     table = rows(clinic / "metadata.csv")
     assert [r["file_name"] for r in truth] == [r["file_name"] for r in table]
     for entry, row in zip(truth, table, strict=True):
-        mask = np.asarray(Image.open(clinic.with_name("truth") / "masks" / f"{entry['photo_id']}.png"))
+        mask = np.asarray(
+            Image.open(clinic.with_name("truth") / "masks" / f"{entry['photo_id']}.png")
+        )
         assert mask.any() == (row["label"] == "cushing") == (float(entry["cushing"]) > 0)
 
 

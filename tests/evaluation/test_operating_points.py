@@ -51,7 +51,9 @@ def test_each_fold_is_called_by_its_own_models_threshold(rng):
 
     predictions = replace(predictions, model_revision=models)
     points = [
-        OperatingPoint(label="cushing", threshold=t, rule="f1", split="validation", model_revision=m)
+        OperatingPoint(
+            label="cushing", threshold=t, rule="f1", split="validation", model_revision=m
+        )
         for m, t in (("a", 0.0), ("b", 1.1))
     ]
     assert (call_positive(predictions, "cushing", points) == (models == "a")).all()

@@ -58,7 +58,9 @@ def test_sideways_photo_with_exif_is_turned_first(classify, paths):
     buffer = io.BytesIO()
     upright.transpose(Image.Transpose.ROTATE_270).save(buffer, "PNG", exif=exif)
     turned = classify(Image.open(buffer))
-    assert [e["score"] for e in turned] == pytest.approx([e["score"] for e in classify(upright)], abs=1e-5)
+    assert [e["score"] for e in turned] == pytest.approx(
+        [e["score"] for e in classify(upright)], abs=1e-5
+    )
 
 
 def test_photo_without_a_face_is_refused_not_scored(classify):

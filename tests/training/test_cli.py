@@ -47,7 +47,12 @@ def exit_code(arguments):
 def test_exit_code_is_2_for_usage_and_1_for_data(tmp_path, capsys):
     assert exit_code(["--epochs", "0", *NEEDED]) == 2
     assert exit_code(["--no_such_option", *NEEDED]) == 2
-    assert exit_code(["--dataset", str(tmp_path / "x"), *NEEDED[2:4], "--output_dir", str(tmp_path / "o")]) == 1
+    assert (
+        exit_code(
+            ["--dataset", str(tmp_path / "x"), *NEEDED[2:4], "--output_dir", str(tmp_path / "o")]
+        )
+        == 1
+    )
     error = capsys.readouterr().err
     assert "no such folder; make it with `hf-cushing prepare`" in error
     assert "Traceback" not in error

@@ -23,15 +23,29 @@ ROOT = Path(__file__).parents[2]
 
 def launch(*command, **environment):
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240,
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
         env=os.environ | environment,
-    )  # fmt: skip
+    )
 
 
 def test_run_folder_is_complete_and_holds_no_pickle(run):
     files = {path.name for path in run.rglob("*") if path.is_file()}
-    assert files >= {"model.safetensors", "config.json", "preprocessor_config.json", "manifest.json",
-                     "predictions.parquet", "metrics.json", "metrics.md", "roc.png", "README.md"}  # fmt: skip
+    assert files >= {
+        "model.safetensors",
+        "config.json",
+        "preprocessor_config.json",
+        "manifest.json",
+        "predictions.parquet",
+        "metrics.json",
+        "metrics.md",
+        "roc.png",
+        "README.md",
+    }
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
     assert any("tfevents" in name for name in files)
     assert not (run / "checkpoints").exists()
@@ -82,7 +96,9 @@ def test_head_leaves_the_backbone_untouched(dataset, tmp_path):
     from hf_cushing.models.build import build_classifier, load_classifier
 
     set_seed(config.training.seed)
-    before = build_classifier("tiny-dinov2", ["control", "cushing"], init="random").model.state_dict()
+    before = build_classifier(
+        "tiny-dinov2", ["control", "cushing"], init="random"
+    ).model.state_dict()
     fine_tune(config)
     after = load_classifier(str(tmp_path / "run")).model.state_dict()
     changed = {name for name in after if not torch.equal(after[name], before[name])}
@@ -127,8 +143,13 @@ def test_killed_training_is_resumed_on_request(dataset, tmp_path):
 
 def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
     out = tmp_path / "run"
-    done = launch("accelerate.commands.launch", "--num_processes", "1", "train.py",
-                  *train_options(dataset, out, "--epochs", "1"))  # fmt: skip
+    done = launch(
+        "accelerate.commands.launch",
+        "--num_processes",
+        "1",
+        "train.py",
+        *train_options(dataset, out, "--epochs", "1"),
+    )
     assert done.returncode == 0, done.stderr
     assert "processes: 1" in done.stderr
     assert "| auroc |" in done.stdout
@@ -136,8 +157,15 @@ def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
 
 def test_two_processes_train_and_score_each_photo_once(dataset, tmp_path):
     out = tmp_path / "run"
-    done = launch("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "train.py",
-                  *train_options(dataset, out, "--epochs", "1"), OMP_NUM_THREADS="1")  # fmt: skip
+    done = launch(
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "train.py",
+        *train_options(dataset, out, "--epochs", "1"),
+        OMP_NUM_THREADS="1",
+    )
     assert done.returncode == 0, done.stderr
     assert "processes: 2" in done.stderr
     assert read_manifest(out)["run"]["processes"] == 2
@@ -147,5 +175,5 @@ def test_two_processes_train_and_score_each_photo_once(dataset, tmp_path):
 
 def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="asked for 2 processes but 1 run.*torchrun"):
+    with pytest.raises(UserError, match=r"asked for 2 processes but 1 run.*torchrun"):
         fine_tune(parse(train_options(dataset, tmp_path / "r")))

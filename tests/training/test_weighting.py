@@ -22,7 +22,7 @@ def test_class_makes_the_classes_count_alike():
 
 def test_class_sex_makes_the_four_groups_count_alike():
     weights = photo_weights(LABELS, SEXES, "class_sex")
-    groups = [(LABELS == c) & (SEXES == s) for c in set(LABELS) for s in set(SEXES)]
+    groups = [(c == LABELS) & (s == SEXES) for c in set(LABELS) for s in set(SEXES)]
     assert [total(weights, g) for g in groups] == pytest.approx([25] * 4, rel=1e-5)
 
 

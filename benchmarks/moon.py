@@ -1,0 +1,82 @@
+"""Cross-validate --finetune methods on the real photographs of ../shared/data/lfw_moonface.
+
+    python benchmarks/moon.py --work runs/moon-cv [--finetune head full] [--folds 5]
+
+Prints AUROC and F1 of the pooled folds, for all, women and men, with seconds of training.
+The label is a proxy (lower-face width), not a diagnosis. Finished folds are not repeated.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from hf_cushing.evaluation.report import Report, format_value
+from hf_cushing.files import read_json
+from hf_cushing.models.evaluate_run import evaluate_runs
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def train_fold(dataset: Path, run: Path, finetune: str, fold: int, more: list[str]) -> float:
+    """Train one fold unless it is there; seconds it took."""
+    if not (run / "manifest.json").exists():
+        command = [
+            sys.executable,
+            str(ROOT / "train.py"),
+            "--dataset",
+            str(dataset),
+            "--model",
+            str(SHARED / "models" / "face-dinov2-tiny"),
+            "--finetune",
+            finetune,
+            "--fold",
+            str(fold),
+            "--output_dir",
+            str(run),
+            "--cpu",
+            "--resume",
+            *more,
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return read_json(run / "manifest.json")["run"]["seconds"]
+
+
+def print_rows(finetune: str, report: Report, seconds: float) -> None:
+    """Print one line for each subgroup."""
+    for row in report.subgroups:
+        auroc, f1 = (format_value(row.values[name]) for name in ("auroc", "f1"))
+        print(f"| {finetune} | {row.subgroup} | {auroc} | {f1} | {seconds:.0f} |", flush=True)
+
+
+def main() -> None:
+    """Prepare, train, pool, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--finetune", nargs="+", default=["head", "full"])
+    parser.add_argument("--folds", type=int, default=5)
+    options, more = parser.parse_known_args()
+    dataset = options.work / "dataset"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "hf_cushing.cli",
+            "prepare",
+            str(SHARED / "data" / "lfw_moonface"),
+            "--out",
+            str(dataset),
+        ],
+        check=True,
+    )
+    print("| finetune | | AUROC (95 %) | F1 (95 %) | seconds |\n| --- | --- | --- | --- | ---: |")
+    for finetune in options.finetune:
+        runs = [options.work / f"{finetune}-{fold}" for fold in range(options.folds)]
+        seconds = [train_fold(dataset, r, finetune, f, more) for f, r in enumerate(runs)]
+        report, _ = evaluate_runs([str(run) for run in runs])
+        print_rows(finetune, report, sum(seconds))
+
+
+if __name__ == "__main__":
+    main()
