@@ -60,7 +60,7 @@ class TrainingConfig:
         None, "mirror, turn and zoom training photos; by default for full, not for head"
     )
     zoom_out: float = _option(
-        1.3, "augmentation shows up to this much more than the crop, as a raw photo does"
+        1.05, "augmentation shows up to this times the crop; more for use on unaligned photos"
     )
     bf16: bool = _option(False, "bfloat16 autocast")
     cpu: bool = _option(False, "do not use an accelerator that is there")
@@ -70,7 +70,7 @@ class TrainingConfig:
         """Say whether training photos are augmented.
 
         Not by default where the backbone is frozen: its features move with the crop, and the
-        head can't learn to ignore that (benchmarks/moon_head.py measures it).
+        head can't learn to ignore that (docs/choices.md has the figures).
         """
         return finetune != "head" if self.augment is None else self.augment
 

@@ -306,7 +306,7 @@ def _load_error(name: str, error: Exception) -> UserError:
             return UserError(f"--model {name}: {remedy}")
     return UserError(
         f"--model {name}: the Hub can't be reached and the model is not in the cache; give "
-        "--model DIR, use --init random, or fill the cache by `hf download` where there is a network"
+        "--model DIR, use --init random, or fill the cache by `hf download` on another machine"
     )
 
 
