@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -85,7 +86,8 @@ def make_crops(
             advance(_crop_chunk(*task))
         return paths
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(num_proc, len(tasks)), mp_context=context) as pool:
+    workers = min(num_proc, len(tasks))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c) as pool:
         try:
             for done in as_completed([pool.submit(_crop_chunk, *task) for task in tasks]):
                 advance(done.result())
@@ -125,6 +127,11 @@ def crop_photo(path: Path, index: int, side: int) -> Crop:
         landmarks=np.round(face.landmarks, 3).ravel().tolist(),
         face_box=list(face.face_box),
     )
+
+
+def _leave_ctrl_c() -> None:
+    """Let the first process alone answer Ctrl-C; the workers finish their chunk."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _crop_chunk(raw: Path, names: list[str], start: int, side: int, path: Path) -> int:

@@ -21,6 +21,8 @@ def plot_roc(path: Path, report: Report, predictions: Predictions) -> None:
     """Draw ROC curves for all, women and men, one panel a disease, with the operating point."""
     from matplotlib.figure import Figure
 
+    from hf_cushing.evaluation.report import format_value
+
     scored = predictions.of_split(report.split)
     labels = predictions.positive_labels
     figure = Figure(figsize=(5 * len(labels), 5.2), layout="constrained")
@@ -32,8 +34,7 @@ def plot_roc(path: Path, report: Report, predictions: Predictions) -> None:
             part = scored.select(inside)
             if not (row.positives and row.negatives):
                 continue
-            value = row.values["auroc"]
-            name = f"{subgroup}: AUROC {value.estimate:.2f} ({value.low:.2f}–{value.high:.2f})"
+            name = f"{subgroup}: AUROC {format_value(row.values['auroc'], 2)}"
             name += f", {row.positive_patients}+/{row.negative_patients}- patients"
             if row.size == "insufficient":
                 name += ", insufficient"

@@ -150,11 +150,16 @@ def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
 
 
 def report_to_markdown(report: Report) -> str:
-    """Table: subgroup × metric with 95 % intervals, counts, and what they allow to say."""
-    lines = [f"> {RESEARCH_NOTICE}", ""]
+    """Tables of subgroup × metric with 95 % intervals and counts, under the research notice."""
+    return f"> {RESEARCH_NOTICE}\n\n{report_tables(report)}"
+
+
+def report_tables(report: Report) -> str:
+    """The tables alone, one a disease, for a page that has the notice already."""
+    lines = []
     for label in dict.fromkeys(row.label for row in report.subgroups):
         rows = [row for row in report.subgroups if row.label == label]
-        lines += [f"## {label}, {report.split} split", ""]
+        lines += [f"### {label}, {report.split} photos", ""]
         lines += ["| | " + " | ".join(row.subgroup for row in rows) + " |"]
         lines += ["| --- |" + " --- |" * len(rows)]
         lines += [
@@ -173,7 +178,7 @@ def report_to_markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
-def format_value(value: Value) -> str:
+def format_value(value: Value, digits: int = 3) -> str:
     """Give an estimate with its interval, or the reason why there is none.
 
     >>> format_value(Value(estimate=0.8, low=0.7, high=0.9))
@@ -182,8 +187,8 @@ def format_value(value: Value) -> str:
     if math.isnan(value.estimate):
         return f"undefined: {value.reason}"
     if math.isnan(value.low):
-        return f"{value.estimate:.3f} (no interval)"
-    return f"{value.estimate:.3f} ({value.low:.3f}–{value.high:.3f})"
+        return f"{value.estimate:.{digits}f} (no interval)"
+    return f"{value.estimate:.{digits}f} ({value.low:.{digits}f}–{value.high:.{digits}f})"
 
 
 def _footnotes(report: Report, label: str, rows: list[SubgroupReport]) -> list[str]:

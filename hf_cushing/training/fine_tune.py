@@ -15,7 +15,7 @@ import numpy as np
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.report import Report, evaluate, report_to_markdown, write_report
+from hf_cushing.evaluation.report import Report, evaluate, report_tables, write_report
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, build_classifier, describe, freeze, load_classifier
 from hf_cushing.models.score import predictions_of, score, weights_revision
@@ -196,7 +196,7 @@ def _write_results(
         notice=RESEARCH_NOTICE,
         photos={role: len(rows) for role, rows in data.roles.items()},
         patients={role: len(set(rows["patient_id"])) for role, rows in data.roles.items()},
-        table=report_to_markdown(report),
+        tables=report_tables(report),
     )
     write_text(run / "README.md", card)
     _move_curves(run)

@@ -125,3 +125,13 @@ def test_unknown_disease_and_foreign_folder_are_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UserError, match="was not made by this command"):
         make_cohort(tmp_path, tmp_path / "truth", CohortOptions(photos=10))
+
+
+@pytest.mark.slow
+def test_dlib_finds_exactly_one_face_in_99_of_100_of_1000_faces():
+    options = CohortOptions(photos=1000, diseases=("cushing", "acromegaly"), seed=11)
+    counts = [
+        len(detect_boxes(Image.fromarray(draw(p.person, p.shot, p.signs)[0])))
+        for p in plan_photos(options)
+    ]
+    assert np.mean(np.array(counts) == 1) >= 0.99

@@ -177,3 +177,16 @@ def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_p
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"asked for 2 processes but 1 run.*torchrun"):
         fine_tune(parse(train_options(dataset, tmp_path / "r")))
+
+
+def test_both_diseases_at_once_are_trained_and_reported(tmp_path):
+    from hf_cushing.data.prepare import PrepareOptions, prepare
+    from hf_cushing.data.synthetic import CohortOptions, make_cohort
+
+    cohort = CohortOptions(photos=60, diseases=("cushing", "acromegaly"), positive_share=0.6)
+    make_cohort(tmp_path / "raw", tmp_path / "truth", cohort)
+    prepare(tmp_path / "raw", tmp_path / "dataset", PrepareOptions(folds=3), num_proc=1)
+    options = train_options(tmp_path / "dataset", tmp_path / "run", "--epochs", "1")
+    report = fine_tune(parse(options)).report
+    assert {row.label for row in report.subgroups} == {"cushing", "acromegaly"}
+    assert read_manifest(tmp_path / "run")["labels"] == ["control", "cushing", "acromegaly"]
