@@ -27,4 +27,4 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist runs data/demo
+	rm -rf $(VENV) dist data/demo runs/demo

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 
 app = typer.Typer(
     help=f"Fine-tune and evaluate models on face photographs. {RESEARCH_NOTICE}",
@@ -28,9 +28,8 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        sys.exit(_fail(str(error)))
-    except KeyboardInterrupt:
-        sys.exit(_fail("stopped; the same command goes on from here"))
+        _say(f"hf-cushing: {error}")
+        sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 @app.command()
@@ -63,8 +62,14 @@ def prepare(
         crop_size=crop_size,
         on_bad_photo=on_bad_photo,
     )
-    with _progress() as progress:
-        account = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
+    try:
+        with _progress() as progress:
+            account = run(
+                raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress
+            )
+    except KeyboardInterrupt:
+        _say(f"stopped: run it again to go on; crops are in {out.parent}/.{out.name}.partial")
+        raise
     kept, total = len(account.kept), len(account.rows)
     rejected = ", ".join(f"{name} {count}" for name, count in sorted(account.rejected.items()))
     _say(f"{kept} of {total} photos kept; rejected: {rejected or 'none'}")
@@ -91,7 +96,9 @@ def evaluate(
         typer.Option(help="Dataset to score; without it, the recorded predictions are used."),
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    threshold_rule: Annotated[str, typer.Option(help="f1 or youden, on validation.")] = "f1",
+    threshold_rule: Annotated[
+        str | None, typer.Option(help="f1 or youden, on validation; by default the run's own.")
+    ] = None,
     cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -100,6 +107,8 @@ def evaluate(
     from hf_cushing.evaluation.report import report_to_json, report_to_markdown, write_report
     from hf_cushing.models.evaluate_run import evaluate_runs
 
+    if (out / "manifest.json").exists():
+        raise UsageError(f"--out {out} is a run folder; choose another")
     report, predictions = evaluate_runs(
         run, dataset=dataset, split=split, rule=threshold_rule, cpu=cpu
     )
@@ -205,11 +214,6 @@ def _print_json(value: Any) -> None:
     from hf_cushing.files import plain
 
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))
-
-
-def _fail(text: str) -> int:
-    _say(f"hf-cushing: {text}")
-    return 1
 
 
 if __name__ == "__main__":

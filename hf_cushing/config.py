@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 
 def _option(default: Any, text: str) -> Any:
@@ -103,9 +104,33 @@ class RunConfig:
             if not getattr(part, name)
         ]
         problems = [f"{', '.join(missing)} must be given"] if missing else []
-        problems += _range_problems(self)
+        problems += _type_problems(self)
+        problems = problems or _range_problems(self)
         if problems:
-            raise UserError("; ".join(problems))
+            raise UsageError("; ".join(problems))
+
+
+def _type_problems(config: RunConfig) -> list[str]:
+    """Find values of the wrong kind: a recipe's values come unchecked."""
+    problems = []
+    for part in (config.data, config.model, config.training, config.evaluation):
+        hints = get_type_hints(type(part))
+        for item in fields(part):
+            value, wanted = getattr(part, item.name), hints[item.name]
+            if not _fits(value, wanted):
+                words = getattr(wanted, "__name__", str(wanted).removeprefix("typing."))
+                problems.append(f"--{item.name} {value!r}: give {words}")
+    return problems
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if get_origin(wanted) is Literal:
+        return value in get_args(wanted)
+    if get_origin(wanted) in (UnionType, Union):
+        return any(_fits(value, kind) for kind in get_args(wanted))
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
 def _range_problems(config: RunConfig) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from hf_cushing.data.loading import load_faces
 from hf_cushing.data.prepare import Progress
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.files import resource
+from hf_cushing.files import plain, read_json, resource
 from hf_cushing.schema import UserError
+from hf_cushing.training.cli import parse
+from hf_cushing.training.fine_tune import run_plan
 
 RAW, TRUTH, DATASET, RUN = (
     Path(name) for name in ("data/demo/raw", "data/demo/truth", "data/demo/dataset", "runs/demo")
@@ -17,22 +21,23 @@ RAW, TRUTH, DATASET, RUN = (
 
 
 def run_demo(photos: int, model: str, *, progress: Progress) -> None:
-    """Draw a cohort, then run prepare, training and evaluation as separate commands."""
-    if (RUN / "manifest.json").exists():
-        sys.stderr.write(f"{RUN} is there already: training is skipped (delete it to repeat)\n")
-    if not RAW.exists():
-        advance = progress("Drawing faces", photos)
-        make_cohort(RAW, TRUTH, CohortOptions(photos=photos), advance=advance)
+    """Draw a cohort, then run prepare, training and evaluation as separate commands.
+
+    What is there already, made with the same settings, is not made again.
+    """
+    advance = progress("Drawing faces", photos)
+    make_cohort(RAW, TRUTH, CohortOptions(photos=photos), advance=advance)
     hf_cushing = [sys.executable, "-m", "hf_cushing.cli"]
-    _run([*hf_cushing, "prepare", str(RAW), "--out", str(DATASET)])
-    if not (RUN / "manifest.json").exists():
+    _run([*hf_cushing, "prepare", str(RAW), "--out", str(DATASET), "--overwrite"])
+    recipe = ["--config", str(resource("configs/demo.yaml")), "--dataset", str(DATASET)]
+    options = [*recipe, "--model", model, "--output_dir", str(RUN), "--resume"]
+    if not _holds(RUN / "manifest.json", options):
+        if not _holds(RUN / "plan.json", options):
+            shutil.rmtree(RUN, ignore_errors=True)
         launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
-        recipe = str(resource("configs/demo.yaml"))
-        _run([*launch, str(resource("train.py")), "--config", recipe, "--dataset", str(DATASET),
-              "--model", model, "--output_dir", str(RUN), "--resume"])  # fmt: skip
-    report = RUN / "report"
-    _run([*hf_cushing, "evaluate", str(RUN), "--out", str(report)])
-    photo = next((RAW / "images").iterdir())
+        _run([*launch, str(resource("train.py")), *options])
+    _run([*hf_cushing, "evaluate", str(RUN), "--out", str(RUN / "report")])
+    photo = min((RAW / "images").iterdir())
     sys.stderr.write(
         "\nThese faces are drawn, so the figures say nothing about patients. Try next:\n"
         f"  hf-cushing predict {RUN} {photo}\n"
@@ -41,8 +46,18 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     )
 
 
+def _holds(record: Path, options: list[str]) -> bool:
+    """Say whether the run folder's manifest (or plan) is of this very training."""
+    if not record.exists():
+        return False
+    found, plan = read_json(record), plain(run_plan(parse(options), load_faces(str(DATASET))))
+    return all(found.get(name) == value for name, value in plan.items())
+
+
 def _run(command: list[str]) -> None:
     shown = " ".join(command[2:] if command[1] == "-m" else command)
+    shown = shown.replace("hf_cushing.cli", "hf-cushing")
+    shown = shown.replace("accelerate.commands.launch", "accelerate launch")
     sys.stderr.write(f"\n$ {shown}\n")
     sys.stderr.flush()
     if subprocess.run(command, check=False).returncode:

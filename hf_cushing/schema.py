@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 CONTROL = "control"
 KNOWN_LABELS = (CONTROL, "cushing", "acromegaly")
+NOT_A_LABEL = {
+    **dict.fromkeys(("healthy", "normal", "negative", "no", "none"), "write 'control'"),
+    **dict.fromkeys(("unknown", "na", "nan", "null"), "leave photos without a diagnosis out"),
+}
+"""Words that would otherwise pass for the name of a disease, and the remedy."""
+
 LABEL_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 SEXES = ("female", "male", "unknown")
@@ -38,6 +44,10 @@ RESEARCH_NOTICE = (
 
 class UserError(Exception):
     """Something the user can mend: the text names the row or file and the remedy."""
+
+
+class UsageError(UserError):
+    """An option was given a value that it can't take: exit code 2 instead of 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,8 @@ def test_prepare_prints_its_account_as_json(monkeypatch, capsys, clinic, dataset
 
 
 def test_bad_input_exits_1_with_a_sentence_and_no_traceback(monkeypatch, capsys, tmp_path):
-    code = run_main(monkeypatch, "prepare", tmp_path, "--out", tmp_path / "out")
+    (tmp_path / "raw").mkdir()
+    code = run_main(monkeypatch, "prepare", tmp_path / "raw", "--out", tmp_path / "out")
     error = capsys.readouterr().err
     assert code == 1
     assert error.startswith("hf-cushing: ")
@@ -53,6 +54,17 @@ def test_bad_input_exits_1_with_a_sentence_and_no_traceback(monkeypatch, capsys,
 def test_wrong_usage_exits_2(monkeypatch):
     assert run_main(monkeypatch, "prepare") == 2
     assert run_main(monkeypatch, "no-such-command") == 2
+
+
+@pytest.mark.parametrize(
+    "option", [("--folds", "2"), ("--on-bad-photo", "x"), ("--crop-size", "1")]
+)
+def test_impossible_option_value_exits_2(monkeypatch, clinic, tmp_path, option):
+    assert run_main(monkeypatch, "prepare", clinic, "--out", tmp_path / "out", *option) == 2
+
+
+def test_report_does_not_overwrite_a_run(monkeypatch, run):
+    assert run_main(monkeypatch, "evaluate", run, "--out", run) == 2
 
 
 def test_evaluate_rebuilds_the_run_from_its_predictions(monkeypatch, capsys, run, tmp_path):

@@ -13,6 +13,7 @@ from hf_cushing.schema import (
     CONTROL,
     KNOWN_LABELS,
     LABEL_PATTERN,
+    NOT_A_LABEL,
     NUMBER_COLUMNS,
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
@@ -22,6 +23,9 @@ from hf_cushing.schema import (
     FacePhoto,
     UserError,
 )
+
+MIN_FOLDS = 3
+"""One fold tests, one validates, the rest train."""
 
 NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0)}
 
@@ -65,10 +69,10 @@ def read_intake(raw: Path, *, labels: list[str] | None = None, folds: int = 5) -
         With one line for every problem of every row.
     """
     table = find_table(raw)
-    rows = read_table(table)
+    rows, problems = read_table(table)
     columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
-    _check_columns(table, columns)
-    problems: list[tuple[int, str]] = []
+    if rows:
+        _check_columns(table, columns)
     photos = [_read_row(number, cells, problems.append) for number, cells in rows]
     for check in (_check_duplicates, _check_patients):
         problems += check(photos)
@@ -98,9 +102,10 @@ def check_cohort(photos: Iterable[FacePhoto], *, folds: int, where: str) -> None
         raise UserError(f"{where}: one class only ('{CONTROL}'); add photos of patients")
     for label, members in sorted(patients.items()):
         if len(members) < folds:
+            fewer = f" or use --folds {len(members)}" if len(members) >= MIN_FOLDS else ""
             raise UserError(
                 f"{where}: label '{label}' has {len(members)} patients, fewer than {folds} folds; "
-                f"add patients or use --folds {max(2, len(members))}"
+                f"add patients{fewer}"
             )
 
 
@@ -192,11 +197,13 @@ def _check_patients(photos: list[FacePhoto]) -> list[tuple[int, str]]:
 def _check_labels(photos: list[FacePhoto], labels: list[str] | None) -> list[tuple[int, str]]:
     """Find label words outside the vocabulary, or that look like a slip of the pen."""
     counts = Counter(photo.label for photo in photos if photo.label)
-    known = set(labels) if labels else set(KNOWN_LABELS)
+    known = {label.lower() for label in labels or KNOWN_LABELS}
     wrong = {}
     for label, count in counts.items():
         if labels and label not in known:
             wrong[label] = f"is not one of {', '.join(sorted(known))}"
+        elif not labels and label in NOT_A_LABEL:
+            wrong[label] = f"is not the name of a disease: {NOT_A_LABEL[label]}"
         elif not LABEL_PATTERN.fullmatch(label):
             wrong[label] = "is not a word of letters, digits and _, beginning with a letter"
         elif label not in known:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,6 @@ import torch
 from PIL import Image
 
 from hf_cushing.faces.align import warp
-from hf_cushing.files import sha256_file
 from hf_cushing.schema import SPLITS, UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class FaceData:
     labels : list of str
         Class names, ``control`` first.
     revision : str
-        Commit on the Hub, or a hash of the Parquet files.
+        Hash of the content, the same for a folder and its copy on the Hub.
     """
 
     roles: dict[str, Dataset]
@@ -74,7 +75,7 @@ def load_faces(source: str, *, fold: int | None = None, revision: str | None = N
     if fold is not None:
         roles = _fold_roles(concatenate_datasets(list(roles.values())), fold)
     _check_disjoint(roles, source)
-    return FaceData(roles, roles["train"].features["label"].names, _revision(source, revision))
+    return FaceData(roles, roles["train"].features["label"].names, content_revision(splits))
 
 
 def words(photos: Dataset, column: str) -> list[str]:
@@ -225,14 +226,17 @@ def _read_folder(folder: Path) -> dict[str, Dataset]:
     return splits
 
 
-def _revision(source: str, revision: str | None) -> str:
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        hashes = [sha256_file(path) for path in sorted((folder / "data").glob("*.parquet"))]
-        return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
-    from huggingface_hub import HfApi
-
-    return HfApi().dataset_info(source, revision=revision).sha
+def content_revision(splits: Mapping[str, Dataset]) -> str:
+    """Hash of who is where, with which label, and how the crops were cut: 16 hex digits."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        photos = splits[split]
+        names = [n for n in (*NEEDED, "landmarks") if n != "image" and n in photos.column_names]
+        columns = photos.select_columns(names).with_format("arrow")[:]
+        for name in names:
+            digest.update(f"{split}/{name}:".encode())
+            digest.update(json.dumps(columns[name].to_pylist()).encode())
+    return digest.hexdigest()[:16]
 
 
 def _fold_roles(photos: Dataset, fold: int) -> dict[str, Dataset]:

@@ -15,12 +15,12 @@ from pathlib import Path
 from hf_cushing import __version__
 from hf_cushing.data.account import Account, build_account, write_account
 from hf_cushing.data.crops import Crop, make_crops, read_chunks
-from hf_cushing.data.intake import Intake, check_cohort, read_intake
+from hf_cushing.data.intake import MIN_FOLDS, Intake, check_cohort, read_intake
 from hf_cushing.data.parquet import write_splits
 from hf_cushing.data.splits import assign_patients, split_photos
 from hf_cushing.faces.align import CROP_SCALE, CROP_SIDE
 from hf_cushing.files import read_json, replace_folder, sha256_file, write_json
-from hf_cushing.schema import FacePhoto, UserError
+from hf_cushing.schema import FacePhoto, UsageError, UserError
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """``progress(title, total)`` opens a bar and returns the function that advances it."""
@@ -35,7 +35,7 @@ class PrepareOptions:
     labels : tuple of str
         Labels that may occur; empty for those that do.
     folds : int
-        Cross-validation folds over all patients, at least 2.
+        Cross-validation folds over all patients, at least 3.
     validation_size, test_size : float
         Shares of the photos, above 0 and below 1 together.
     seed : int
@@ -54,19 +54,19 @@ class PrepareOptions:
     on_bad_photo: str = "reject"
 
     def __post_init__(self):
-        if self.folds < 2:
-            raise UserError(f"--folds {self.folds}: at least 2 are needed")
+        if self.folds < MIN_FOLDS:
+            raise UsageError(f"--folds {self.folds}: at least {MIN_FOLDS} (test, validate, train)")
         if min(self.validation_size, self.test_size) <= 0 or not (
             self.validation_size + self.test_size < 1
         ):
-            raise UserError(
+            raise UsageError(
                 f"--validation-size {self.validation_size} and --test-size {self.test_size}: "
                 "both must be above 0, and leave something to train on"
             )
         if not 32 <= self.crop_size <= 2048:
-            raise UserError(f"--crop-size {self.crop_size}: give 32 to 2048 pixels")
+            raise UsageError(f"--crop-size {self.crop_size}: give 32 to 2048 pixels")
         if self.on_bad_photo not in ("reject", "fail"):
-            raise UserError(f"--on-bad-photo {self.on_bad_photo}: give reject or fail")
+            raise UsageError(f"--on-bad-photo {self.on_bad_photo}: give reject or fail")
 
 
 def prepare(
@@ -100,6 +100,8 @@ def prepare(
         For any fault of the table or cohort; nothing is written then.
     """
     raw, out = Path(raw), Path(out)
+    if out.resolve().is_relative_to(raw.resolve()):
+        raise UsageError(f"--out {out} lies inside {raw}; choose a folder outside")
     intake = read_intake(raw, labels=list(options.labels) or None, folds=options.folds)
     intake = _with_photo_ids(raw, intake, progress)
     fingerprint = _fingerprint(intake, options)
@@ -116,9 +118,13 @@ def prepare(
     )
     crops = [dataclasses.replace(c, image=b"") for chunk in read_chunks(chunks) for c in chunk]
     crops = _reject_copies(intake.photos, crops)
-    if options.on_bad_photo == "fail":
-        _fail_on_bad(intake, crops)
-    splits, folds = _deal(intake, crops, options)
+    try:
+        if options.on_bad_photo == "fail":
+            _fail_on_bad(intake, crops)
+        splits, folds = _deal(intake, crops, options)
+    except UserError:
+        shutil.rmtree(work)
+        raise
     account = build_account(intake, crops, splits, folds, options=options, fingerprint=fingerprint)
     result = work / "result"
     shutil.rmtree(result, ignore_errors=True)
@@ -134,9 +140,11 @@ def _with_photo_ids(raw: Path, intake: Intake, progress: Progress) -> Intake:
     advance = progress("Reading files", len(intake.photos))
 
     def photo_id(photo: FacePhoto) -> str:
-        path = raw / photo.file_name
         advance(1)
-        return sha256_file(path)[:16] if path.is_file() else ""
+        try:
+            return sha256_file(raw / photo.file_name)[:16]
+        except OSError:
+            return ""
 
     with ThreadPoolExecutor() as pool:
         ids = list(pool.map(photo_id, intake.photos))
@@ -174,7 +182,10 @@ def _finished(out: Path, fingerprint: str, overwrite: bool) -> Account | None:
         return None
     if not (out / "intake.json").is_file():
         raise UserError(f"{out} exists and was not made by `prepare`; choose another --out")
-    account = Account(**read_json(out / "intake.json"))
+    try:
+        account = Account(**read_json(out / "intake.json"))
+    except TypeError:
+        raise UserError(f"{out} was made by another version; choose another --out") from None
     if account.fingerprint == fingerprint:
         return account
     if not overwrite:
@@ -232,6 +243,12 @@ def _deal(
             reasons[crop.reason] += 1
         shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         raise UserError(f"{where}: {shown}; correct file_name or the photos")
+    lost = {photo.label for photo in intake.photos} - {photo.label for photo in kept}
+    if lost:
+        raise UserError(
+            f"{where}: every photo with label '{sorted(lost)[0]}' was rejected; "
+            "correct the photos, or leave the label out"
+        )
     check_cohort(kept, folds=options.folds, where=where)
     splits = split_photos(
         kept,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,8 @@ def make_cohort(
 ) -> int:
     """Write a clinic folder of drawn faces, and the truth about them beside it.
 
+    Nothing is drawn again where both folders hold the cohort of the same options.
+
     Parameters
     ----------
     out : Path
@@ -100,14 +103,21 @@ def make_cohort(
     int
         Number of photos written.
     """
-    for folder in (out, truth):
-        if folder.exists() and any(folder.iterdir()) and not (folder / ".synthetic").exists():
-            raise UserError(f"{folder} exists and was not made by this command; choose another")
+    marks = [folder / ".synthetic" for folder in (out, truth)]
+    for mark in marks:
+        if mark.parent.exists() and any(mark.parent.iterdir()) and not mark.exists():
+            raise UserError(
+                f"{mark.parent} exists and was not made by this command; choose another"
+            )
+    plan = json.dumps(asdict(options))
+    if all(mark.exists() and mark.read_text() == plan for mark in marks):
+        advance(options.photos)
+        return options.photos
     work = [path.with_name(f".{path.name}.partial") for path in (out, truth)]
     for folder, inner in zip(work, ("images", "masks"), strict=True):
         shutil.rmtree(folder, ignore_errors=True)
         (folder / inner).mkdir(parents=True)
-        (folder / ".synthetic").touch()
+        (folder / ".synthetic").write_text(plan)
     plans = list(plan_photos(options))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_proc, mp_context=context) as pool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 RULES = ("f1", "youden")
 
@@ -80,7 +80,7 @@ def best_threshold(truth: np.ndarray, score: np.ndarray, rule: str) -> float:
         Unknown rule, or one class only.
     """
     if rule not in RULES:
-        raise UserError(f"threshold rule '{rule}' is not known; choose {' or '.join(RULES)}")
+        raise UsageError(f"threshold rule '{rule}' is not known; choose {' or '.join(RULES)}")
     if truth.all() or not truth.any():
         raise UserError("a threshold needs photos with and without the disease in validation")
     values = np.unique(score)

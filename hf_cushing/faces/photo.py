@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps
+
+DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, TypeError, KeyError)
+"""What Pillow raises on broken files, broken EXIF blocks included."""
 
 MAX_PIXELS = 120_000_000
 
@@ -53,7 +58,7 @@ def open_photo(source: Path | str | bytes) -> Image.Image:
             return clean_photo(image)
     except Image.DecompressionBombError:
         raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except DECODING_ERRORS as error:
         raise PhotoError("unreadable", f"{type(error).__name__}; {_remedy(data)}") from None
 
 
@@ -61,15 +66,17 @@ def clean_photo(image: Image.Image) -> Image.Image:
     """Give an upright sRGB copy of a decoded image, without EXIF, ICC profile or comments."""
     profile = image.info.get("icc_profile")
     image = ImageOps.exif_transpose(image)
+    alpha = None
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-        profile = None
-    elif profile:
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    elif image.mode.startswith("I;16") or image.mode == "I":
+        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+    if profile:
         image = _to_srgb(image, profile)
-    clean = Image.new("RGB", image.size)
-    clean.paste(image.convert("RGB"))
+    clean = Image.new("RGB", image.size, "white")
+    clean.paste(image.convert("RGB"), mask=alpha)
     return clean
 
 

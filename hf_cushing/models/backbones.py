@@ -105,7 +105,7 @@ INPUT_SIDE = {"dinov2": 224, "dinov2_with_registers": 224}
 """Input side in pixels where it isn't the config's image_size: DINOv2 was trained at 518 last,
 but its positions interpolate, and 224 is what its authors evaluate with."""
 
-TINY_SIDE = 64
+TINY_SIDE = 96
 """Input side of the tiny convolutional networks, whose configs name none."""
 
 

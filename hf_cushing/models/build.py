@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from hf_cushing.models.backbones import BACKBONES, input_side, unknown_model
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 BICUBIC = 3
+LOADING_ERRORS = (OSError, ValueError, KeyError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,36 @@ def build_classifier(
 
 
 def load_classifier(run: str, revision: str | None = None) -> Classifier:
-    """Load a fine-tuned model from a run folder or the Hub, as it was saved."""
+    """Load a fine-tuned model from a run folder or the Hub, as it was saved.
+
+    Raises
+    ------
+    UserError
+        Nothing of that name, or files that can't be read.
+    """
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    source = _existing_folder(run) or run
+    source = _existing_folder(run)
+    if source is None and (run.count("/") != 1 or run.startswith((".", "/", "~"))):
+        raise no_such_run(run)
     try:
         model = AutoModelForImageClassification.from_pretrained(
-            source, revision=revision, use_safetensors=True
+            source or run, revision=revision, use_safetensors=True
         )
-        processor = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
-    except (OSError, ValueError) as error:
-        raise _load_error(run, error) from None
+        processor = AutoImageProcessor.from_pretrained(
+            source or run, revision=revision, backend="pil"
+        )
+    except LOADING_ERRORS as error:
+        raise _load_error(run, error) if source else no_such_run(run) from error
     return Classifier(model.eval(), processor)
+
+
+def no_such_run(run: str) -> UserError:
+    """Build the error for a run that is neither here nor to be had."""
+    return UserError(
+        f"{run} is neither a run folder on this machine nor a model that can be had from the Hub; "
+        "check the name, the network, or `hf auth login`"
+    )
 
 
 def square_processor(
@@ -134,11 +154,17 @@ def freeze(model: PreTrainedModel, finetune: str) -> None:
             parameter.requires_grad_(False)
 
 
-def keep_frozen_in_eval(model: PreTrainedModel) -> None:
-    """Put modules that learn nothing into evaluation mode: no dropout, fixed statistics."""
-    for module in model.modules():
-        if not any(parameter.requires_grad for parameter in module.parameters()):
-            module.train(False)
+def keep_frozen_in_eval(module: nn.Module) -> None:
+    """Put what learns nothing into evaluation mode: no dropout, fixed batch statistics.
+
+    A module without parameters, such as a dropout layer, goes with the module that holds it.
+    """
+    for child in module.children():
+        parameters = list(child.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            child.eval()
+        else:
+            keep_frozen_in_eval(child)
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
@@ -173,7 +199,7 @@ def _config(name: str, source: str, init: str, revision: str | None) -> Pretrain
         return BACKBONES[name].config()
     try:
         return AutoConfig.from_pretrained(source, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise _load_error(name, error) from None
 
 
@@ -214,7 +240,7 @@ def _pretrained_model(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
+    except LOADING_ERRORS as error:
         raise _load_error(source, error) from None
     _check_backbone_loaded(model, source, report)
     return model
@@ -283,31 +309,31 @@ def _require_timm() -> None:
         ) from None
 
 
+UNREACHABLE = ("connect", "offline", "Max retries", "timed out", "cached files")
+REMEDIES = (
+    ("gated", "it is gated: ask for access on its page, then `hf auth login`"),
+    ("valid model identifier", "no such model, or no access: check the name, or `hf auth login`"),
+    ("valid git identifier", "it has no such revision: check --model_revision"),
+    ("safetensors", "it has no readable model.safetensors, and pickled weights are not read"),
+)
+
+
 def _load_error(name: str, error: Exception) -> UserError:
     """One sentence for whatever kept a checkpoint from loading."""
     text = str(error)
-    folder = _existing_folder(name)
-    if folder and "safetensors" in text:
+    if _existing_folder(name) and "safetensors" in text:
         return UserError(f"{name} holds no model.safetensors; pickled weights are not read")
-    if folder:
-        return UserError(f"{name} is not a model folder: {text.splitlines()[0]}")
-    for mark, remedy in (
-        ("gated", "it is gated: ask for access on its page, then `hf auth login`"),
-        (
-            "is not a valid model identifier",
-            "no such model, or no access: check the name, or `hf auth login`",
-        ),
-        (
-            "safetensors",
-            "it has no safetensors weights, and pickled ones are not read: choose another",
-        ),
-    ):
-        if mark in text:
-            return UserError(f"--model {name}: {remedy}")
-    return UserError(
-        f"--model {name}: the Hub can't be reached and the model is not in the cache; give "
-        "--model DIR, use --init random, or fill the cache by `hf download` on another machine"
-    )
+    if not _existing_folder(name):
+        for mark, remedy in REMEDIES:
+            if mark in text:
+                return UserError(f"--model {name}: {remedy}")
+        if any(mark in text for mark in UNREACHABLE):
+            return UserError(
+                f"--model {name}: the Hub can't be reached and the model is not in the cache; give "
+                "--model DIR, use --init random, or fill the cache by `hf download` elsewhere"
+            )
+    first = (text.splitlines() or [type(error).__name__])[0]
+    return UserError(f"{name} can't be loaded as an image model: {first}")
 
 
 def describe(model: PreTrainedModel) -> dict[str, Any]:

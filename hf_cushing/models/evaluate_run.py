@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.loading import FaceData, load_faces
-from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.operating_points import RULES, OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.report import Report, evaluate, points_from_json
 from hf_cushing.files import read_json
-from hf_cushing.models.build import load_classifier
+from hf_cushing.models.build import load_classifier, no_such_run
 from hf_cushing.models.score import check_labels, predictions_of, score, weights_revision
-from hf_cushing.schema import SPLITS, UserError
+from hf_cushing.schema import SPLITS, UsageError, UserError
 
 
 def evaluate_runs(
@@ -21,7 +21,7 @@ def evaluate_runs(
     *,
     dataset: str | None = None,
     split: str = "test",
-    rule: str = "f1",
+    rule: str | None = None,
     cpu: bool = False,
 ) -> tuple[Report, Predictions]:
     """Evaluate one run, or several folds pooled.
@@ -33,8 +33,8 @@ def evaluate_runs(
     dataset : str, optional
         Score this dataset with the model; without it the recorded predictions are taken.
     split : str
-    rule : str
-        Rule for thresholds that are not recorded with the run.
+    rule : str, optional
+        Rule for the threshold; by default the one recorded with the run, else ``f1``.
     cpu : bool
 
     Raises
@@ -43,49 +43,68 @@ def evaluate_runs(
         Also if a photo to be scored was trained on.
     """
     if split not in SPLITS:
-        raise UserError(f"--split {split}: choose {', '.join(SPLITS)}")
+        raise UsageError(f"--split {split}: choose {', '.join(SPLITS)}")
     if dataset is None:
         predictions = concatenate([load_predictions(Path(run)) for run in runs])
         _check_repeats(predictions.of_split(split))
+        rule = rule or _recorded_rule(runs)
         return evaluate(predictions, split=split, rule=rule), predictions
     if len(runs) > 1:
-        raise UserError("with --dataset give one run; several are pooled from their predictions")
+        raise UsageError("with --dataset give one run; several are pooled from their predictions")
     return _score_dataset(runs[0], dataset, split=split, rule=rule, cpu=cpu)
 
 
+def _recorded_rule(runs: Sequence[str]) -> str:
+    """The threshold rule that these runs were made with."""
+    found = [Path(run) / "metrics.json" for run in runs if (Path(run) / "metrics.json").is_file()]
+    rules = {point.rule for path in found for point in points_from_json(read_json(path))}
+    if len(rules) > 1:
+        raise UsageError(f"these runs chose thresholds by {', '.join(sorted(rules))}; "
+                         "name one with --threshold-rule")  # fmt: skip
+    return rules.pop() if rules else RULES[0]
+
+
 def _score_dataset(
-    run: str, dataset: str, *, split: str, rule: str, cpu: bool
+    run: str, dataset: str, *, split: str, rule: str | None, cpu: bool
 ) -> tuple[Report, Predictions]:
     manifest = _run_json(run, "manifest.json") or {}
     data = load_faces(dataset)
     if manifest and data.revision == manifest["dataset_revision"]:
         data = load_faces(dataset, fold=manifest["config"]["data"]["fold"])
-    if split != "train":
-        _check_not_trained_on(data, split, set(manifest.get("train_photo_ids", ())))
+    if split == "test":
+        _check_not_seen(data, set(manifest.get("seen_photo_ids", ())))
     classifier = load_classifier(run)
     check_labels(classifier, data.labels, run)
     weights = _run_file(run, "model.safetensors")
     revision = weights_revision(weights) if weights else run
-    recorded = _run_json(run, "metrics.json")
-    points = points_from_json(recorded) if recorded else None
-    if points and not _same_model(points, revision):
-        raise UserError(f"{run}: metrics.json belongs to other weights; evaluate the original run")
-    needed = [split] if points else list(dict.fromkeys(["validation", split]))
+    points = _recorded_points(run, revision, rule)
+    seed = manifest["config"]["training"]["seed"] if manifest else 0
     parts = []
-    for name in needed:
+    for name in [split] if points else dict.fromkeys(["validation", split]):
         photos = data.roles[name]
         logits = score(classifier, photos, cpu=cpu)
-        seed = manifest["config"]["training"]["seed"] if manifest else 0
         parts.append(
             predictions_of(logits, photos, data=data, split=name, seed=seed, revision=revision)
         )
     predictions = concatenate(parts)
-    report = evaluate(predictions, split=split, rule=rule, operating_points=points)
+    report = evaluate(
+        predictions, split=split, rule=rule or RULES[0], operating_points=points or None
+    )
     return report, predictions
 
 
-def _same_model(points: list[OperatingPoint], revision: str) -> bool:
-    return all(point.model_revision == revision for point in points)
+def _recorded_points(run: str, revision: str, rule: str | None) -> list[OperatingPoint]:
+    """Thresholds that were chosen when the run was trained; none for a bare model."""
+    recorded = _run_json(run, "metrics.json")
+    points = points_from_json(recorded) if recorded else []
+    if any(point.model_revision != revision for point in points):
+        raise UserError(f"{run}: metrics.json belongs to other weights; evaluate the original run")
+    if points and rule not in (None, points[0].rule):
+        raise UsageError(
+            f"--threshold-rule {rule}: the threshold of {run} was chosen by {points[0].rule}; "
+            "leave the option out"
+        )
+    return points
 
 
 def _check_repeats(scored: Predictions) -> None:
@@ -98,12 +117,16 @@ def _check_repeats(scored: Predictions) -> None:
         )
 
 
-def _check_not_trained_on(data: FaceData, split: str, trained: set[str]) -> None:
-    seen = trained & set(data.roles[split]["photo_id"])
-    if seen:
+def _check_not_seen(data: FaceData, seen: set[str]) -> None:
+    """Refuse test photos that trained the model or chose its epoch and threshold.
+
+    Photos are told by their content: the same person in other photos is not noticed here.
+    """
+    known = seen & set(data.roles["test"]["photo_id"])
+    if known:
         raise UserError(
-            f"{len(seen)} of the {split} photos were trained on by this model; evaluate it on "
-            "photos it has not seen"
+            f"{len(known)} of the test photos were among the run's train or validation photos; "
+            "evaluate it on photos it has not seen"
         )
 
 
@@ -113,12 +136,21 @@ def _run_file(run: str, name: str) -> Path | None:
         path = Path(run) / name
         return path if path.is_file() else None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(hf_hub_download(run, name))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise no_such_run(run) from error
     except EntryNotFoundError:
         return None
+    except (HfHubHTTPError, OSError) as error:
+        raise no_such_run(run) from error
 
 
 def _run_json(run: str, name: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         result = fine_tune(config)
     except UserError as error:
-        sys.exit(_fail(error, code=1))
+        sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1))
     if _is_first_process():
         from hf_cushing.evaluation.report import report_to_markdown
 

@@ -16,7 +16,7 @@ from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.report import Report, evaluate, report_tables, write_report
-from hf_cushing.files import read_json, render_template, write_json, write_text
+from hf_cushing.files import plain, read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, build_classifier, describe, freeze, load_classifier
 from hf_cushing.models.score import predictions_of, score, weights_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
@@ -64,6 +64,11 @@ def fine_tune(config: RunConfig) -> RunResult:
     data = load_faces(
         config.data.dataset, fold=config.data.fold, revision=config.data.dataset_revision
     )
+    plan = run_plan(config, data)
+    if checkpoint:
+        _check_same_plan(run, plan)
+    elif state.is_main_process:
+        write_json(run / "plan.json", plan)
     set_seed(config.training.seed)
     classifier = build_classifier(
         config.model.model,
@@ -88,22 +93,44 @@ def fine_tune(config: RunConfig) -> RunResult:
     if state.is_main_process:
         facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}
         facts |= {"epochs": trainer.state.epoch, "best_auroc": trainer.state.best_metric}
-        _write_results(run, config, data, predictions, report, facts)
+        _write_results(run, config, plan, data, predictions, report, facts)
     state.wait_for_everyone()
     return RunResult(run, report)
 
 
 def _checkpoint(run: Path, resume: bool) -> str | None:
-    """Checkpoint to go on from; refuse to mix two runs in one folder."""
-    from transformers.trainer_utils import get_last_checkpoint
+    """Give the newest whole checkpoint; refuse to mix two runs in one folder.
 
+    The Trainer writes trainer_state.json last: a checkpoint without it was cut off.
+    """
     if (run / "manifest.json").exists():
         raise UserError(f"{run} holds a finished run; choose another --output_dir or delete it")
-    folder = run / "checkpoints"
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    if last and not resume:
+    whole = list((run / "checkpoints").glob("checkpoint-*/trainer_state.json"))
+    if not whole:
+        return None
+    if not resume:
         raise UserError(f"{run} holds an unfinished run; add --resume to go on, or delete it")
-    return last
+    return str(max(whole, key=lambda path: int(path.parent.name.split("-")[1])).parent)
+
+
+def run_plan(config: RunConfig, data: FaceData) -> dict[str, Any]:
+    """What decides the result: settings and data, without where they lie on this machine."""
+    settings = asdict(config)
+    for part, name in (("data", "dataset"), ("model", "model"), ("training", "output_dir")):
+        if Path(settings[part][name]).exists() or name == "output_dir":
+            settings[part][name] = Path(settings[part][name]).name
+    for part, name in (("training", "resume"), ("training", "output_dir"), ("data", "num_workers")):
+        del settings[part][name]
+    return {"config": settings, "dataset_revision": data.revision}
+
+
+def _check_same_plan(run: Path, plan: dict[str, Any]) -> None:
+    """Refuse to go on from a checkpoint that was trained otherwise, or on other photos."""
+    if not (run / "plan.json").exists() or read_json(run / "plan.json") != plain(plan):
+        raise UserError(
+            f"{run} holds a checkpoint of a run with other settings or photos; resume it with "
+            "those of plan.json, or choose another --output_dir"
+        )
 
 
 def _check_processes(count: int) -> None:
@@ -173,20 +200,20 @@ def _score_saved(run: Path, config: RunConfig, data: FaceData) -> Predictions:
 def _write_results(
     run: Path,
     config: RunConfig,
+    plan: dict[str, Any],
     data: FaceData,
     predictions: Predictions,
     report: Report,
     facts: dict[str, Any],
 ) -> None:
     write_report(run, report, predictions)
-    manifest = {
-        "config": asdict(config),
+    seen = [*data.roles["train"]["photo_id"], *data.roles["validation"]["photo_id"]]
+    manifest = plan | {
         "labels": data.labels,
-        "dataset_revision": data.revision,
         "model_revision": str(predictions.model_revision[0]),
         "run": facts,
         "environment": environment(),
-        "train_photo_ids": sorted(data.roles["train"]["photo_id"]),
+        "seen_photo_ids": sorted(seen),
     }
     card = render_template(
         "model.md.jinja",
@@ -202,14 +229,16 @@ def _write_results(
     _move_curves(run)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     write_json(run / "manifest.json", manifest)
+    (run / "plan.json").unlink(missing_ok=True)
 
 
 def _move_curves(run: Path) -> None:
     """Keep the TensorBoard files when the checkpoints, which hold pickles, are deleted."""
     curves = run / "tensorboard"
-    for file in sorted((run / "checkpoints").rglob("events.out.tfevents.*")):
+    files = sorted((run / "checkpoints").rglob("events.out.tfevents.*"))
+    for number, file in enumerate(files):  # their own names hold the host's name
         curves.mkdir(exist_ok=True)
-        file.replace(curves / file.name)
+        file.replace(curves / f"events.out.tfevents.{number}")
 
 
 def read_manifest(run: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class FaceTrainer(Trainer):
         Peak rate of the classification head; the backbone's is ``args.learning_rate``.
     """
 
+    loss_is_scaled_for_ga = False  # the loss is a mean over the batch, not over accumulated ones
+
     def __init__(self, *, head_learning_rate: float, **options: Any):
         self.head_learning_rate = head_learning_rate
         super().__init__(**options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 CAP = 10.0
-"""No photo weighs more than this many times the average, however rare its group."""
+"""No photo weighs more than this many times one of the largest group, however rare its own."""
 
 
 def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.ndarray:
@@ -21,7 +21,7 @@ def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.n
     Returns
     -------
     numpy.ndarray
-        float32, shape (n,), mean 1, at most `CAP` before the mean is set to 1.
+        float32, shape (n,), mean 1; the largest is at most `CAP` times the smallest.
 
     Examples
     --------
@@ -35,5 +35,5 @@ def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.n
         "class_sex": np.char.add(np.char.add(labels.astype(str), "/"), sexes.astype(str)),
     }[imbalance]
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = np.minimum(len(labels) / (len(counts) * counts[place]), CAP)
+    weights = np.minimum(counts.max() / counts[place], CAP)
     return (weights / weights.mean()).astype(np.float32)

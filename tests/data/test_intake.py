@@ -9,7 +9,7 @@ from tests.conftest import cohort_rows
 
 def problems(raw, **options):
     with pytest.raises(UserError) as caught:
-        read_intake(raw, **{"folds": 2} | options)
+        read_intake(raw, **{"folds": 3} | options)
     return str(caught.value)
 
 
@@ -18,14 +18,14 @@ def with_row(*cells):
 
 
 def test_patient_001_stays_001(make_clinic):
-    intake = read_intake(make_clinic(cohort_rows()), folds=2)
+    intake = read_intake(make_clinic(cohort_rows()), folds=3)
     assert [photo.patient_id for photo in intake.photos][:2] == ["000", "001"]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "semicolon", "bom"])
 def test_all_table_formats_say_the_same(make_clinic, kind):
     raw = make_clinic(cohort_rows())
-    expected = [p.patient_id for p in read_intake(raw, folds=2).photos]
+    expected = [p.patient_id for p in read_intake(raw, folds=3).photos]
     table = raw / "metadata.csv"
     text = table.read_text()
     names = ("file_name", "patient_id", "sex", "label")
@@ -43,7 +43,7 @@ def test_all_table_formats_say_the_same(make_clinic, kind):
 
         table.unlink()
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), raw / "metadata.parquet")
-    assert [p.patient_id for p in read_intake(raw, folds=2).photos] == expected
+    assert [p.patient_id for p in read_intake(raw, folds=3).photos] == expected
 
 
 def test_missing_column_names_those_found(make_clinic):
@@ -87,7 +87,7 @@ def test_age_must_be_a_sensible_number(make_clinic, age, good):
     rows = [(*row, age) for row in cohort_rows()]
     raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "age"))
     if good:
-        assert read_intake(raw, folds=2).photos[0].age == (float(age) if age else None)
+        assert read_intake(raw, folds=3).photos[0].age == (float(age) if age else None)
     else:
         assert f"row 2: age '{age}' is not a number from 0 to 120" in problems(raw)
 
@@ -99,7 +99,7 @@ def test_label_outside_the_given_vocabulary_is_refused(make_clinic):
 
 def test_new_label_words_are_taken_from_the_data(make_clinic):
     rows = [(*row[:3], row[3].replace("cushing", "moon_face")) for row in cohort_rows()]
-    assert {p.label for p in read_intake(make_clinic(rows), folds=2).photos} == {
+    assert {p.label for p in read_intake(make_clinic(rows), folds=3).photos} == {
         "control",
         "moon_face",
     }
@@ -124,7 +124,7 @@ def test_files_in_no_row_and_extra_columns_are_named(make_clinic):
     rows = [(*row, "free text") for row in cohort_rows()]
     raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "remarks"))
     (raw / "stray.jpg").write_bytes(b"x")
-    intake = read_intake(raw, folds=2)
+    intake = read_intake(raw, folds=3)
     assert intake.unlisted == ["stray.jpg"]
     assert intake.dropped_columns == ["remarks"]
 
@@ -133,7 +133,43 @@ def test_row_with_a_comma_too_many_is_named(make_clinic):
     raw = make_clinic(cohort_rows())
     with open(raw / "metadata.csv", "a") as file:
         file.write("x.png,900,male,control,what\n")
-    assert "row 14: the number of cells differs" in problems(raw)
+    text = problems(raw)
+    assert "row 14: 5 cells instead of 4; put quotation marks" in text
+
+
+def test_unreadable_rows_come_in_the_same_report_as_the_others(make_clinic):
+    rows = cohort_rows()
+    rows[1] = ("1.png", "001", "x", "cushing")
+    raw = make_clinic(rows)
+    with open(raw / "metadata.csv", "a") as file:
+        file.write("x.png,900\n")
+    text = problems(raw)
+    assert "row 3: sex 'x'" in text
+    assert "row 14: 2 cells instead of 4" in text
+
+
+def test_rows_count_as_in_a_spreadsheet_after_a_line_break_in_a_cell(make_clinic):
+    rows = [(*row, "two\nlines") for row in cohort_rows()]
+    rows[3] = (*rows[3][:2], "x", *rows[3][3:])
+    raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "remarks"))
+    assert "row 5: sex 'x'" in problems(raw)
+
+
+def test_doubled_column_is_refused(make_clinic):
+    rows = [(*row, "male") for row in cohort_rows()]
+    raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "sex"))
+    assert "column sex stands twice" in problems(raw)
+
+
+@pytest.mark.parametrize(("word", "remedy"), [("healthy", "write 'control'"), ("unknown", "leave")])
+def test_words_that_name_no_disease_are_not_taken_for_one(make_clinic, word, remedy):
+    rows = [(*row[:3], row[3].replace("cushing", word)) for row in cohort_rows()]
+    assert remedy in problems(make_clinic(rows))
+
+
+def test_given_labels_may_be_written_with_capitals(make_clinic):
+    intake = read_intake(make_clinic(cohort_rows()), labels=["Control", "Cushing"], folds=3)
+    assert {photo.label for photo in intake.photos} == {"control", "cushing"}
 
 
 def test_table_that_is_absent_double_or_not_utf8_is_refused(make_clinic, tmp_path):

@@ -3,7 +3,14 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_cushing.data.loading import FacePhotos, augment, collate, load_faces, words
+from hf_cushing.data.loading import (
+    FacePhotos,
+    augment,
+    collate,
+    content_revision,
+    load_faces,
+    words,
+)
 from hf_cushing.models.build import square_processor
 from hf_cushing.schema import UserError
 
@@ -35,12 +42,23 @@ def test_missing_fold_and_folder_are_refused(dataset, clinic, tmp_path):
         load_faces("someone/something")
 
 
-def test_revision_follows_the_content(dataset, data, tmp_path):
+def test_revision_follows_the_content_and_not_the_place(dataset, data, tmp_path):
     import shutil
 
     copy = tmp_path / "copy"
     shutil.copytree(dataset, copy)
     assert load_faces(str(copy)).revision == data.revision
+    (copy / "README.md").write_text("another card")
+    assert load_faces(str(copy)).revision == data.revision
+    roles = data.roles | {"test": data.roles["test"].select(range(5))}
+    assert content_revision(roles) != data.revision
+
+
+def test_patient_in_two_splits_is_refused(dataset, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
     shard = next((copy / "data").glob("test-*"))
     shutil.copy(next((copy / "data").glob("validation-*")), shard)
     with pytest.raises(UserError, match="a patient of the test photos is among the validation"):

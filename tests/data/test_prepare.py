@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -5,16 +6,18 @@ import subprocess
 import sys
 import time
 
+import datasets
 import numpy as np
 import pytest
 from datasets import ClassLabel, load_dataset
+from PIL import Image
 
 from hf_cushing.data.prepare import PrepareOptions, prepare
 from hf_cushing.files import sha256_file
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 from tests.conftest import cohort_rows
 
-SMALL = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25)
+SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25)
 
 
 def contents(folder):
@@ -66,8 +69,6 @@ def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
     (raw / "cut.png").write_bytes(faces[0][:3000])
     (raw / "none.png").write_bytes(b"")
     (raw / "twice.png").write_bytes((raw / "0.png").read_bytes())
-    from PIL import Image
-
     Image.new("RGB", (99, 99), "grey").save(raw / "noface.png")
     (raw / "stray.txt").write_text("x")
     out = tmp_path / "out"
@@ -94,7 +95,7 @@ def test_bad_photos_fail_with_one_report_if_asked(make_clinic, tmp_path):
     raw = make_clinic(cohort_rows())
     (raw / "3.png").write_bytes(b"")
     (raw / "5.png").unlink()
-    options = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25, on_bad_photo="fail")
+    options = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, on_bad_photo="fail")
     with pytest.raises(UserError, match=r"2 bad photos(.|\n)*row 5 (.|\n)*row 7 "):
         prepare(raw, tmp_path / "out", options, num_proc=1)
     assert not (tmp_path / "out").exists()
@@ -120,7 +121,7 @@ def test_second_run_finds_the_work_done_and_other_input_is_not_overwritten(make_
     stamp = (out / "intake.json").stat().st_mtime_ns
     prepare(raw, out, SMALL, num_proc=1)
     assert (out / "intake.json").stat().st_mtime_ns == stamp
-    other = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25)
+    other = PrepareOptions(folds=4, validation_size=0.25, test_size=0.25)
     with pytest.raises(UserError, match="--overwrite"):
         prepare(raw, out, other, num_proc=1)
     assert contents(out) == before
@@ -133,7 +134,7 @@ def test_load_dataset_serves_the_new_data_after_an_overwrite(make_clinic, tmp_pa
     prepare(raw, out, SMALL, num_proc=1)
     before = set(load_dataset(str(out))["test"]["patient_id"])
     for seed in range(1, 6):
-        options = PrepareOptions(folds=2, validation_size=0.25, test_size=0.25, seed=seed)
+        options = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, seed=seed)
         prepare(raw, out, options, num_proc=1, overwrite=True)
         said = {
             r["columns"]["patient_id"]
@@ -176,16 +177,15 @@ def test_killed_run_is_resumed_and_ends_with_the_same_bytes(clinic, dataset, tmp
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    first = next(iter(sorted(partial.glob("chunk-*"))))
-    stamp = first.stat().st_mtime_ns
-    advanced = []
-    prepare(
-        clinic,
-        out,
-        PrepareOptions(),
-        num_proc=1,
-        progress=lambda title, total: lambda n: advanced.append((stamp, title, n)),
-    )
+    done = {path.name: path.stat().st_mtime_ns for path in partial.glob("chunk-*")}
+    kept = {}
+
+    def progress(title, total):
+        kept.update({p.name: p.stat().st_mtime_ns for p in partial.glob("chunk-*")})
+        return lambda count: None
+
+    prepare(clinic, out, PrepareOptions(), num_proc=1, progress=progress)
+    assert {name: kept.get(name) for name in done} == done
     assert contents(out) == contents(dataset)
     assert not partial.exists()
 
@@ -198,7 +198,7 @@ def test_number_of_processes_does_not_change_a_byte(clinic, dataset, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"folds": 1},
+        {"folds": 2},
         {"test_size": 0},
         {"validation_size": 0.9},
         {"crop_size": 4},
@@ -210,9 +210,60 @@ def test_senseless_options_are_refused(options):
         PrepareOptions(**options)
 
 
-def test_nothing_published_names_a_file(dataset, clinic):
-    names = [p.name.encode() for p in (clinic / "images").iterdir()]
-    for path in [dataset / "README.md", *(dataset / "data").iterdir()]:
-        content = path.read_bytes()
-        assert not [name for name in names if name in content]
-        assert b"Exif" not in content
+def test_gps_and_names_in_the_photos_do_not_reach_the_dataset(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows())
+    for path in raw.glob("*.png"):
+        image = Image.open(path)
+        exif = Image.Exif()
+        exif[0x010E] = f"Jane Doe, room {path.stem}"
+        exif[0x8825] = {1: "N", 2: (52.0, 31.0, 0.0)}
+        jpeg = io.BytesIO()
+        image.convert("RGB").save(jpeg, "JPEG", exif=exif, comment=b"Jane Doe")
+        path.write_bytes(jpeg.getvalue())
+        assert b"Jane Doe" in jpeg.getvalue()
+    prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+    loaded = load_dataset(str(tmp_path / "out")).cast_column("image", datasets.Image(decode=False))
+    for rows in loaded.values():
+        for row in rows:
+            assert row["image"]["path"] is None
+            assert b"Jane" not in row["image"]["bytes"]
+            assert not Image.open(io.BytesIO(row["image"]["bytes"])).getexif()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "0.png" not in card
+
+
+def test_label_whose_photos_are_all_rejected_is_named(make_clinic, tmp_path):
+    rows = [*cohort_rows(), *((f"a{n}.png", f"9{n}", "male", "acromegaly") for n in range(4))]
+    raw = make_clinic(rows)
+    for path in raw.glob("a*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="every photo with label 'acromegaly' was rejected"):
+        prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+
+
+def test_no_face_is_left_behind_when_a_cohort_is_refused(make_clinic, tmp_path):
+    raw = make_clinic(cohort_rows())
+    (raw / "3.png").write_bytes(b"")
+    options = PrepareOptions(folds=3, on_bad_photo="fail")
+    with pytest.raises(UserError, match="bad photos"):
+        prepare(raw, tmp_path / "out", options, num_proc=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_output_inside_the_clinic_folder_is_refused(clinic):
+    with pytest.raises(UsageError, match="lies inside"):
+        prepare(clinic, clinic / "out", SMALL, num_proc=1)
+
+
+def test_photo_with_a_broken_exif_block_is_rejected_not_fatal(make_clinic, tmp_path, faces):
+    raw = make_clinic([*cohort_rows(), ("bad.jpg", "900", "male", "control")])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    jpeg = io.BytesIO()
+    Image.open(io.BytesIO(faces[0])).save(jpeg, "JPEG", exif=exif)
+    broken = bytearray(jpeg.getvalue())
+    place = broken.index(b"Exif\0\0") + 6
+    broken[place + 8 : place + 26] = b"\xff" * 18
+    (raw / "bad.jpg").write_bytes(bytes(broken))
+    account = prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+    assert len(account.rows) == 13

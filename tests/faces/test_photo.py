@@ -28,12 +28,31 @@ def test_orientation_is_applied_and_all_metadata_is_gone():
     assert set(again.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
-def test_embedded_colour_profile_is_converted_and_dropped():
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image = Image.new("RGB", (8, 8), (200, 100, 50))
-    opened = open_photo(jpeg(image, icc_profile=lab, quality=100, subsampling=0))
+def swapped_profile():
+    """An sRGB profile whose red and blue primaries are exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = data.index(b"rXYZ", 128), data.index(b"bXYZ", 128)
+    data[red : red + 4], data[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(data)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_embedded_colour_profile_is_converted_and_dropped(mode):
+    image = Image.new("RGB", (8, 8), (200, 100, 50)).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", icc_profile=swapped_profile())
+    opened = open_photo(buffer.getvalue())
     assert "icc_profile" not in opened.info
-    assert np.abs(np.asarray(opened, int) - (200, 100, 50)).max() <= 3
+    assert opened.getpixel((2, 2))[2] > opened.getpixel((2, 2))[0]
+
+
+def test_sixteen_bit_grey_keeps_its_shades():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    assert (
+        np.abs(np.asarray(open_photo(buffer.getvalue()), int)[0, :, 0] - np.arange(256)).max() <= 1
+    )
 
 
 def test_transparent_pixels_become_white():

@@ -75,6 +75,23 @@ def test_frozen_batch_statistics_do_not_move_in_training():
     assert all(torch.equal(after[k], v) for k, v in before.items())
 
 
+def test_training_everything_keeps_dropout_and_stochastic_depth():
+    model = build_classifier("tiny-swin", LABELS, init="random").model
+    freeze(model, "full")
+    model.train()
+    keep_frozen_in_eval(model)
+    assert not [name for name, module in model.named_modules() if not module.training]
+
+
+def test_frozen_backbone_has_no_dropout():
+    model = build_classifier("tiny-swin", LABELS, init="random").model
+    freeze(model, "head")
+    model.train()
+    keep_frozen_in_eval(model)
+    assert not [name for name, module in model.swin.named_modules() if module.training]
+    assert model.classifier.training
+
+
 @pytest.mark.parametrize("name", [n for n in BACKBONES if n not in TINY and "-l" not in n])
 def test_every_short_name_builds_without_a_network(name):
     with torch.device("meta"):
@@ -112,7 +129,7 @@ def test_model_that_can_not_be_had_says_why_and_what_to_do(name, options, messag
 
 
 def test_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(UserError, match="not a model folder"):
+    with pytest.raises(UserError, match="can't be loaded as an image model"):
         build_classifier(str(tmp_path), LABELS)
 
 
@@ -160,3 +177,19 @@ def test_checkpoint_that_does_not_fit_its_config_is_refused(tmp_path):
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match="lacks 1 weights of the backbone"):
         build_classifier(str(tmp_path), LABELS)
+
+
+@pytest.mark.parametrize("run", ["runs/frist", "/no/such/run", "nowhere"])
+def test_run_that_is_nowhere_is_named(run):
+    with pytest.raises(UserError, match=f"{run} is neither a run folder"):
+        load_classifier(run)
+
+
+def test_truncated_weights_are_refused_in_a_sentence(tmp_path):
+    built = build_classifier("tiny-resnet", LABELS, init="random")
+    built.model.save_pretrained(tmp_path)
+    built.processor.save_pretrained(tmp_path)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(UserError, match="can't be loaded as an image model"):
+        load_classifier(str(tmp_path))

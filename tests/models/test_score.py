@@ -39,12 +39,12 @@ def test_evaluating_anew_gives_the_recorded_metrics(run, dataset):
     assert thresholds == [point["threshold"] for point in recorded["operating_points"]]
 
 
-def test_photos_that_were_trained_on_are_not_evaluated_as_test(run, dataset, clinic, tmp_path):
+def test_photos_seen_in_training_are_not_evaluated_as_test(run, dataset, clinic, tmp_path):
     from hf_cushing.data.prepare import PrepareOptions, prepare
 
     other = tmp_path / "other"
     prepare(clinic, other, PrepareOptions(seed=5), num_proc=1)
-    with pytest.raises(UserError, match=r"\d+ of the test photos were trained on"):
+    with pytest.raises(UserError, match=r"\d+ of the test photos were among the run's train"):
         evaluate_runs([str(run)], dataset=str(other), cpu=True)
 
 
@@ -76,3 +76,17 @@ def test_shared_backbone_classifies_real_photographs():
     assert all(isinstance(crop, Image.Image) for crop in crops)
     logits = classifier.model(**classifier.processor(crops, return_tensors="pt")).logits
     assert logits.shape == (3, 2)
+
+
+def test_recorded_threshold_rule_is_kept_and_not_contradicted(dataset, tmp_path):
+    from hf_cushing.training.cli import parse
+    from hf_cushing.training.fine_tune import fine_tune
+    from tests.conftest import train_options
+
+    out = tmp_path / "run"
+    options = train_options(dataset, out, "--epochs", "1", "--threshold_rule", "youden")
+    fine_tune(parse(options))
+    report, _ = evaluate_runs([str(out)])
+    assert {point.rule for point in report.operating_points} == {"youden"}
+    with pytest.raises(UserError, match="was chosen by youden; leave the option out"):
+        evaluate_runs([str(out)], dataset=str(dataset), rule="f1", cpu=True)

@@ -22,6 +22,26 @@ def test_unknown_name_in_yaml_is_refused_with_the_likely_one(tmp_path):
         parse(["--config", str(recipe), *NEEDED])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "finetune: lora",
+        "init: Random",
+        "imbalance: sex",
+        "threshold_rule: magic",
+        "epochs: 2.5",
+        "learning_rate: 3e-3",
+        "cpu: 1",
+        "fold: two",
+    ],
+)
+def test_value_of_the_wrong_kind_in_yaml_is_refused(tmp_path, line):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(line + "\n")
+    with pytest.raises(UserError, match=f"--{line.split(':')[0]} .*: give"):
+        parse(["--config", str(recipe), *NEEDED])
+
+
 def test_every_missing_and_senseless_option_is_named_at_once():
     with pytest.raises(UserError) as caught:
         parse(["--epochs", "0", "--warmup", "2"])
