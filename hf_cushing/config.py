@@ -104,8 +104,7 @@ class RunConfig:
             if not getattr(part, name)
         ]
         problems = [f"{', '.join(missing)} must be given"] if missing else []
-        problems += _type_problems(self)
-        problems = problems or _range_problems(self)
+        problems += _type_problems(self) or _range_problems(self)
         if problems:
             raise UsageError("; ".join(problems))
 

@@ -30,9 +30,7 @@ def test_unknown_name_in_yaml_is_refused_with_the_likely_one(tmp_path):
         "imbalance: sex",
         "threshold_rule: magic",
         "epochs: 2.5",
-        "learning_rate: 3e-3",
         "cpu: 1",
-        "fold: two",
     ],
 )
 def test_value_of_the_wrong_kind_in_yaml_is_refused(tmp_path, line):
