@@ -109,9 +109,9 @@ def affected(person: Person, signs: Signs) -> Person:
     c, a = signs.cushing, signs.acromegaly
     return replace(
         person,
-        roundness=person.roundness + 0.75 * c,
-        jaw=person.jaw + 0.10 * c + 0.07 * a,
-        ruddiness=person.ruddiness + 0.45 * c,
+        roundness=person.roundness + 1.1 * c,
+        jaw=person.jaw + 0.13 * c + 0.07 * a,
+        ruddiness=person.ruddiness + 0.65 * c,
         spots=person.spots + round(8 * c),
         stubble=person.stubble + (0.22 * c if person.sex == "female" else 0.0),
         brow_weight=person.brow_weight + 0.9 * a,
