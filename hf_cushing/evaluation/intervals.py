@@ -72,7 +72,7 @@ def wilson(share: float, count: int, level: float = 0.95) -> tuple[float, float]
     """
     if not count or math.isnan(share):
         return math.nan, math.nan
-    z2 = ndtri(0.5 + level / 2) ** 2
+    z2 = float(ndtri(0.5 + level / 2)) ** 2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
     return max(0.0, middle - half), min(1.0, middle + half)

@@ -26,7 +26,8 @@ def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.n
     Examples
     --------
     >>> labels = np.array(["control", "control", "control", "cushing"])
-    >>> photo_weights(labels, np.full(4, "female"), "class").round(2).tolist()
+    >>> weights = photo_weights(labels, np.full(4, "female"), "class")
+    >>> [round(float(weight), 2) for weight in weights]
     [0.67, 0.67, 0.67, 2.0]
     """
     groups = {
