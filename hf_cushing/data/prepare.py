@@ -90,7 +90,8 @@ def prepare(
     out : Path
         Dataset folder to make.
     num_proc : int, optional
-        Worker processes; all cores by default.
+        Worker processes; all cores by default. A script that calls this must do so under
+        ``if __name__ == "__main__":``, since the workers import it.
     overwrite : bool
         Replace an existing dataset folder that was made from other input.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hf_cushing import __version__
 from hf_cushing.data.drawing import Color, Person, Shot, Signs, draw
 from hf_cushing.files import replace_folder
 from hf_cushing.schema import CONTROL, UserError
@@ -109,7 +110,7 @@ def make_cohort(
             raise UserError(
                 f"{mark.parent} exists and was not made by this command; choose another"
             )
-    plan = json.dumps(asdict(options))
+    plan = json.dumps(asdict(options) | {"version": __version__})
     if all(mark.exists() and mark.read_text() == plan for mark in marks):
         advance(options.photos)
         return options.photos
