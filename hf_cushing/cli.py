@@ -103,7 +103,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Metrics for all, women and men, with intervals; the threshold comes from validation."""
-    _quiet_libraries()
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
     from hf_cushing.evaluation.report import report_to_json, report_to_markdown, write_report
     from hf_cushing.models.evaluate_run import evaluate_runs
 
@@ -124,7 +126,9 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Find the face in each photo and print the probabilities. Research use only."""
-    _quiet_libraries()
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
     from hf_cushing.faces.photo import PhotoError
     from hf_cushing.models.serve import pipeline
 
@@ -195,15 +199,6 @@ def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     finally:
         if bars.tasks:
             bars.stop()
-
-
-def _quiet_libraries() -> None:
-    from datasets.utils.logging import disable_progress_bar
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    disable_progress_bar()
 
 
 def _say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
     from transformers import BaseImageProcessor, PretrainedConfig, PreTrainedModel
+
+log = logging.getLogger(__name__)
 
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 BICUBIC = 3
@@ -197,6 +200,8 @@ def _config(name: str, source: str, init: str, revision: str | None) -> Pretrain
 
     if init == "random" and name in BACKBONES:
         return BACKBONES[name].config()
+    if not _existing_folder(name):
+        log.info("looking for %s in the cache and on the Hub", source)
     try:
         return AutoConfig.from_pretrained(source, revision=revision)
     except LOADING_ERRORS as error:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
 from hf_cushing.schema import UsageError, UserError
+from hf_cushing.training.environment import quiet_libraries
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -18,7 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = parse(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         sys.exit(_fail(error, code=2))
-    _quiet_libraries()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hf_cushing").setLevel(logging.INFO)
+    quiet_libraries()
     from hf_cushing.training.fine_tune import fine_tune
 
     try:
@@ -53,18 +56,6 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}; --help lists the options")
     return RunConfig(data=data, model=model, training=training, evaluation=evaluation)
-
-
-def _quiet_libraries() -> None:
-    """Our own log at INFO; the libraries' loading bars and notes off."""
-    from datasets.utils.logging import disable_progress_bar
-    from transformers.utils import logging as transformers_logging
-
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("hf_cushing").setLevel(logging.INFO)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    disable_progress_bar()
 
 
 def _is_first_process() -> bool:

@@ -39,3 +39,15 @@ def devices() -> dict[str, str]:
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {"cpu cores": str(os.cpu_count()), "accelerators": ", ".join(gpus) or "none"}
+
+
+def quiet_libraries() -> None:
+    """Switch off the libraries' loading bars and notes; their errors still come as exceptions."""
+    from datasets.utils.logging import disable_progress_bar
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
+    disable_progress_bar()
