@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -24,6 +25,7 @@ class DataConfig:
     fold: int | None = _option(
         None, "cross-validation: test on this fold, validate on the next, train on the rest"
     )
+    repeat: int = _option(1, "which repeat of the cross-validation (`prepare --repeats`)")
     num_workers: int = _option(0, "loader processes that decode and augment")
 
 
@@ -147,6 +149,7 @@ def _range_problems(config: RunConfig) -> list[str]:
         ("warmup", training.warmup, 0 <= training.warmup < 1, "0 up to 1"),
         ("zoom_out", training.zoom_out, 1 <= training.zoom_out <= 2, "from 1 to 2"),
         ("num_workers", data.num_workers, data.num_workers >= 0, "0 or more"),
+        ("repeat", data.repeat, data.repeat >= 1, "1 or more"),
         ("fold", data.fold, data.fold is None or data.fold >= 0, "0 or more"),
         ("learning_rate", training.learning_rate, training.learning_rate > 0, "above 0"),
         (
@@ -168,20 +171,23 @@ def _range_problems(config: RunConfig) -> list[str]:
 CONFIG_PARTS = (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a recipe: a flat mapping of option names to values; unknown names are refused."""
+def read_yaml(path: Path, known: Collection[str] = ()) -> dict[str, Any]:
+    """Read a flat mapping of names to values; unknown names are refused.
+
+    Without `known` it is a recipe, and the names are options of a training run.
+    """
     import yaml
 
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path} can't be read as YAML: {error}") from None
+    known = known or {item.name for part in CONFIG_PARTS for item in fields(part)}
     if not isinstance(values, dict):
-        raise UserError(f"{path} must map option names to values, like `epochs: 20`")
-    known = {item.name for part in CONFIG_PARTS for item in fields(part)}
+        raise UserError(f"{path} must map names to values, like `{min(known)}: …`")
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(str(name), sorted(known), n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
-            raise UserError(f"{path}: unknown option '{name}'; {hint}")
+            raise UserError(f"{path}: unknown name '{name}'; {hint}")
     return values

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from hf_cushing.data.loading import load_faces
-from hf_cushing.data.prepare import Progress
+from hf_cushing.data.options import Progress
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.files import plain, read_json, resource
 from hf_cushing.schema import UserError
@@ -28,7 +28,8 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     advance = progress("Drawing faces", photos)
     make_cohort(RAW, TRUTH, CohortOptions(photos=photos), advance=advance)
     hf_cushing = [sys.executable, "-m", "hf_cushing.cli"]
-    _run([*hf_cushing, "prepare", str(RAW), "--out", str(DATASET), "--overwrite"])
+    prepare = [*hf_cushing, "prepare", str(RAW), "--out", str(DATASET), "--overwrite"]
+    _run([*prepare, "--no-identity"])  # drawn faces: dlib's descriptor knows photographs
     recipe = ["--config", str(resource("configs/demo.yaml")), "--dataset", str(DATASET)]
     options = [*recipe, "--model", model, "--output_dir", str(RUN), "--resume"]
     if not _holds(RUN / "manifest.json", options):

@@ -92,13 +92,17 @@ def resource(name: str) -> Path:
 
 
 def render_template(name: str, **values: Any) -> str:
-    """Render ``model_cards/<name>`` with Jinja; a missing value is an error, not a blank."""
+    """Render ``model_cards/<name>`` with Jinja; a missing value is an error, not a blank.
+
+    In ``.html.jinja`` values are escaped.
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader(resource("model_cards"))
     environment = jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,
+        autoescape=name.endswith(".html.jinja"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

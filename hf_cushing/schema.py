@@ -30,11 +30,15 @@ VIEWS = ("frontal", "left", "right", "oblique")
 SPLITS = ("train", "validation", "test")
 
 REQUIRED_COLUMNS = ("file_name", "patient_id", "sex", "label")
-NUMBER_COLUMNS = ("age", "bmi")
-TEXT_COLUMNS = ("view", "visit", "site", "source")
+NUMBER_COLUMNS = ("age", "bmi", "severity")
+TEXT_COLUMNS = ("view", "visit", "site", "source", "pair_id")
 OPTIONAL_COLUMNS = NUMBER_COLUMNS + TEXT_COLUMNS
 
 PROBABILITY_PREFIX = "prob_"
+
+NO_FOLD = -1
+"""Value of the column `fold` for a patient outside cross-validation: public controls, which
+train in every fold, and the patients of an external test site, which are in none."""
 
 RESEARCH_NOTICE = (
     "Research use only. Not a medical device: do not use it to diagnose, "
@@ -50,7 +54,7 @@ class UsageError(UserError):
     """An option was given a value that it can't take: exit code 2 instead of 1."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FacePhoto:
     """One row of the clinic's table, checked and typed; the photo is not yet opened.
 
@@ -62,10 +66,14 @@ class FacePhoto:
         Path of the photo, relative to the table.
     photo_id : str
         First 16 hex digits of the SHA-256 of the file's bytes; empty while not read.
-    patient_id, label, sex, view, visit, site, source : str
-        Words; empty where the table says nothing.
-    age, bmi : float or None
-        Years, and kg/m².
+    patient_id, label, sex, view, visit, site, source, pair_id : str
+        Words; empty where the table says nothing. `pair_id` names a matched pair or set.
+    age, bmi, severity : float or None
+        Years, kg/m², and a whole grade from 0 to 10.
+    extra : tuple of str
+        Cells of the columns that `--keep-column` names, in that order.
+    public : bool
+        From a folder of public controls instead of the clinic's.
     """
 
     row: int
@@ -76,10 +84,14 @@ class FacePhoto:
     photo_id: str = ""
     age: float | None = None
     bmi: float | None = None
+    severity: float | None = None
     view: str = ""
     visit: str = ""
     site: str = ""
     source: str = ""
+    pair_id: str = ""
+    extra: tuple[str, ...] = ()
+    public: bool = False
 
 
 def order_labels(labels: set[str]) -> list[str]:
@@ -92,7 +104,18 @@ def order_labels(labels: set[str]) -> list[str]:
     return known + sorted(labels - set(known))
 
 
-def dataset_features(labels: list[str]) -> Features:
+def fold_column(repeat: int) -> str:
+    """Name of the column with the folds of a repeat of the cross-validation, counted from 1.
+
+    >>> fold_column(1), fold_column(3)
+    ('fold', 'fold_3')
+    """
+    return "fold" if repeat == 1 else f"fold_{repeat}"
+
+
+def dataset_features(
+    labels: list[str], *, repeats: int = 1, keep_columns: tuple[str, ...] = ()
+) -> Features:
     """Columns of a prepared dataset, with `labels` as class names in that order."""
     from datasets import Array2D, ClassLabel, Features, Image, List, Value
 
@@ -106,9 +129,11 @@ def dataset_features(labels: list[str]) -> Features:
             "photo_id": Value("string"),
             "age": Value("float32"),
             "bmi": Value("float32"),
+            "severity": Value("int32"),
             **text,
-            "fold": Value("int32"),
+            **{fold_column(repeat): Value("int32") for repeat in range(1, repeats + 1)},
             "landmarks": Array2D(shape=(68, 2), dtype="float32"),
             "face_box": List(Value("int32"), length=4),
+            **{name: Value("string") for name in keep_columns},
         }
     )

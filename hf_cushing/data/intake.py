@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,13 +24,21 @@ from hf_cushing.schema import (
     TEXT_COLUMNS,
     VIEWS,
     FacePhoto,
+    UsageError,
     UserError,
 )
 
 MIN_FOLDS = 3
 """One fold tests, one validates, the rest train."""
 
-NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0)}
+NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0), "severity": (0.0, 10.0)}
+
+
+MAX_LINES = 1000
+"""Problems told one by one; the rest are counted."""
+
+RESERVED = re.compile(r"image|photo_id|fold(_\d+)?|landmarks|face_box|split")
+"""Columns of a dataset that `--keep-column` can't name."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,19 @@ class Intake:
     unlisted: list[str]
     dropped_columns: list[str]
 
+    @property
+    def root(self) -> Path:
+        """Folder of the photos."""
+        return self.table.parent
 
-def read_intake(raw: Path, *, labels: list[str] | None = None, folds: int = 5) -> Intake:
+
+def read_intake(
+    raw: Path,
+    *,
+    labels: list[str] | None = None,
+    keep_columns: tuple[str, ...] = (),
+    public: bool = False,
+) -> Intake:
     """Read and check the table of a clinic folder.
 
     Parameters
@@ -60,8 +82,10 @@ def read_intake(raw: Path, *, labels: list[str] | None = None, folds: int = 5) -
         Folder with the photos and ``metadata.csv``, ``.jsonl`` or ``.parquet``.
     labels : list of str, optional
         The labels that may occur; by default those that do.
-    folds : int
-        Number of cross-validation folds: each label needs as many patients.
+    keep_columns : tuple of str
+        Further columns to carry over, as text.
+    public : bool
+        It is a folder of public controls.
 
     Raises
     ------
@@ -69,32 +93,43 @@ def read_intake(raw: Path, *, labels: list[str] | None = None, folds: int = 5) -
         With one line for every problem of every row.
     """
     table = find_table(raw)
-    rows, problems = read_table(table)
-    columns = list(dict.fromkeys(name for _, cells in rows for name in cells))
-    if rows:
-        _check_columns(table, columns)
-    photos = [_read_row(number, cells, problems.append) for number, cells in rows]
+    problems: list[tuple[int, str]] = []
+    columns: dict[str, None] = {}
+    photos = []
+    for number, cells in read_table(table, problems.append):
+        columns.update(dict.fromkeys(cells))
+        photo = _read_row(number, cells, problems.append)
+        extra = tuple(cells.get(name, "") for name in keep_columns)
+        photos.append(dataclasses.replace(photo, extra=extra, public=public))
+    _check_columns(table, list(columns), keep_columns)
     for check in (_check_duplicates, _check_patients):
         problems += check(photos)
     problems += _check_labels(photos, labels)
     if problems:
         lines = [f"  row {number}: {text}" for number, text in sorted(set(problems))]
         count = f"{len(lines)} problem" + ("s" if len(lines) > 1 else "")
-        raise UserError("\n".join([f"{table}: {count}; nothing was written", *lines]))
-    check_cohort(photos, folds=folds, where=str(table))
+        more = [f"  … and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+        shown = [f"{table}: {count}; nothing was written", *lines[:MAX_LINES], *more]
+        raise UserError("\n".join(shown))
+    carried = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *keep_columns)
     return Intake(
         table=table,
         photos=photos,
         unlisted=_unlisted(raw, table, photos),
-        dropped_columns=[c for c in columns if c not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS],
+        dropped_columns=[name for name in columns if name not in carried],
     )
 
 
-def check_cohort(photos: Iterable[FacePhoto], *, folds: int, where: str) -> None:
-    """Refuse a cohort with one class, without controls, or with fewer patients than folds."""
+def check_cohort(
+    photos: Iterable[FacePhoto], *, folds: int, where: str, groups: dict[str, str] | None = None
+) -> None:
+    """Refuse a cohort with one class, without controls, or with fewer patients than folds.
+
+    Patients who must stay together (`groups`: patient to group) count as one.
+    """
     patients: dict[str, set[str]] = defaultdict(set)
     for photo in photos:
-        patients[photo.label].add(photo.patient_id)
+        patients[photo.label].add((groups or {}).get(photo.patient_id, photo.patient_id))
     if CONTROL not in patients:
         found = ", ".join(sorted(patients)) or "none"
         raise UserError(f"{where}: no photo is labelled '{CONTROL}' (found: {found}); add controls")
@@ -109,13 +144,18 @@ def check_cohort(photos: Iterable[FacePhoto], *, folds: int, where: str) -> None
             )
 
 
-def _check_columns(table: Path, columns: list[str]) -> None:
+def _check_columns(table: Path, columns: list[str], keep_columns: tuple[str, ...]) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise UserError(
             f"{table}: missing column {', '.join(missing)} (found: {', '.join(columns)}); "
             "add it, or rename the one that holds it"
         )
+    for name in keep_columns:
+        if name not in columns:
+            raise UsageError(f"--keep-column {name}: {table} has {', '.join(columns)}")
+        if name in REQUIRED_COLUMNS + OPTIONAL_COLUMNS or RESERVED.fullmatch(name):
+            raise UsageError(f"--keep-column {name}: a dataset has a column of that name anyway")
 
 
 def _read_row(
@@ -125,8 +165,6 @@ def _read_row(
         if not cells.get(name):
             report((row, f"{name} is empty; fill it in"))
     file_name = cells.get("file_name", "").replace("\\", "/")
-    if file_name.startswith("/") or ".." in PurePosixPath(file_name).parts or file_name[1:2] == ":":
-        report((row, f"file_name '{file_name}' leaves the folder; give a path inside it"))
     sex = SEX_SPELLINGS.get(cells.get("sex", "").lower(), "")
     if not sex:
         shown = cells.get("sex", "") or "(empty)"
@@ -138,11 +176,11 @@ def _read_row(
         row=row,
         file_name=str(PurePosixPath(file_name)),
         patient_id=cells.get("patient_id", ""),
-        label=cells.get("label", "").lower(),
+        label=sys.intern(cells.get("label", "").lower()),
         sex=sex,
         **{name: _number(row, name, cells.get(name, ""), report) for name in NUMBER_COLUMNS},
-        **{name: cells.get(name, "") for name in TEXT_COLUMNS if name != "view"},
-        view=view,
+        **{name: sys.intern(cells.get(name, "")) for name in TEXT_COLUMNS if name != "view"},
+        view=view if view in VIEWS else "",
     )
 
 
@@ -156,9 +194,11 @@ def _number(
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not low <= value <= high:
+    grade = name == "severity"
+    if not low <= value <= high or (grade and not value.is_integer()):
+        kind = "whole number" if grade else "number"
         report(
-            (row, f"{name} '{text}' is not a number from {low:g} to {high:g}; correct or empty it")
+            (row, f"{name} '{text}' is not a {kind} from {low:g} to {high:g}; correct or empty it")
         )
         return None
     return value

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from hf_cushing.faces.align import warp
-from hf_cushing.schema import SPLITS, UserError
+from hf_cushing.schema import NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,14 +36,19 @@ class FaceData:
         Class names, ``control`` first.
     revision : str
         Hash of the content, the same for a folder and its copy on the Hub.
+    folds : str
+        Name of the column of folds in use.
     """
 
     roles: dict[str, Dataset]
     labels: list[str]
     revision: str
+    folds: str = "fold"
 
 
-def load_faces(source: str, *, fold: int | None = None, revision: str | None = None) -> FaceData:
+def load_faces(
+    source: str, *, fold: int | None = None, repeat: int = 1, revision: str | None = None
+) -> FaceData:
     """Load a dataset folder or Hub dataset and decide which photos train, validate and test.
 
     Parameters
@@ -51,7 +56,10 @@ def load_faces(source: str, *, fold: int | None = None, revision: str | None = N
     source : str
         Folder made by ``hf-cushing prepare``, or a Hub id.
     fold : int, optional
-        Cross-validation instead of the splits: this fold tests, the next one validates.
+        Cross-validation instead of the splits: this fold tests, the next one validates. Public
+        controls train in every fold; an external test split takes no part.
+    repeat : int
+        Which of the repeats of the cross-validation, counted from 1.
     revision : str, optional
         Branch, tag or commit on the Hub.
 
@@ -73,9 +81,13 @@ def load_faces(source: str, *, fold: int | None = None, revision: str | None = N
         )
     roles = {split: splits[split] for split in SPLITS}
     if fold is not None:
-        roles = _fold_roles(concatenate_datasets(list(roles.values())), fold)
+        column = fold_column(repeat)
+        if column not in columns:
+            raise UserError(f"--repeat {repeat}: this dataset was prepared with fewer --repeats")
+        roles = _fold_roles(roles, concatenate_datasets(list(roles.values())), fold, column)
     _check_disjoint(roles, source)
-    return FaceData(roles, roles["train"].features["label"].names, content_revision(splits))
+    labels = roles["train"].features["label"].names
+    return FaceData(roles, labels, content_revision(splits), fold_column(repeat))
 
 
 def words(photos: Dataset, column: str) -> list[str]:
@@ -239,13 +251,16 @@ def content_revision(splits: Mapping[str, Dataset]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _fold_roles(photos: Dataset, fold: int) -> dict[str, Dataset]:
-    folds = np.asarray(photos["fold"])
+def _fold_roles(
+    splits: dict[str, Dataset], photos: Dataset, fold: int, column: str
+) -> dict[str, Dataset]:
+    folds = np.asarray(photos[column])
+    split = np.repeat(list(splits), [len(rows) for rows in splits.values()])
     count = int(folds.max()) + 1
     if fold >= count:
         raise UserError(f"--fold {fold}: this dataset has the folds 0 to {count - 1}")
     validation = (fold + 1) % count
-    train = (folds != fold) & (folds != validation)
+    train = (folds != fold) & (folds != validation) & ((folds != NO_FOLD) | (split == "train"))
     masks = {"train": train, "validation": folds == validation, "test": folds == fold}
     return {role: photos.select(np.flatnonzero(mask)) for role, mask in masks.items()}
 

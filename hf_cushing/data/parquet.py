@@ -18,7 +18,13 @@ SHARD_BYTES = 400_000_000
 
 
 def write_splits(
-    out: Path, kept: dict[int, dict[str, Any]], chunks: Iterable[list[Crop]], fingerprint: str
+    out: Path,
+    kept: dict[int, dict[str, Any]],
+    chunks: Iterable[list[Crop]],
+    *,
+    fingerprint: str,
+    repeats: int,
+    keep_columns: tuple[str, ...],
 ) -> None:
     """Write ``out/data/SPLIT-i-of-n-FINGERPRINT.parquet`` with explicit Features.
 
@@ -34,9 +40,13 @@ def write_splits(
         Read once, in the order of the photos.
     fingerprint : str
         First 8 digits of the hash of the input.
+    repeats : int
+        Number of columns of folds.
+    keep_columns : tuple of str
     """
     labels = order_labels({row["label"] for row in kept.values()})
-    schema = dataset_features(labels).arrow_schema
+    features = dataset_features(labels, repeats=repeats, keep_columns=keep_columns)
+    schema = features.arrow_schema
     writers = {split: _ShardWriter(out / "data", split, fingerprint, schema) for split in SPLITS}
     for chunk in chunks:
         for split, writer in writers.items():
@@ -51,13 +61,13 @@ def write_splits(
 
 
 def _row(values: dict[str, Any], crop: Crop, labels: list[str]) -> dict[str, Any]:
-    row = {name: value for name, value in values.items() if name != "split"}
-    row["image"] = {"bytes": crop.image, "path": None}
-    row["label"] = labels.index(values["label"])
-    row["sex"] = SEXES.index(values["sex"])
-    row["landmarks"] = np.reshape(crop.landmarks, (68, 2)).tolist()
-    row["face_box"] = crop.face_box
-    return row
+    return values | {
+        "image": {"bytes": crop.image, "path": None},
+        "label": labels.index(values["label"]),
+        "sex": SEXES.index(values["sex"]),
+        "landmarks": np.reshape(crop.landmarks, (68, 2)).tolist(),
+        "face_box": crop.face_box,
+    }
 
 
 class _ShardWriter:

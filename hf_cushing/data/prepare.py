@@ -1,72 +1,41 @@
-"""`hf-cushing prepare`: clinic folder in, dataset folder and full account out."""
+"""`hf-cushing prepare`: clinic folder in, dataset folder, full account and audit out."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from pathlib import Path
 
-from hf_cushing import __version__
 from hf_cushing.data.account import Account, build_account, write_account
-from hf_cushing.data.crops import Crop, make_crops, read_chunks
-from hf_cushing.data.intake import MIN_FOLDS, Intake, check_cohort, read_intake
+from hf_cushing.data.audit_input import photos_of_crops
+from hf_cushing.data.audit_report import run_audit
+from hf_cushing.data.cohort import (
+    Cohort,
+    add_controls,
+    check_copies,
+    cohort_of,
+    hash_ids,
+    merge_identities,
+    with_photo_ids,
+)
+from hf_cushing.data.controls import WHY_TRAIN_ONLY, read_controls
+from hf_cushing.data.crops import WorkerLost, read_crops
+from hf_cushing.data.intake import Intake, check_cohort, read_intake
+from hf_cushing.data.options import PrepareOptions, Progress
 from hf_cushing.data.parquet import write_splits
-from hf_cushing.data.splits import assign_patients, split_photos
-from hf_cushing.faces.align import CROP_SCALE, CROP_SIDE
-from hf_cushing.files import read_json, replace_folder, sha256_file, write_json
-from hf_cushing.schema import FacePhoto, UsageError, UserError
-
-Progress = Callable[[str, int], Callable[[int], None]]
-"""``progress(title, total)`` opens a bar and returns the function that advances it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
-    """How a clinic folder becomes a dataset.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        Labels that may occur; empty for those that do.
-    folds : int
-        Cross-validation folds over all patients, at least 3.
-    validation_size, test_size : float
-        Shares of the photos, above 0 and below 1 together.
-    seed : int
-    crop_size : int
-        Side of the stored crops in pixels.
-    on_bad_photo : str
-        ``reject`` (leave it out, with the reason in the account) or ``fail``.
-    """
-
-    labels: tuple[str, ...] = ()
-    folds: int = 5
-    validation_size: float = 0.15
-    test_size: float = 0.2
-    seed: int = 0
-    crop_size: int = CROP_SIDE
-    on_bad_photo: str = "reject"
-
-    def __post_init__(self):
-        if self.folds < MIN_FOLDS:
-            raise UsageError(f"--folds {self.folds}: at least {MIN_FOLDS} (test, validate, train)")
-        if min(self.validation_size, self.test_size) <= 0 or not (
-            self.validation_size + self.test_size < 1
-        ):
-            raise UsageError(
-                f"--validation-size {self.validation_size} and --test-size {self.test_size}: "
-                "both must be above 0, and leave something to train on"
-            )
-        if not 32 <= self.crop_size <= 2048:
-            raise UsageError(f"--crop-size {self.crop_size}: give 32 to 2048 pixels")
-        if self.on_bad_photo not in ("reject", "fail"):
-            raise UsageError(f"--on-bad-photo {self.on_bad_photo}: give reject or fail")
+from hf_cushing.data.splits import (
+    Deal,
+    deal_folds,
+    group_patients,
+    pair_links,
+    split_by_site,
+    split_photos,
+)
+from hf_cushing.data.work import fingerprint_of, finished, work_folder
+from hf_cushing.files import replace_folder
+from hf_cushing.schema import NO_FOLD, FacePhoto, UsageError, UserError
 
 
 def prepare(
@@ -81,7 +50,8 @@ def prepare(
     """Turn a clinic folder into a dataset folder that `datasets.load_dataset` reads.
 
     The work is done in ``.OUT.partial`` beside `out`, which is moved into place at the end; the
-    same call after an interruption takes over what is there.
+    same call after an interruption takes over what is there. The audit is written too: what it
+    found stands in ``audit.json`` and ``audit.html``.
 
     Parameters
     ----------
@@ -101,130 +71,88 @@ def prepare(
         For any fault of the table or cohort; nothing is written then.
     """
     raw, out = Path(raw), Path(out)
+    num_proc = num_proc or os.cpu_count() or 1
     if out.resolve().is_relative_to(raw.resolve()):
         raise UsageError(f"--out {out} lies inside {raw}; choose a folder outside")
-    intake = read_intake(raw, labels=list(options.labels) or None, folds=options.folds)
-    intake = _with_photo_ids(raw, intake, progress)
-    fingerprint = _fingerprint(intake, options)
-    if (done := _finished(out, fingerprint, overwrite)) is not None:
+    intakes = [read_intake(raw, labels=[*options.labels], keep_columns=options.keep_columns)]
+    check_cohort(intakes[0].photos, folds=options.folds, where=str(intakes[0].table))
+    if options.controls:
+        intakes.append(read_controls(options.controls.folder))
+    intakes = [with_photo_ids(intake, progress) for intake in intakes]
+    check_copies(intakes[0])
+    fingerprint = fingerprint_of(intakes, options.recorded(), options.salt, options.datasheet)
+    intakes = [hash_ids(intake, options.salt) for intake in intakes]
+    if (done := finished(out, fingerprint, overwrite)) is not None:
         return done
-    work = _work_folder(out, fingerprint)
-    chunks = make_crops(
-        raw,
-        intake.photos,
-        work=work,
-        side=options.crop_size,
-        num_proc=num_proc or os.cpu_count() or 1,
-        advance=progress("Finding and aligning faces", len(intake.photos)),
-    )
-    crops = [dataclasses.replace(c, image=b"") for chunk in read_chunks(chunks) for c in chunk]
-    crops = _reject_copies(intake.photos, crops)
+    work = work_folder(out, fingerprint)
     try:
-        if options.on_bad_photo == "fail":
-            _fail_on_bad(intake, crops)
-        splits, folds = _deal(intake, crops, options)
+        account = _build(work, intakes, options, fingerprint, num_proc, progress)
+    except WorkerLost:
+        raise
     except UserError:
         shutil.rmtree(work)
         raise
-    account = build_account(intake, crops, splits, folds, options=options, fingerprint=fingerprint)
-    result = work / "result"
-    shutil.rmtree(result, ignore_errors=True)
-    write_splits(result, account.kept, read_chunks(chunks), fingerprint[:8])
-    write_account(result, account)
-    replace_folder(result, out)
+    replace_folder(work / "result", out)
     shutil.rmtree(work)
     return account
 
 
-def _with_photo_ids(raw: Path, intake: Intake, progress: Progress) -> Intake:
-    """Hash every file; refuse the same bytes under two patients."""
-    advance = progress("Reading files", len(intake.photos))
-
-    def photo_id(photo: FacePhoto) -> str:
-        advance(1)
-        try:
-            return sha256_file(raw / photo.file_name)[:16]
-        except OSError:
-            return ""
-
-    with ThreadPoolExecutor() as pool:
-        ids = list(pool.map(photo_id, intake.photos))
-    photos = [dataclasses.replace(p, photo_id=i) for p, i in zip(intake.photos, ids, strict=True)]
-    first: dict[str, FacePhoto] = {}
-    problems = []
-    for photo in photos:
-        seen = first.setdefault(photo.photo_id, photo) if photo.photo_id else photo
-        if seen.patient_id != photo.patient_id and (raw / photo.file_name).stat().st_size:
-            problems.append(
-                f"  row {photo.row}: the same photo as row {seen.row}, under another patient_id; "
-                "give both rows one patient_id, or delete the wrong row"
-            )
-    if problems:
-        raise UserError("\n".join([f"{intake.table}: one photo, two patients", *problems]))
-    return dataclasses.replace(intake, photos=photos)
-
-
-def _fingerprint(intake: Intake, options: PrepareOptions) -> str:
-    """Hash of everything that the result depends on."""
-    facts = {
-        "version": __version__,
-        "crop_scale": CROP_SCALE,
-        "options": dataclasses.asdict(options),
-        "table": sha256_file(intake.table),
-        "photos": [photo.photo_id for photo in intake.photos],
-        "unlisted": intake.unlisted,
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _finished(out: Path, fingerprint: str, overwrite: bool) -> Account | None:
-    """Give the account of `out` if this very dataset is there; refuse to overwrite another."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    if not (out / "intake.json").is_file():
-        raise UserError(f"{out} exists and was not made by `prepare`; choose another --out")
-    try:
-        account = Account(**read_json(out / "intake.json"))
-    except TypeError:
-        raise UserError(f"{out} was made by another version; choose another --out") from None
-    if account.fingerprint == fingerprint:
-        return account
-    if not overwrite:
-        raise UserError(
-            f"{out} holds a dataset made from other photos, table or options; "
-            "choose another --out, or add --overwrite to replace it"
-        )
-    return None
+def _build(
+    work: Path,
+    intakes: list[Intake],
+    options: PrepareOptions,
+    fingerprint: str,
+    num_proc: int,
+    progress: Progress,
+) -> Account:
+    """Do all the work under ``work``; the dataset folder comes to lie in ``work/result``."""
+    cohort = cohort_of(intakes[0], work / "clinic", options, num_proc, progress)
+    if options.on_bad_photo == "fail":
+        _fail_on_bad(intakes[0], cohort)
+    _check_kept(intakes[0], cohort)
+    notes = []
+    if options.controls:
+        cohort = add_controls(cohort, intakes[1], work / "controls", options, num_proc, progress)
+        public = sum(photo.public for photo in cohort.kept)
+        notes.append(f"{public} photos of public controls were added")
+        if options.controls.splits == "train":
+            notes.append(WHY_TRAIN_ONLY)
+    cohort, links, merged = merge_identities(cohort, options)
+    deal = deal_cohort(cohort.kept, options, links, where=str(intakes[0].table))
+    account = build_account(
+        cohort.photos,
+        cohort.outcomes,
+        deal,
+        keep_columns=options.keep_columns,
+        fingerprint=fingerprint,
+        options=options.recorded(),
+        unlisted=intakes[0].unlisted,
+        dropped_columns=intakes[0].dropped_columns,
+        merged=merged,
+        notes=notes,
+        datasheet=dataclasses.asdict(options.datasheet),
+    )
+    result = work / "result"
+    shutil.rmtree(result, ignore_errors=True)
+    write_splits(
+        result,
+        account.kept,
+        read_crops(cohort.chunks),
+        fingerprint=fingerprint[:8],
+        repeats=options.repeats,
+        keep_columns=options.keep_columns,
+    )
+    write_account(result, account)
+    seen, pictures = photos_of_crops(cohort.photos, cohort.outcomes, cohort.chunks, deal)
+    run_audit(result, seen, pictures, thumbnails=options.thumbnails)
+    return account
 
 
-def _work_folder(out: Path, fingerprint: str) -> Path:
-    """Folder for unfinished work; what an earlier, different run left there is dropped."""
-    work = out.with_name(f".{out.name}.partial")
-    plan = work / "plan.json"
-    if work.exists() and not (plan.exists() and read_json(plan)["fingerprint"] == fingerprint):
-        shutil.rmtree(work)
-    write_json(plan, {"fingerprint": fingerprint})
-    return work
-
-
-def _reject_copies(photos: list[FacePhoto], crops: list[Crop]) -> list[Crop]:
-    """Keep the first of several byte-identical files of one patient."""
-    first: dict[str, int] = {}
-    result = []
-    for photo, crop in zip(photos, crops, strict=True):
-        seen = first.setdefault(photo.photo_id, photo.row)
-        if not crop.reason and seen != photo.row:
-            message = f"the same file content as row {seen}; delete one of them"
-            crop = Crop(index=crop.index, reason="copy", message=message)
-        result.append(crop)
-    return result
-
-
-def _fail_on_bad(intake: Intake, crops: list[Crop]) -> None:
+def _fail_on_bad(intake: Intake, cohort: Cohort) -> None:
     lines = [
-        f"  row {photo.row} ({photo.file_name}): {crop.reason}: {crop.message}"
-        for photo, crop in zip(intake.photos, crops, strict=True)
-        if crop.reason
+        f"  row {photo.row}: {outcome.reason}: {outcome.message}"
+        for photo, outcome in zip(cohort.photos, cohort.outcomes, strict=True)
+        if outcome.reason
     ]
     lines += [f"  {name}: in no row; list it or move it away" for name in intake.unlisted]
     if lines:
@@ -232,30 +160,51 @@ def _fail_on_bad(intake: Intake, crops: list[Crop]) -> None:
         raise UserError("\n".join([head, *lines]))
 
 
-def _deal(
-    intake: Intake, crops: list[Crop], options: PrepareOptions
-) -> tuple[dict[str, str], dict[str, int]]:
-    """Splits and folds of the patients who have at least one photo kept."""
-    kept = [p for p, crop in zip(intake.photos, crops, strict=True) if not crop.reason]
-    where = f"{intake.table}, {len(kept)} of {len(crops)} photos kept"
-    if not kept:
-        reasons = defaultdict(int)
-        for crop in crops:
-            reasons[crop.reason] += 1
+def _check_kept(intake: Intake, cohort: Cohort) -> None:
+    """Refuse a cohort of which nothing, or nothing of a label, is left."""
+    where = f"{intake.table}, {len(cohort.kept)} of {len(cohort.photos)} photos kept"
+    if not cohort.kept:
+        reasons = Counter(outcome.reason for outcome in cohort.outcomes)
         shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         raise UserError(f"{where}: {shown}; correct file_name or the photos")
-    lost = {photo.label for photo in intake.photos} - {photo.label for photo in kept}
+    lost = {photo.label for photo in cohort.photos} - {photo.label for photo in cohort.kept}
     if lost:
         raise UserError(
             f"{where}: every photo with label '{sorted(lost)[0]}' was rejected; "
             "correct the photos, or leave the label out"
         )
-    check_cohort(kept, folds=options.folds, where=where)
-    splits = split_photos(
-        kept,
-        validation_size=options.validation_size,
-        test_size=options.test_size,
+
+
+def deal_cohort(
+    kept: list[FacePhoto], options: PrepareOptions, links: list[tuple[str, str]], *, where: str
+) -> Deal:
+    """Splits and folds of the patients who have at least one photo kept.
+
+    Public controls train, in every fold, unless they are to be dealt like the others.
+    """
+    train_only = options.controls is not None and options.controls.splits == "train"
+    aside = {photo.patient_id for photo in kept if photo.public and train_only}
+    dealt = [photo for photo in kept if photo.patient_id not in aside]
+    known = {patient for pair in links for patient in pair}
+    patients = {photo.patient_id for photo in dealt} | known
+    groups = group_patients(patients, [*links, *pair_links(dealt)])
+    common = {"validation_size": options.validation_size, "seed": options.seed, "groups": groups}
+    if options.external_sites:
+        splits = split_by_site(dealt, options.external_sites, **common)
+    else:
+        splits = split_photos(dealt, test_size=options.test_size, **common)
+    inside = [p for p in dealt if not (options.external_sites and splits[p.patient_id] == "test")]
+    check_cohort(inside, folds=options.folds, where=f"{where}, kept photos", groups=groups)
+    folds = deal_folds(
+        dealt,
+        splits,
+        folds=options.folds,
+        repeats=options.repeats,
         seed=options.seed,
+        groups=groups,
+        external=bool(options.external_sites),
     )
-    shares = [1 / options.folds] * options.folds
-    return splits, assign_patients(kept, shares, options.seed + 1)
+    return Deal(
+        splits | dict.fromkeys(aside, "train"),
+        tuple(one | dict.fromkeys(aside, NO_FOLD) for one in folds),
+    )

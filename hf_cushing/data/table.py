@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hf_cushing.schema import UserError
@@ -26,79 +27,85 @@ def find_table(raw: Path) -> Path:
 
 
 Row = tuple[int, dict[str, object]]
-Problem = tuple[int, str]
+Report = Callable[[tuple[int, str]], None]
+"""Takes (row number, what is wrong and the remedy)."""
 
 
-def read_table(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[Problem]]:
-    """Read a table as (row number, cells); rows count as a spreadsheet shows them.
+def read_table(path: Path, report: Report) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a table row by row; rows count as a spreadsheet shows them.
 
-    Returns
-    -------
-    rows : list of (int, dict)
-        Cells are stripped text, empty where the table has nothing. The first data row is 2
-        in CSV and Parquet, and 1 in JSON lines, which have no header.
-    problems : list of (int, str)
-        Rows that can't be read, with the remedy; they are not among `rows`.
+    Parameters
+    ----------
+    path : Path
+    report : callable
+        Told of rows that can't be read; they are left out.
+
+    Yields
+    ------
+    (int, dict)
+        Row number and cells: stripped text, empty where the table has nothing. The first data
+        row is 2 in CSV and Parquet, and 1 in JSON lines, which have no header.
     """
     readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    empty = True
     try:
-        rows, problems = readers[path.suffix](path)
+        for number, cells in readers[path.suffix](path, report):
+            empty = False
+            yield number, {name.strip(): _text(value) for name, value in cells.items()}
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8; save it as UTF-8") from None
-    if not rows and not problems:
-        raise UserError(f"{path} has no rows; write one row a photo into it")
-    cleaned = [(number, {k.strip(): _text(v) for k, v in cells.items()}) for number, cells in rows]
-    return cleaned, problems
+        raise UserError(
+            f"{path} is not UTF-8; save it as UTF-8 (in Excel: Save as, CSV UTF-8)"
+        ) from None
+    if empty:
+        raise UserError(f"{path} has no row that can be read; write one row a photo into it")
 
 
 def _text(value: object) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _read_csv(path: Path) -> tuple[list[Row], list[Problem]]:
-    rows: list[Row] = []
-    problems: list[Problem] = []
+def _read_csv(path: Path, report: Report) -> Iterator[Row]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
+        records = csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True)
         try:
-            records = list(csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True))
+            header = [name.strip() for name in next(records, [])]
+            if doubled := [name for name, count in Counter(header).items() if count > 1]:
+                raise UserError(f"{path}: column {', '.join(doubled)} stands twice; delete one")
+            for number, record in enumerate(records, start=2):
+                if len(record) == len(header):
+                    yield number, dict(zip(header, record, strict=True))
+                elif record:
+                    text = f"{len(record)} cells instead of {len(header)}"
+                    report((number, f"{text}; put quotation marks round a cell with a comma"))
         except csv.Error as error:
             raise UserError(f"{path}: {error}; close the quotation mark or save it again") from None
-    header = [name.strip() for name in records[0]] if records else []
-    if doubled := [name for name, count in Counter(header).items() if count > 1]:
-        raise UserError(f"{path}: column {', '.join(doubled)} stands twice; delete one")
-    for number, record in enumerate(records[1:], start=2):
-        if len(record) == len(header):
-            rows.append((number, dict(zip(header, record, strict=True))))
-        elif record:
-            text = f"{len(record)} cells instead of {len(header)}"
-            problems.append((number, f"{text}; put quotation marks round a cell with a comma"))
-    return rows, problems
 
 
-def _read_jsonl(path: Path) -> tuple[list[Row], list[Problem]]:
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        try:
-            cells = json.loads(line) if line.strip() else None
-        except ValueError as error:
-            problems.append((number, f"not JSON ({error}); correct the line"))
-            continue
-        if isinstance(cells, dict):
-            rows.append((number, cells))
-        elif line.strip():
-            problems.append((number, 'not an object; write {"file_name": …}'))
-    return rows, problems
+def _read_jsonl(path: Path, report: Report) -> Iterator[Row]:
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                cells = json.loads(line) if line.strip() else None
+            except ValueError as error:
+                report((number, f"not JSON ({error}); correct the line"))
+                continue
+            if isinstance(cells, dict):
+                yield number, cells
+            elif line.strip():
+                report((number, 'not an object; write {"file_name": …}'))
 
 
-def _read_parquet(path: Path) -> tuple[list[Row], list[Problem]]:
+def _read_parquet(path: Path, report: Report) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
+        number = 2
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
+            for cells in batch.to_pylist():
+                yield number, cells
+                number += 1
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} is not a Parquet table ({error}); write it again") from None
-    return list(enumerate(rows, start=2)), []

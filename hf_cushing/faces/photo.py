@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Typ
 """What Pillow raises on broken files, broken EXIF blocks included."""
 
 MAX_PIXELS = 120_000_000
+MAX_BYTES = 200_000_000
 
 
 class PhotoError(Exception):
@@ -27,6 +31,66 @@ class PhotoError(Exception):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a photo's file betrays of the camera and of how it was exported.
+
+    Attributes
+    ----------
+    format : str
+        ``JPEG``, ``PNG``, …
+    width, height : int
+        Pixels as stored, before the EXIF orientation.
+    bytes : int
+        Size of the file.
+    jpeg_quality : int
+        1..100 on the scale of the IJG's library, from the quantisation table; 0 for other formats.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+    jpeg_quality: int
+
+
+def read_file(path: Path) -> bytes:
+    """Read a photo's file, unless it is too large to be one.
+
+    Raises
+    ------
+    PhotoError
+        ``too_large``.
+    """
+    if os.path.getsize(path) > MAX_BYTES:
+        raise PhotoError("too_large", f"over {MAX_BYTES // 1_000_000} MB; export it as JPEG")
+    return Path(path).read_bytes()
+
+
+def file_facts(data: bytes) -> FileFacts:
+    """Tell format, size and JPEG quality of a photo that `open_photo` can open."""
+    with Image.open(io.BytesIO(data)) as image:
+        quality = _jpeg_quality(image.quantization) if image.format == "JPEG" else 0
+        return FileFacts(image.format or "", image.width, image.height, len(data), quality)
+
+
+def _jpeg_quality(tables: dict[int, list[int]]) -> int:
+    """Quality whose luminance table has the nearest sum."""
+    return int(np.abs(_table_sums() - sum(tables[min(tables)])).argmin()) + 1
+
+
+@cache
+def _table_sums() -> np.ndarray:
+    """Sums of the luminance tables that Pillow's JPEG library writes at the qualities 1 to 100."""
+    sums = []
+    for quality in range(1, 101):
+        buffer = io.BytesIO()
+        Image.new("L", (8, 8)).save(buffer, "JPEG", quality=quality)
+        buffer.seek(0)
+        sums.append(sum(Image.open(buffer).quantization[0]))
+    return np.array(sums)
 
 
 def open_photo(source: Path | str | bytes) -> Image.Image:
@@ -47,7 +111,7 @@ def open_photo(source: Path | str | bytes) -> Image.Image:
     PhotoError
         ``empty``, ``too_large`` or ``unreadable``.
     """
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise PhotoError("empty", "the file has no bytes; export it again")
     try:

@@ -70,7 +70,8 @@ def _score_dataset(
     manifest = _run_json(run, "manifest.json") or {}
     data = load_faces(dataset)
     if manifest and data.revision == manifest["dataset_revision"]:
-        data = load_faces(dataset, fold=manifest["config"]["data"]["fold"])
+        recorded = manifest["config"]["data"]
+        data = load_faces(dataset, fold=recorded["fold"], repeat=recorded["repeat"])
     if split == "test":
         _check_not_seen(data, set(manifest.get("seen_photo_ids", ())))
     classifier = load_classifier(run)
@@ -113,7 +114,7 @@ def _check_repeats(scored: Predictions) -> None:
     if len(set(photos)) < len(photos):
         raise UserError(
             f"{len(photos) - len(set(photos))} photos were scored by more than one of these runs; "
-            "pool runs of different folds, or evaluate them one by one"
+            "pool the folds of one repeat, or evaluate them one by one"
         )
 
 

@@ -82,7 +82,7 @@ def predictions_of(
         label=np.array(words(photos, "label")),
         sex=np.array(words(photos, "sex")),
         split=np.full(len(photos), split),
-        fold=np.array(photos["fold"]),
+        fold=np.array(photos[data.folds]),
         seed=np.full(len(photos), seed),
         probabilities=softmax(logits),
         labels=tuple(data.labels),

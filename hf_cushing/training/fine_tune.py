@@ -62,7 +62,10 @@ def fine_tune(config: RunConfig) -> RunResult:
     state = PartialState(cpu=config.training.cpu)
     _check_processes(state.num_processes)
     data = load_faces(
-        config.data.dataset, fold=config.data.fold, revision=config.data.dataset_revision
+        config.data.dataset,
+        fold=config.data.fold,
+        repeat=config.data.repeat,
+        revision=config.data.dataset_revision,
     )
     plan = run_plan(config, data)
     if checkpoint:

@@ -18,7 +18,7 @@ def test_command_line_wins_over_yaml_and_yaml_over_defaults(tmp_path):
 def test_unknown_name_in_yaml_is_refused_with_the_likely_one(tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("epoch: 7\n")
-    with pytest.raises(UserError, match="unknown option 'epoch'; did you mean epochs"):
+    with pytest.raises(UserError, match="unknown name 'epoch'; did you mean epochs"):
         parse(["--config", str(recipe), *NEEDED])
 
 

@@ -1,0 +1,126 @@
+"""Public negatives: choose control persons from a public collection, matched if asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hf_cushing.data.intake import Intake, read_intake
+from hf_cushing.schema import CONTROL, FacePhoto, UsageError, UserError
+
+MATCHABLE = ("sex", "age")
+CALIPER = 5.0
+"""Greatest difference of ages within a match, years."""
+
+WHY_TRAIN_ONLY = (
+    "public controls come from other cameras, years and places than the clinic's photos: in "
+    "validation or test, telling the collections apart would pass for telling the disease, so "
+    "they only train"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlsOptions:
+    """Which public controls are added.
+
+    Attributes
+    ----------
+    folder : Path
+        Clinic folder in which every label is ``control``.
+    match : tuple of str
+        ``sex``, ``age`` (within 5 years) or both; empty for a random choice.
+    ratio : float
+        Public controls for each patient with a disease.
+    splits : str
+        ``train`` (in training alone, in every fold), or ``all`` (dealt out like the clinic's).
+    """
+
+    folder: Path
+    match: tuple[str, ...] = ()
+    ratio: float = 1.0
+    splits: str = "train"
+
+    def __post_init__(self):
+        unknown = [name for name in self.match if name not in MATCHABLE]
+        if unknown:
+            raise UsageError(f"--match {', '.join(unknown)}: choose from {', '.join(MATCHABLE)}")
+        if not 0 < self.ratio <= 1000:
+            raise UsageError(f"--ratio {self.ratio}: give a number above 0, at most 1000")
+        if self.splits not in ("train", "all"):
+            raise UsageError(f"--controls-split {self.splits}: give train or all")
+
+
+def read_controls(folder: Path) -> Intake:
+    """Read a folder of public controls; its ids and sources say from now on that it is public."""
+    intake = read_intake(folder, labels=[CONTROL], public=True)
+    photos = [
+        dataclasses.replace(
+            photo,
+            patient_id=f"public-{photo.patient_id}",
+            source=f"public:{photo.source or folder.resolve().name}",
+            pair_id="",
+        )
+        for photo in intake.photos
+    ]
+    return dataclasses.replace(intake, photos=photos)
+
+
+def choose_controls(
+    candidates: Sequence[FacePhoto],
+    cases: Sequence[FacePhoto],
+    *,
+    match: tuple[str, ...],
+    ratio: float,
+    seed: int,
+) -> list[FacePhoto]:
+    """Choose control persons, the first photo of each: `ratio` for each case patient.
+
+    Every case in random order takes the unused candidate of its sex who is nearest in age (where
+    these are matched), until the number is reached or nobody fits any more.
+
+    Raises
+    ------
+    UserError
+        Where age or sex is to be matched and no candidate or case has it.
+    """
+    people = list({photo.patient_id: photo for photo in reversed(candidates)}.values())[::-1]
+    persons = list({photo.patient_id: photo for photo in cases}.values())
+    _check_known(people, persons, match)
+    rng = np.random.default_rng(seed)
+    wanted = round(ratio * len(persons))
+    turns = [n for _ in range(-(-wanted // max(len(persons), 1)))
+             for n in rng.permutation(len(persons)).tolist()]  # fmt: skip
+    free = np.ones(len(people), bool)
+    order = rng.permutation(len(people))
+    sexes = np.array([photo.sex for photo in people])
+    ages = np.array([np.nan if p.age is None else p.age for p in people], float)
+    chosen = []
+    for turn in turns[:wanted]:
+        case, fits = persons[turn], free.copy()
+        if "sex" in match:
+            fits &= sexes == case.sex
+        distance = np.zeros(len(people))
+        if "age" in match:
+            distance = np.abs(ages - (np.nan if case.age is None else case.age))
+            fits &= distance <= CALIPER
+        ranked = order[fits[order]]
+        if len(ranked):
+            pick = int(ranked[np.argmin(distance[ranked])])
+            free[pick] = False
+            chosen.append(pick)
+    return [people[pick] for pick in sorted(chosen)]
+
+
+def _check_known(
+    people: Sequence[FacePhoto], cases: Sequence[FacePhoto], match: tuple[str, ...]
+) -> None:
+    for name in match:
+        for who, photos in (("public controls", people), ("patients with a disease", cases)):
+            if not any(getattr(photo, name) not in (None, "unknown") for photo in photos):
+                raise UserError(
+                    f"--match {name}: none of the {who} has a known {name}; leave it out"
+                )

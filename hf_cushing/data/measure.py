@@ -1,0 +1,115 @@
+"""What the audit needs to know of each photo, measured once on the stored crop."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from hf_cushing.faces.identity import DESCRIPTOR_SIZE, face_descriptor
+from hf_cushing.faces.quality import Quality, measure_quality
+
+if TYPE_CHECKING:
+    import pyarrow
+
+THUMBPRINT_SIDE = 32
+"""Side of the grey miniature by which near-duplicates are found."""
+
+SURROUND_SIDE = 16
+"""Side of the colour miniature of what lies around the face."""
+
+SURROUND_ELLIPSE = (0.5, 0.47, 0.36, 0.44)
+"""Middle x, y and half axes, as shares of the crop, of what is blanked out as face.
+
+The same ellipse for all: a mask drawn after each face would tell its shape. It holds the face,
+ears and forehead of a crop with `CROP_SCALE`; what stays is hair, neck, clothes and wall.
+"""
+
+QUALITY_NAMES = tuple(field.name for field in dataclasses.fields(Quality))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Columns of one or many photos, in the order of the photos.
+
+    Attributes
+    ----------
+    descriptor : numpy.ndarray
+        float32, shape (n, 128); NaN where identity was not to be checked.
+    thumbprint : numpy.ndarray
+        uint8, shape (n, 1024): grey levels.
+    surround : numpy.ndarray
+        uint8, shape (n, 3 × pixels outside the ellipse): colour of the surroundings.
+    quality : numpy.ndarray
+        float32, shape (n, 8), in the order of `QUALITY_NAMES`.
+    """
+
+    descriptor: np.ndarray
+    thumbprint: np.ndarray
+    surround: np.ndarray
+    quality: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.thumbprint)
+
+
+def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict[str, bytes]:
+    """Measure a stored crop.
+
+    Parameters
+    ----------
+    image : bytes
+        The JPEG as it is stored, so that an audit of the finished dataset sees the same.
+    landmarks : numpy.ndarray
+        Shape (68, 2), pixels of the crop.
+    identity : bool
+        Compute the face descriptor: biometric data.
+
+    Returns
+    -------
+    dict
+        A field of `Measures` to the row's raw bytes.
+    """
+    crop = Image.open(io.BytesIO(image)).convert("RGB")
+    nothing = np.full(DESCRIPTOR_SIZE, np.nan, np.float32)
+    quality = dataclasses.astuple(measure_quality(crop, landmarks))
+    grey = crop.convert("L").resize((THUMBPRINT_SIDE, THUMBPRINT_SIDE), Image.Resampling.BOX)
+    colour = crop.resize((SURROUND_SIDE, SURROUND_SIDE), Image.Resampling.BOX)
+    return {
+        "descriptor": (face_descriptor(crop, landmarks) if identity else nothing).tobytes(),
+        "thumbprint": grey.tobytes(),
+        "surround": np.asarray(colour)[_outside()].tobytes(),
+        "quality": np.array(quality, np.float32).tobytes(),
+    }
+
+
+def measures_from(columns: dict[str, list[bytes]]) -> Measures:
+    """Put the rows of `measure_crop` together."""
+
+    def matrix(name: str, kind: type, width: int) -> np.ndarray:
+        return np.frombuffer(b"".join(columns[name]), kind).reshape(-1, width)
+
+    return Measures(
+        descriptor=matrix("descriptor", np.float32, DESCRIPTOR_SIZE),
+        thumbprint=matrix("thumbprint", np.uint8, THUMBPRINT_SIDE**2),
+        surround=matrix("surround", np.uint8, 3 * int(_outside().sum())),
+        quality=matrix("quality", np.float32, len(QUALITY_NAMES)),
+    )
+
+
+def measure_fields() -> dict[str, pyarrow.DataType]:
+    """Arrow types of the fields of `Measures`."""
+    import pyarrow
+
+    return {field.name: pyarrow.binary() for field in dataclasses.fields(Measures)}
+
+
+def _outside() -> Any:
+    """Mask of the miniature's pixels outside the ellipse, shape (16, 16)."""
+    x0, y0, rx, ry = SURROUND_ELLIPSE
+    y, x = (np.indices((SURROUND_SIDE, SURROUND_SIDE)) + 0.5) / SURROUND_SIDE
+    return ((x - x0) / rx) ** 2 + ((y - y0) / ry) ** 2 > 1
