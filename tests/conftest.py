@@ -54,10 +54,11 @@ def clinic(tmp_path_factory):
 @pytest.fixture(scope="session")
 def dataset(clinic):
     """The prepared dataset of `clinic` (read only)."""
-    from hf_cushing.data.prepare import PrepareOptions, prepare
+    from hf_cushing.data.options import PrepareOptions
+    from hf_cushing.data.prepare import prepare
 
     out = clinic.with_name("dataset")
-    prepare(clinic, out, PrepareOptions(), num_proc=1)
+    prepare(clinic, out, PrepareOptions(identity=False), num_proc=1)
     return out
 
 

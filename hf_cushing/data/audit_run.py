@@ -61,13 +61,21 @@ def audit(
             f"({', '.join(TABLE_NAMES)}); give one of them"
         )
     with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
-        photos, pictures = _clinic(source, Path(work), identity, num_proc, progress)
+        photos, pictures = clinic_photos(
+            source, Path(work), identity=identity, num_proc=num_proc, progress=progress
+        )
         return run_audit(out, photos, pictures, thumbnails=thumbnails)
 
 
-def _clinic(
-    raw: Path, work: Path, identity: bool, num_proc: int, progress: Progress
+def clinic_photos(
+    raw: Path,
+    work: Path,
+    *,
+    num_proc: int,
+    identity: bool = True,
+    progress: Progress = lambda title, total: lambda count: None,
 ) -> tuple[AuditPhotos, Pictures]:
+    """Align and measure a clinic folder's photos, with crops under `work`, which must stay."""
     intake = with_photo_ids(read_intake(raw), progress)
     cohort = cohort_of(intake, work, PrepareOptions(identity=identity), num_proc, progress)
     if not cohort.kept:

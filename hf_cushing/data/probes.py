@@ -80,7 +80,7 @@ def probe(
     """
     features = features[:, features.std(0) > 0]
     if not features.shape[1]:
-        return Probe(name=name, kind=kind, reason="the same for all photos")
+        return Probe(name=name, kind=kind, reason="unknown, or the same for all photos")
     counts = Counter(dict.fromkeys(zip(labels.tolist(), patients.tolist(), strict=True)))
     per_label = Counter(label for label, _ in counts)
     few, number = min(per_label.items(), key=lambda item: item[1])

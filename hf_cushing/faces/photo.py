@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,8 @@ def read_file(path: Path) -> bytes:
 
 def file_facts(data: bytes) -> FileFacts:
     """Tell format, size and JPEG quality of a photo that `open_photo` can open."""
-    with Image.open(io.BytesIO(data)) as image:
+    with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+        warnings.simplefilter("ignore")
         quality = _jpeg_quality(image.quantization) if image.format == "JPEG" else 0
         return FileFacts(image.format or "", image.width, image.height, len(data), quality)
 
@@ -115,7 +117,8 @@ def open_photo(source: Path | str | bytes) -> Image.Image:
     if not data:
         raise PhotoError("empty", "the file has no bytes; export it again")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+            warnings.simplefilter("ignore")  # of broken EXIF blocks, which are dropped anyway
             if image.width * image.height > MAX_PIXELS:
                 raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller")
             image.load()

@@ -2,14 +2,20 @@ import json
 
 import pytest
 
-from hf_cushing.data.intake import read_intake
+from hf_cushing.data.intake import check_cohort, read_intake
 from hf_cushing.schema import UserError
 from tests.conftest import cohort_rows
 
 
+def read(raw, *, folds=3, **options):
+    intake = read_intake(raw, **options)
+    check_cohort(intake.photos, folds=folds, where=str(intake.table))
+    return intake
+
+
 def problems(raw, **options):
     with pytest.raises(UserError) as caught:
-        read_intake(raw, **{"folds": 3} | options)
+        read(raw, **options)
     return str(caught.value)
 
 
@@ -18,14 +24,14 @@ def with_row(*cells):
 
 
 def test_patient_001_stays_001(make_clinic):
-    intake = read_intake(make_clinic(cohort_rows()), folds=3)
+    intake = read(make_clinic(cohort_rows()), folds=3)
     assert [photo.patient_id for photo in intake.photos][:2] == ["000", "001"]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "semicolon", "bom"])
 def test_all_table_formats_say_the_same(make_clinic, kind):
     raw = make_clinic(cohort_rows())
-    expected = [p.patient_id for p in read_intake(raw, folds=3).photos]
+    expected = [p.patient_id for p in read(raw, folds=3).photos]
     table = raw / "metadata.csv"
     text = table.read_text()
     names = ("file_name", "patient_id", "sex", "label")
@@ -43,7 +49,7 @@ def test_all_table_formats_say_the_same(make_clinic, kind):
 
         table.unlink()
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), raw / "metadata.parquet")
-    assert [p.patient_id for p in read_intake(raw, folds=3).photos] == expected
+    assert [p.patient_id for p in read(raw, folds=3).photos] == expected
 
 
 def test_missing_column_names_those_found(make_clinic):
@@ -62,7 +68,6 @@ def test_missing_column_names_those_found(make_clinic):
         (("x.png", "900", "male", ""), "row 14: label is empty"),
         (("x.png", "", "male", "control"), "row 14: patient_id is empty"),
         (("0.png", "900", "male", "control"), "row 14: file_name '0.png' stands in row 2 too"),
-        (("../x.png", "900", "male", "control"), "leaves the folder"),
         (("x.png", "000", "female", "cushing"), "same patient_id as row 2, but label 'cushing'"),
         (("x.png", "000", "male", "control"), "same patient_id as row 2, but sex 'male'"),
     ],
@@ -87,7 +92,7 @@ def test_age_must_be_a_sensible_number(make_clinic, age, good):
     rows = [(*row, age) for row in cohort_rows()]
     raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "age"))
     if good:
-        assert read_intake(raw, folds=3).photos[0].age == (float(age) if age else None)
+        assert read(raw, folds=3).photos[0].age == (float(age) if age else None)
     else:
         assert f"row 2: age '{age}' is not a number from 0 to 120" in problems(raw)
 
@@ -99,7 +104,7 @@ def test_label_outside_the_given_vocabulary_is_refused(make_clinic):
 
 def test_new_label_words_are_taken_from_the_data(make_clinic):
     rows = [(*row[:3], row[3].replace("cushing", "moon_face")) for row in cohort_rows()]
-    assert {p.label for p in read_intake(make_clinic(rows), folds=3).photos} == {
+    assert {p.label for p in read(make_clinic(rows), folds=3).photos} == {
         "control",
         "moon_face",
     }
@@ -124,7 +129,7 @@ def test_files_in_no_row_and_extra_columns_are_named(make_clinic):
     rows = [(*row, "free text") for row in cohort_rows()]
     raw = make_clinic(rows, columns=("file_name", "patient_id", "sex", "label", "remarks"))
     (raw / "stray.jpg").write_bytes(b"x")
-    intake = read_intake(raw, folds=3)
+    intake = read(raw, folds=3)
     assert intake.unlisted == ["stray.jpg"]
     assert intake.dropped_columns == ["remarks"]
 
@@ -168,7 +173,7 @@ def test_words_that_name_no_disease_are_not_taken_for_one(make_clinic, word, rem
 
 
 def test_given_labels_may_be_written_with_capitals(make_clinic):
-    intake = read_intake(make_clinic(cohort_rows()), labels=["Control", "Cushing"], folds=3)
+    intake = read(make_clinic(cohort_rows()), labels=["Control", "Cushing"], folds=3)
     assert {photo.label for photo in intake.photos} == {"control", "cushing"}
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -12,12 +13,14 @@ import pytest
 from datasets import ClassLabel, load_dataset
 from PIL import Image
 
-from hf_cushing.data.prepare import PrepareOptions, prepare
+from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.prepare import prepare
 from hf_cushing.files import sha256_file
 from hf_cushing.schema import UsageError, UserError
 from tests.conftest import cohort_rows
 
-SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25)
+PLAIN = PrepareOptions(identity=False)
+SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, identity=False)
 
 
 def contents(folder):
@@ -95,8 +98,8 @@ def test_bad_photos_fail_with_one_report_if_asked(make_clinic, tmp_path):
     raw = make_clinic(cohort_rows())
     (raw / "3.png").write_bytes(b"")
     (raw / "5.png").unlink()
-    options = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, on_bad_photo="fail")
-    with pytest.raises(UserError, match=r"2 bad photos(.|\n)*row 5 (.|\n)*row 7 "):
+    options = replace(SMALL, on_bad_photo="fail")
+    with pytest.raises(UserError, match=r"2 bad photos(.|\n)*row 5: empty(.|\n)*row 7: absent"):
         prepare(raw, tmp_path / "out", options, num_proc=1)
     assert not (tmp_path / "out").exists()
 
@@ -121,7 +124,7 @@ def test_second_run_finds_the_work_done_and_other_input_is_not_overwritten(make_
     stamp = (out / "intake.json").stat().st_mtime_ns
     prepare(raw, out, SMALL, num_proc=1)
     assert (out / "intake.json").stat().st_mtime_ns == stamp
-    other = PrepareOptions(folds=4, validation_size=0.25, test_size=0.25)
+    other = replace(SMALL, folds=4)
     with pytest.raises(UserError, match="--overwrite"):
         prepare(raw, out, other, num_proc=1)
     assert contents(out) == before
@@ -134,7 +137,7 @@ def test_load_dataset_serves_the_new_data_after_an_overwrite(make_clinic, tmp_pa
     prepare(raw, out, SMALL, num_proc=1)
     before = set(load_dataset(str(out))["test"]["patient_id"])
     for seed in range(1, 6):
-        options = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, seed=seed)
+        options = replace(SMALL, seed=seed)
         prepare(raw, out, options, num_proc=1, overwrite=True)
         said = {
             r["columns"]["patient_id"]
@@ -168,30 +171,31 @@ def test_killed_run_is_resumed_and_ends_with_the_same_bytes(clinic, dataset, tmp
         str(out),
         "--num-proc",
         "1",
+        "--no-identity",
     ]
     partial = tmp_path / ".out.partial"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not list(partial.glob("chunk-*")):
+    while not list(partial.rglob("chunk-*")):
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    done = {path.name: path.stat().st_mtime_ns for path in partial.glob("chunk-*")}
+    done = {path.name: path.stat().st_mtime_ns for path in partial.rglob("chunk-*")}
     kept = {}
 
     def progress(title, total):
-        kept.update({p.name: p.stat().st_mtime_ns for p in partial.glob("chunk-*")})
+        kept.update({p.name: p.stat().st_mtime_ns for p in partial.rglob("chunk-*")})
         return lambda count: None
 
-    prepare(clinic, out, PrepareOptions(), num_proc=1, progress=progress)
+    prepare(clinic, out, PLAIN, num_proc=1, progress=progress)
     assert {name: kept.get(name) for name in done} == done
     assert contents(out) == contents(dataset)
     assert not partial.exists()
 
 
 def test_number_of_processes_does_not_change_a_byte(clinic, dataset, tmp_path):
-    prepare(clinic, tmp_path / "out", PrepareOptions(), num_proc=2)
+    prepare(clinic, tmp_path / "out", PLAIN, num_proc=2)
     assert contents(tmp_path / "out") == contents(dataset)
 
 
@@ -244,7 +248,7 @@ def test_label_whose_photos_are_all_rejected_is_named(make_clinic, tmp_path):
 def test_no_face_is_left_behind_when_a_cohort_is_refused(make_clinic, tmp_path):
     raw = make_clinic(cohort_rows())
     (raw / "3.png").write_bytes(b"")
-    options = PrepareOptions(folds=3, on_bad_photo="fail")
+    options = PrepareOptions(folds=3, on_bad_photo="fail", identity=False)
     with pytest.raises(UserError, match="bad photos"):
         prepare(raw, tmp_path / "out", options, num_proc=1)
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]

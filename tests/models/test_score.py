@@ -40,10 +40,11 @@ def test_evaluating_anew_gives_the_recorded_metrics(run, dataset):
 
 
 def test_photos_seen_in_training_are_not_evaluated_as_test(run, dataset, clinic, tmp_path):
-    from hf_cushing.data.prepare import PrepareOptions, prepare
+    from hf_cushing.data.options import PrepareOptions
+    from hf_cushing.data.prepare import prepare
 
     other = tmp_path / "other"
-    prepare(clinic, other, PrepareOptions(seed=5), num_proc=1)
+    prepare(clinic, other, PrepareOptions(identity=False, seed=5), num_proc=1)
     with pytest.raises(UserError, match=r"\d+ of the test photos were among the run's train"):
         evaluate_runs([str(run)], dataset=str(other), cpu=True)
 

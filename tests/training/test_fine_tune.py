@@ -186,12 +186,14 @@ def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_p
 
 
 def test_both_diseases_at_once_are_trained_and_reported(tmp_path):
-    from hf_cushing.data.prepare import PrepareOptions, prepare
+    from hf_cushing.data.options import PrepareOptions
+    from hf_cushing.data.prepare import prepare
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
 
     cohort = CohortOptions(photos=60, diseases=("cushing", "acromegaly"), positive_share=0.6)
     make_cohort(tmp_path / "raw", tmp_path / "truth", cohort)
-    prepare(tmp_path / "raw", tmp_path / "dataset", PrepareOptions(folds=3), num_proc=1)
+    options = PrepareOptions(identity=False, folds=3)
+    prepare(tmp_path / "raw", tmp_path / "dataset", options, num_proc=1)
     options = train_options(tmp_path / "dataset", tmp_path / "run", "--epochs", "1")
     report = fine_tune(parse(options)).report
     assert {row.label for row in report.subgroups} == {"cushing", "acromegaly"}
