@@ -41,6 +41,8 @@ class CushingFacesConfig(datasets.BuilderConfig):
     folds, repeats, split_seed, num_proc : int
         Of the preparation of a clinic folder. With several processes, and for `synthetic`, call
         the builder under ``if __name__ == "__main__":``.
+    identity : bool
+        Compare the faces of a clinic folder, and keep ids of one person together.
     content : str
         Hash of the source, so that the cache notices a change; filled in by the builder.
     """
@@ -52,6 +54,7 @@ class CushingFacesConfig(datasets.BuilderConfig):
     repeats: int = 1
     split_seed: int = 0
     num_proc: int = 1
+    identity: bool = True
     content: str = ""
 
 
@@ -117,13 +120,13 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
             raw = Path(config.data_dir)
         else:
             raise UserError(f"configuration '{config.name}': give data_dir, the folder of photos")
-        drawn = config.name == "synthetic"
+        identity = config.identity and config.name != "synthetic"
         options = PrepareOptions(
             folds=config.folds,
             repeats=config.repeats,
             seed=config.split_seed,
-            identity=not drawn,
-            merge_identities=not drawn,
+            identity=identity,
+            merge_identities=identity,
         )
         prepare(raw, cache / "dataset", options, num_proc=config.num_proc, overwrite=True)
         return cache / "dataset"

@@ -121,7 +121,7 @@ def _out_of_fold(
 
     parts = [StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)]
     if features.shape[1] > 3 * MAX_WORDS:
-        parts.insert(1, PCA(MAX_WORDS, random_state=0))
+        parts.insert(1, PCA(min(MAX_WORDS, len(labels) // 3), random_state=0))
     classes = sorted(set(labels.tolist()), key=lambda label: (label != "control", label))
     scores, fold = np.empty((len(labels), len(classes))), np.empty(len(labels), int)
     split = StratifiedGroupKFold(5, shuffle=True, random_state=0)

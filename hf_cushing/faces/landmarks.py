@@ -22,6 +22,10 @@ DOMINANCE = 4.0
 """A face is the sitter's when its box has at least this many times the area of any other."""
 
 
+MIN_FACE = 32
+"""Smallest side of a face's box in pixels of the original: below it is a thumbnail."""
+
+
 @dataclass(frozen=True)
 class Face:
     """One detected face, in pixels of the photo that was given.
@@ -64,7 +68,7 @@ def find_face(photo: Image.Image) -> Face:
     Raises
     ------
     PhotoError
-        ``no_face``; or ``several_faces`` where none of them dominates.
+        ``no_face``; ``several_faces`` where none of them dominates; ``too_small``.
     """
     boxes = detect_boxes(photo)
     if not boxes:
@@ -75,6 +79,11 @@ def find_face(photo: Image.Image) -> Face:
     if len(boxes) > 1 and _area(boxes[0]) < DOMINANCE * _area(boxes[1]):
         raise PhotoError(
             "several_faces", f"{len(boxes)} faces were found; crop the photo to one person"
+        )
+    if boxes[0][2] - boxes[0][0] < MIN_FACE:
+        raise PhotoError(
+            "too_small",
+            f"the face is under {MIN_FACE} pixels wide; use the original photo, not a thumbnail",
         )
     return Face(boxes[0], _landmarks(photo, boxes[0]), others=len(boxes) - 1)
 

@@ -3,8 +3,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hf_cushing.data.splits import assign_patients, split_photos
-from hf_cushing.schema import FacePhoto, UserError
+from hf_cushing.data.splits import (
+    assign_patients,
+    deal_folds,
+    group_patients,
+    pair_links,
+    split_by_site,
+    split_photos,
+)
+from hf_cushing.schema import NO_FOLD, FacePhoto, UserError
 
 
 def cohort(rng, patients, positive=0.4):
@@ -66,3 +73,75 @@ def test_order_of_the_table_does_not_matter(rng):
 def test_seed_changes_the_split(rng):
     photos = cohort(rng, 40)
     assert assign_patients(photos, (0.5, 0.5), 1) != assign_patients(photos, (0.5, 0.5), 2)
+
+
+def photo(patient, label="control", sex="female", **more):
+    return FacePhoto(row=0, file_name="x", patient_id=patient, label=label, sex=sex, **more)
+
+
+def test_linked_patients_get_one_group_also_by_way_of_others():
+    links = [("e", "d"), ("a", "c"), ("c", "e")]
+    groups = group_patients("abcdef", links)
+    assert groups == {"a": "a", "c": "a", "d": "a", "e": "a", "b": "b", "f": "f"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_matched_pairs_stay_together_in_splits_and_folds(seed):
+    photos = [
+        photo(f"{label}{n}", label, ("female", "male")[n % 3 == 0], pair_id=f"pair{n}")
+        for n in range(42)
+        for label in ("control", "cushing")
+    ]
+    groups = group_patients({p.patient_id for p in photos}, pair_links(photos))
+    assert len(set(groups.values())) == 42
+    splits = split_photos(photos, validation_size=0.15, test_size=0.2, seed=seed, groups=groups)
+    folds = deal_folds(photos, splits, folds=5, repeats=2, seed=seed, groups=groups, external=False)
+    for dealt in (splits, *folds):
+        assert all(dealt[f"control{n}"] == dealt[f"cushing{n}"] for n in range(42))
+    assert {Counter(folds[0].values())[fold] for fold in range(5)} <= {14, 16, 18, 20}
+
+
+def test_repeats_deal_anew_and_each_is_a_whole_cross_validation():
+    photos = [photo(f"{label}{n}", label) for n in range(30) for label in ("control", "cushing")]
+    groups = {p.patient_id: p.patient_id for p in photos}
+    splits = split_photos(photos, validation_size=0.2, test_size=0.2, seed=0, groups=groups)
+    folds = deal_folds(photos, splits, folds=5, repeats=3, seed=0, groups=groups, external=False)
+    assert len(folds) == 3
+    assert len({tuple(sorted(one.items())) for one in folds}) == 3
+    for one in folds:
+        assert set(one.values()) == {0, 1, 2, 3, 4}
+        assert one.keys() == groups.keys()
+
+
+def sites():
+    return [
+        photo(f"{label}{n}", label, site="AB"[n % 2])
+        for n in range(24)
+        for label in ("control", "cushing")
+    ]
+
+
+def test_external_site_is_the_test_split_and_in_no_fold():
+    photos = [*sites(), photo("control0", site="B")]  # a patient seen at both
+    groups = {p.patient_id: p.patient_id for p in photos}
+    splits = split_by_site(photos, ["B"], validation_size=0.25, seed=0, groups=groups)
+    for p in photos:
+        outside = p.site == "B" or p.patient_id == "control0"
+        assert (splits[p.patient_id] == "test") is outside
+    (folds,) = deal_folds(photos, splits, folds=3, repeats=1, seed=0, groups=groups, external=True)
+    assert {folds[p] for p, split in splits.items() if split == "test"} == {NO_FOLD}
+    assert {folds[p] for p, split in splits.items() if split != "test"} == {0, 1, 2}
+
+
+def test_unknown_external_site_is_refused_with_those_that_exist():
+    photos = sites()
+    groups = {p.patient_id: p.patient_id for p in photos}
+    with pytest.raises(UserError, match=r"--external-site C: .*sites: A, B"):
+        split_by_site(photos, ["C"], validation_size=0.2, seed=0, groups=groups)
+
+
+def test_external_site_without_a_label_is_refused():
+    photos = [*sites(), photo("extra", site="C")]
+    groups = {p.patient_id: p.patient_id for p in photos}
+    with pytest.raises(UserError, match="test split gets no patient with label 'cushing'"):
+        split_by_site(photos, ["C"], validation_size=0.2, seed=0, groups=groups)
