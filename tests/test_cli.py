@@ -7,6 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hf_cushing.cli import app, main
+from tests.conftest import cohort_rows
 
 
 def run_main(monkeypatch, *arguments):
@@ -102,3 +103,49 @@ def test_env_lists_versions_and_models(monkeypatch, capsys, flag):
     text = capsys.readouterr().out
     assert "dinov2-l-reg" in text
     assert "transformers" in text
+
+
+@pytest.fixture
+def leaking(make_clinic):
+    """Twelve patients, but only five faces."""
+    return make_clinic(cohort_rows())
+
+
+SMALL = ("--folds", "3", "--validation-size", "0.25", "--test-size", "0.25", "--num-proc", "1")
+
+
+def test_leakage_exits_1_with_the_remedy_unless_allowed(monkeypatch, capsys, leaking, tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):  # the finished dataset is judged again
+        assert run_main(monkeypatch, "prepare", leaking, "--out", out, *SMALL) == 1
+        said = capsys.readouterr().err
+        assert "--overwrite --merge-identities" in said
+        assert "audit.html" in said
+    assert run_main(monkeypatch, "audit", out, "--out", tmp_path / "again") == 1
+    assert run_main(monkeypatch, "audit", out, "--out", tmp_path / "again", "--allow") == 0
+    assert (tmp_path / "again" / "audit.html").exists()
+    assert run_main(monkeypatch, "prepare", leaking, "--out", out, *SMALL, "--allow") == 0
+
+
+def test_audit_of_a_clinic_folder_needs_a_place_for_its_report(
+    monkeypatch, capsys, leaking, tmp_path
+):
+    assert run_main(monkeypatch, "audit", leaking) == 2
+    assert "give --out DIR" in capsys.readouterr().err
+    code = run_main(
+        monkeypatch, "audit", leaking, "--out", tmp_path / "a", "--json", "--no-identity"
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert found["leaks"] > 0
+    assert not (leaking / "audit.html").exists()
+
+
+def test_salt_may_come_from_the_environment(monkeypatch, capsys, leaking, tmp_path):
+    monkeypatch.setenv("HF_CUSHING_SALT", "pepper")
+    out = tmp_path / "out"
+    assert run_main(monkeypatch, "prepare", leaking, "--out", out, *SMALL, "--allow") == 0
+    account = json.loads((out / "intake.json").read_text())
+    assert account["options"]["hash_ids"] is True
+    assert len(account["rows"][0]["columns"]["patient_id"]) == 16
+    assert "pepper" not in capsys.readouterr().err
