@@ -146,6 +146,10 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="Report folder; by default the prepared dataset itself.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another dataset: whoever is in both counts as leakage."),
+    ] = None,
     identity: Annotated[
         bool, typer.Option(help="Compare faces (biometric data; not stored).")
     ] = True,
@@ -164,6 +168,7 @@ def audit(
         found = run(
             source,
             out,
+            against=against,
             identity=identity,
             thumbnails=thumbnails,
             num_proc=num_proc,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ class Finding:
     ----------
     kind : str
         ``same_photo``, ``near_duplicate``, ``same_person``, ``other_face``, ``contradiction``,
-        ``patient_in_two_splits``.
+        ``patient_in_two_splits``, ``in_other_dataset``.
     leak : bool
         It lets a person be on both sides of a split or fold.
     photos : tuple of int
@@ -118,10 +118,10 @@ class Audit:
         return [finding for finding in self.findings if finding.leak]
 
 
-def audit_photos(photos: AuditPhotos) -> Audit:
-    """Audit a cohort."""
+def audit_photos(photos: AuditPhotos, more: Sequence[Finding] = ()) -> Audit:
+    """Audit a cohort; `more` are findings made elsewhere."""
     checked = bool(np.isfinite(photos.measures.descriptor).all()) and len(photos) > 0
-    findings = [*_find_alike(photos, checked), *_find_contradictions(photos)]
+    findings = [*more, *_find_alike(photos, checked), *_find_contradictions(photos)]
     if checked:
         findings += _find_other_faces(photos)
     return Audit(

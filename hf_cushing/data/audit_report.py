@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,26 @@ SHOWN_A_FLAG = 8
 
 
 def run_audit(
-    out: Path, photos: AuditPhotos, pictures: Pictures, *, thumbnails: bool
+    out: Path,
+    photos: AuditPhotos,
+    pictures: Pictures,
+    *,
+    thumbnails: bool,
+    more: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """Audit a cohort and write ``audit.json`` and ``audit.html`` into `out`.
+
+    Parameters
+    ----------
+    more : sequence of Finding
+        Made elsewhere, to be told with the others.
 
     Returns
     -------
     dict
         The content of ``audit.json``.
     """
-    audit = audit_photos(photos)
+    audit = audit_photos(photos, more)
     facts = audit_to_json(audit, photos)
     shown = _rows_shown(audit) if thumbnails else []
     images = {row: _thumbnail(image) for row, image in pictures(shown).items()} if shown else {}

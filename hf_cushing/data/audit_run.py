@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hf_cushing.data.against import shared_persons
 from hf_cushing.data.audit_input import AuditPhotos, Pictures, photos_of_crops, photos_of_folder
 from hf_cushing.data.audit_report import run_audit
 from hf_cushing.data.cohort import cohort_of, with_photo_ids
 from hf_cushing.data.intake import read_intake
 from hf_cushing.data.options import PrepareOptions, Progress
-from hf_cushing.data.table import TABLE_NAMES
+from hf_cushing.data.table import TABLE_NAMES, find_tables
 from hf_cushing.schema import UserError
 
 
@@ -20,6 +21,7 @@ def audit(
     source: Path,
     out: Path,
     *,
+    against: Path | None = None,
     identity: bool = True,
     thumbnails: bool = True,
     num_proc: int | None = None,
@@ -35,6 +37,8 @@ def audit(
     source : Path
     out : Path
         Folder that receives ``audit.json`` and ``audit.html``.
+    against : Path, optional
+        Another dataset or clinic folder: a person found in both counts as leakage.
     identity : bool
         Compare faces.
     thumbnails : bool
@@ -45,26 +49,32 @@ def audit(
     dict
         The content of ``audit.json``.
     """
-    source, out = Path(source), Path(out)
-    num_proc = num_proc or os.cpu_count() or 1
-    if (source / "data").is_dir():
-        photos, pictures = photos_of_folder(
+    options = {"identity": identity, "num_proc": num_proc or os.cpu_count() or 1}
+    with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
+        photos, pictures = _photos_of(Path(source), Path(work, "here"), progress, **options)
+        more = []
+        if against is not None:
+            other, _ = _photos_of(Path(against), Path(work, "there"), progress, **options)
+            more = list(shared_persons(photos, other))
+        return run_audit(Path(out), photos, pictures, thumbnails=thumbnails, more=more)
+
+
+def _photos_of(
+    source: Path, work: Path, progress: Progress, *, identity: bool, num_proc: int
+) -> tuple[AuditPhotos, Pictures]:
+    if (source / "data").is_dir() and not find_tables(source):
+        return photos_of_folder(
             source,
             identity=identity,
             num_proc=num_proc,
             start=lambda total: progress("Measuring crops", total),
         )
-        return run_audit(out, photos, pictures, thumbnails=thumbnails)
-    if not any((source / name).is_file() for name in TABLE_NAMES):
+    if not find_tables(source):
         raise UserError(
             f"{source} is neither a prepared dataset (data/*.parquet) nor a clinic folder "
             f"({', '.join(TABLE_NAMES)}); give one of them"
         )
-    with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
-        photos, pictures = clinic_photos(
-            source, Path(work), identity=identity, num_proc=num_proc, progress=progress
-        )
-        return run_audit(out, photos, pictures, thumbnails=thumbnails)
+    return clinic_photos(source, work, identity=identity, num_proc=num_proc, progress=progress)
 
 
 def clinic_photos(

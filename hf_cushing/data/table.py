@@ -13,11 +13,16 @@ from hf_cushing.schema import UserError
 TABLE_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
+def find_tables(raw: Path) -> list[Path]:
+    """Paths of all metadata tables of a folder."""
+    return [raw / name for name in TABLE_NAMES if (raw / name).is_file()]
+
+
 def find_table(raw: Path) -> Path:
     """Path of the one metadata table of a clinic folder."""
     if not raw.is_dir():
         raise UserError(f"{raw} is not a folder; give the folder that holds metadata.csv")
-    found = [raw / name for name in TABLE_NAMES if (raw / name).is_file()]
+    found = find_tables(raw)
     if len(found) == 1:
         return found[0]
     if found:

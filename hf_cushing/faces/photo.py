@@ -72,8 +72,7 @@ def read_file(path: Path) -> bytes:
 
 def file_facts(data: bytes) -> FileFacts:
     """Tell format, size and JPEG quality of a photo that `open_photo` can open."""
-    with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-        warnings.simplefilter("ignore")
+    with _without_warnings(), Image.open(io.BytesIO(data)) as image:
         quality = _jpeg_quality(image.quantization) if image.format == "JPEG" else 0
         return FileFacts(image.format or "", image.width, image.height, len(data), quality)
 
@@ -117,8 +116,7 @@ def open_photo(source: Path | str | bytes) -> Image.Image:
     if not data:
         raise PhotoError("empty", "the file has no bytes; export it again")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-            warnings.simplefilter("ignore")  # of broken EXIF blocks, which are dropped anyway
+        with _without_warnings(), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller")
             image.load()
@@ -155,6 +153,11 @@ def encode_crop(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
+
+
+def _without_warnings() -> warnings.catch_warnings:
+    """Silence Pillow on broken EXIF blocks, which are dropped anyway, and on large photos."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

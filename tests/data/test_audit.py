@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from hf_cushing.data.against import shared_persons
 from hf_cushing.data.audit import AuditPhotos, audit_photos
 from hf_cushing.data.audit_input import photos_of_folder
 from hf_cushing.data.audit_report import run_audit
@@ -218,3 +219,25 @@ def test_real_persons_filed_anew_are_mostly_found_and_strangers_hardly(tmp_path)
     right = {frozenset((r["patient_id"], r["patient_id"][1:])) for r in chosen[2::3]}
     assert len(pairs & right) >= 10
     assert len(pairs - right) <= 1
+
+
+def test_persons_of_another_dataset_are_leakage(rng):
+    here, there = photos(rng), photos(rng)
+    there.columns["photo_id"] = np.char.add("f", there.columns["photo_id"])
+    assert not list(shared_persons(here, there))
+    there.measures.descriptor[7] = here.measures.descriptor[3] + 0.01
+    there.measures.thumbprint[9] = here.measures.thumbprint[5]
+    there.columns["photo_id"][11] = here.columns["photo_id"][6]
+    found = {f.photos[0]: f for f in shared_persons(here, there)}
+    assert found.keys() == {3, 5, 6}
+    assert "seemingly the same person as photo f" in found[3].text
+    assert "saved anew" in found[5].text
+    assert "the same file" in found[6].text
+    assert audit_photos(here, list(found.values())).leaks == list(found.values())
+
+
+def test_dataset_against_itself_or_its_clinic_is_all_leakage(dataset, clinic, tmp_path):
+    found = audit(dataset, tmp_path / "a", against=dataset, identity=False, num_proc=1)
+    assert found["leaks"] >= found["patients"]
+    found = audit(clinic, tmp_path / "b", against=dataset, identity=False, num_proc=1)
+    assert {f["kind"] for f in found["findings"] if f["leak"]} >= {"in_other_dataset"}
