@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -14,9 +15,12 @@ from PIL import Image
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.schema import UserError
 
-DETECTION_SIDE = 640
+DETECTION_SIDE = 1000
 """Longest side, in pixels, of the copy on which faces are searched: the smallest face that
-dlib's detector knows is 80 px, an eighth of it."""
+dlib's detector knows is 80 px, a twelfth of it."""
+
+PYRAMID_STEP = 1.2
+"""Ratio of neighbouring sizes at which dlib's detector looks."""
 
 DOMINANCE = 4.0
 """A face is the sitter's when its box has at least this many times the area of any other."""
@@ -24,6 +28,11 @@ DOMINANCE = 4.0
 
 MIN_FACE = 32
 """Smallest side of a face's box in pixels of the original: below it is a thumbnail."""
+
+TOO_SMALL = f"the face is under {MIN_FACE} pixels wide; use the original photo, not a thumbnail"
+
+MAX_OUTSIDE = 0.15
+"""Largest share of the landmarks that may lie outside the photo."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,10 @@ def find_face(photo: Image.Image) -> Face:
     Raises
     ------
     PhotoError
-        ``no_face``; ``several_faces`` where none of them dominates; ``too_small``.
+        ``no_face``; ``several_faces`` where none of them dominates; ``too_small``; ``cut_off``.
     """
+    if min(photo.size) < MIN_FACE:
+        raise PhotoError("too_small", TOO_SMALL)
     boxes = detect_boxes(photo)
     if not boxes:
         raise PhotoError(
@@ -81,21 +92,28 @@ def find_face(photo: Image.Image) -> Face:
             "several_faces", f"{len(boxes)} faces were found; crop the photo to one person"
         )
     if boxes[0][2] - boxes[0][0] < MIN_FACE:
+        raise PhotoError("too_small", TOO_SMALL)
+    landmarks = _landmarks(photo, boxes[0])
+    outside = (landmarks < 0) | (landmarks > photo.size)
+    if outside.any(1).mean() > MAX_OUTSIDE:
         raise PhotoError(
-            "too_small",
-            f"the face is under {MIN_FACE} pixels wide; use the original photo, not a thumbnail",
+            "cut_off", "the edge of the photo cuts the face; use a photo that shows it whole"
         )
-    return Face(boxes[0], _landmarks(photo, boxes[0]), others=len(boxes) - 1)
+    return Face(boxes[0], landmarks, others=len(boxes) - 1)
 
 
 def detect_boxes(photo: Image.Image) -> list[tuple[int, int, int, int]]:
     """Boxes (left, top, right, bottom) of the faces, in pixels of `photo`.
 
-    The search runs on a copy of `DETECTION_SIDE` pixels, and once more on one of twice that
-    size where it finds nothing.
+    The search runs on a copy of at most `DETECTION_SIDE` pixels, and where it finds nothing once
+    more on one of twice that size. The copy's side is the photo's, doubled, over a power of
+    `PYRAMID_STEP`: so the detector looks at the very face sizes at which it would in the full
+    photo upsampled once, the boxes agree, and with them the landmarks (`benchmarks/prepare.py`).
     """
-    for side in (DETECTION_SIDE, 2 * DETECTION_SIDE):
-        scale = side / max(photo.size)
+    longest = 2 * max(photo.size)
+    steps = max(0, math.ceil(math.log(longest / DETECTION_SIDE, PYRAMID_STEP)))
+    for fewer in (0, 4):
+        scale = 2 * PYRAMID_STEP ** (fewer - steps)
         size = tuple(max(1, round(length * scale)) for length in photo.size)
         found = _detector()(np.asarray(photo.resize(size, Image.Resampling.BILINEAR)))
         if len(found):
