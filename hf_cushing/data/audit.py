@@ -256,7 +256,7 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
     """Probe everything that is not the face, and what differs between the persons."""
     columns, file = photos.columns, photos.file
     shortcuts = {name: one_hot(columns[name]) for name in ("site", "source", "view")}
-    shortcuts["background"] = photos.measures.surround.astype(float)
+    shortcuts["background"] = photos.measures.surround.astype(np.float32)
     if file:
         shortcuts |= _file_features(file)
     light = [QUALITY_NAMES.index(name) for name in ("sharpness", "brightness", "clipped")]
@@ -274,7 +274,7 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
     common = {"labels": columns["label"], "patients": columns["patient_id"]}
     common["sexes"] = columns["sex"]
     return [
-        probe(name, np.asarray(features, float), kind=kind, **common)
+        probe(name, features, kind=kind, **common)
         for kind, group in (("shortcut", shortcuts), ("confounder", persons))
         for name, features in group.items()
     ]

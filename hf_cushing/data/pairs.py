@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 NEIGHBOURS = 10
-BLOCK = 1024
-"""Rows of the distance matrix held at once: with 20,000 photos 80 MB."""
+BLOCK = 2_000_000
+"""Distances held at once: 8 MB, with a few copies on the way."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,15 @@ def close_pairs(vectors: np.ndarray, scales: np.ndarray, *, ratio: float, distan
 
 
 def _blocks(vectors: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (first row, Euclidean distances of `BLOCK` rows to all rows)."""
+    """Yield (first row, Euclidean distances of the next rows to all rows)."""
     vectors = np.ascontiguousarray(vectors, np.float32)
-    squares = (vectors**2).sum(1)
-    for start in range(0, len(vectors), BLOCK):
-        block = vectors[start : start + BLOCK]
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    rows = max(1, BLOCK // max(len(vectors), 1))
+    for start in range(0, len(vectors), rows):
+        block = vectors[start : start + rows]
         distances = block @ vectors.T
         distances *= -2
-        distances += squares[start : start + BLOCK, None]
+        distances += squares[start : start + rows, None]
         distances += squares[None]
         np.maximum(distances, 0, out=distances)
         np.sqrt(distances, out=distances)

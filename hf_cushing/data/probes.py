@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 MIN_PATIENTS = 10
 """Fewer patients of a label: called insufficient."""
 
-DRAWS = 1000
+DRAWS, DRAWS_AT_ONCE = 1000, 50
 MAX_WORDS = 20
 """Values of a column that get a feature of their own, the most frequent first."""
 
@@ -59,7 +60,9 @@ def probe(
     """Predict the label from `features` by logistic regression, out of fold, whole patients.
 
     AUROC compares photos of one fold only, since the scores of different fits are not on one
-    scale; with several diseases it is the mean over one label against the rest.
+    scale; with several diseases it is the mean over one label against the rest. The bootstrap
+    draws patients but does not fit anew: of 450 pure-noise probes 85 to 92 % of the intervals
+    held 0.5 and 2 were raised.
 
     Parameters
     ----------
@@ -87,10 +90,13 @@ def probe(
     if number < MIN_PATIENTS or len(per_label) < 2:
         return Probe(name=name, kind=kind, reason=f"insufficient: {number} patients with '{few}'")
     scores, fold, classes = _out_of_fold(features, labels, patients)
-    weights = _patient_draws(patients, np.char.add(labels.astype(str), sexes.astype(str)))
+    strata = np.char.add(labels.astype(str), sexes.astype(str))
     columns = range(1, 2) if len(classes) == 2 else range(len(classes))
-    drawn = np.mean(
-        [_auroc(scores[:, c], labels == classes[c], fold, weights) for c in columns], axis=0
+    drawn = np.concatenate(
+        [
+            np.mean([_auroc(scores[:, c], labels == classes[c], fold, w) for c in columns], axis=0)
+            for w in _patient_draws(patients, strata)
+        ]
     )
     low, high = np.quantile(drawn[1:], [0.025, 0.975])
     return Probe(
@@ -133,16 +139,19 @@ def _out_of_fold(
     return scores, fold, classes
 
 
-def _patient_draws(patients: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    """How often each photo counts, int, shape (1 + DRAWS, n): first once, then bootstrap draws."""
+def _patient_draws(patients: np.ndarray, strata: np.ndarray) -> Iterator[np.ndarray]:
+    """How often each photo counts, int, shape (some, n): first once, then bootstrap draws."""
     rng = np.random.default_rng(0)
-    weights = np.ones((1 + DRAWS, len(patients)), np.int16)
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
-        codes = np.unique(patients[rows], return_inverse=True)[1]
-        count = codes.max() + 1
-        weights[1:, rows] = rng.multinomial(count, np.full(count, 1 / count), DRAWS)[:, codes]
-    return weights
+    yield np.ones((1, len(patients)), np.int64)
+    groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    codes = [np.unique(patients[rows], return_inverse=True)[1] for rows in groups]
+    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
+        weights = np.empty((DRAWS_AT_ONCE, len(patients)), np.int64)
+        for rows, code in zip(groups, codes, strict=True):
+            count = code.max() + 1
+            drawn = rng.multinomial(count, np.full(count, 1 / count), DRAWS_AT_ONCE)
+            weights[:, rows] = drawn[:, code]
+        yield weights
 
 
 def _auroc(
@@ -154,7 +163,7 @@ def _auroc(
         rows = np.flatnonzero(fold == number)
         rows = rows[np.argsort(scores[rows], kind="stable")]
         starts = np.flatnonzero(np.diff(scores[rows], prepend=-np.inf) > 0)
-        counted = weights[:, rows].astype(np.int64)
+        counted = weights[:, rows]
         plus = np.add.reduceat(counted * positive[rows], starts, axis=1)
         minus = np.add.reduceat(counted * ~positive[rows], starts, axis=1)
         below = np.cumsum(minus, 1) - minus / 2
