@@ -41,8 +41,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain JSON; NaN and infinity become null (JSON has neither)."""
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as file:
+        json.dump(plain(value), file, indent=2, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
 
 
 def read_json(path: Path) -> Any:

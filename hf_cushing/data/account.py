@@ -132,7 +132,7 @@ def _columns(photo: FacePhoto, deal: Deal, keep_columns: tuple[str, ...]) -> dic
 
 def write_account(out: Path, account: Account) -> None:
     """Write ``intake.json``, ``intake.md`` and the dataset card into the dataset folder."""
-    write_json(out / "intake.json", asdict(account))
+    write_json(out / "intake.json", vars(account))
     problem_rows = [row for row in account.rows if row["status"] == "rejected"]
     noted_rows = [row for row in account.rows if row["status"] == "kept" and row["message"]]
     shown = {

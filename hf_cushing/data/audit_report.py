@@ -60,6 +60,7 @@ def run_audit(
         audit=audit,
         columns=photos.columns,
         images=images,
+        counts=_by_split(audit.counts),
         shown_findings=SHOWN_FINDINGS,
         shown_a_flag=SHOWN_A_FLAG,
         raised_above=RAISED_ABOVE,
@@ -151,6 +152,17 @@ _OTHERS = {
     "same_photo": "the same file twice, on one side of the split",
     "same_person": "seemingly one person under two ids, on one side of the split",
 }
+
+
+def _by_split(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Counts with one row for each label × sex × site, and a cell for each split."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for cell in counts:
+        key = (cell["label"], cell["sex"], cell["site"])
+        row = rows.setdefault(key, {"cells": {}})
+        row |= {"label": key[0], "sex": key[1], "site": key[2]}
+        row["cells"][cell["split"]] = f"{cell['photos']} ({cell['patients']})"
+    return list(rows.values())
 
 
 def _rows_shown(audit: Audit) -> list[int]:

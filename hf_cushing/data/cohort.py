@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,12 @@ class Cohort:
 
 def with_photo_ids(intake: Intake, progress: Progress) -> Intake:
     """Hash every file inside the folder; absent and outside ones keep an empty photo_id."""
-    advance = progress("Reading files", len(intake.photos))
+    there = [
+        (place, photo)
+        for place, photo in enumerate(intake.photos)
+        if os.path.isfile(os.path.join(intake.root, photo.file_name))
+    ]
+    advance = progress("Reading files", len(there))
 
     def photo_id(photo: FacePhoto) -> str:
         advance(1)
@@ -55,9 +61,11 @@ def with_photo_ids(intake: Intake, progress: Progress) -> Intake:
         except (OSError, PhotoError):
             return ""
 
+    photos = list(intake.photos)
     with ThreadPoolExecutor() as pool:
-        ids = list(pool.map(photo_id, intake.photos))
-    photos = [dataclasses.replace(p, photo_id=i) for p, i in zip(intake.photos, ids, strict=True)]
+        found = pool.map(photo_id, (photo for _, photo in there))
+        for (place, photo), name in zip(there, found, strict=True):
+            photos[place] = dataclasses.replace(photo, photo_id=name)
     return dataclasses.replace(intake, photos=photos)
 
 
@@ -116,10 +124,11 @@ def cohort_of(
 
 def _not_read(index: int, root: Path, photo: FacePhoto, unlisted: dict[str, str]) -> Outcome:
     """Say why a file has no photo_id."""
-    try:
-        locate(root, photo.file_name)
-    except PhotoError as error:
-        return Outcome(index, error.reason, str(error))
+    if os.path.exists(os.path.join(root, photo.file_name)):
+        try:
+            locate(root, photo.file_name)
+        except PhotoError as error:
+            return Outcome(index, error.reason, str(error))
     if photo.file_name.casefold() in unlisted:
         message = "no such file, but one whose name differs in capitals; write it the same way"
         return Outcome(index, "absent", message)

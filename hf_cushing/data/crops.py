@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +95,16 @@ def locate(root: Path, file_name: str) -> Path:
     PhotoError
         ``outside``.
     """
-    path = root / file_name
-    if not path.resolve().is_relative_to(root.resolve()):
+    path = os.path.join(root, file_name)
+    folder = _real_folder(str(root))
+    if os.path.commonpath((folder, os.path.realpath(path))) != folder:
         raise PhotoError("outside", "it lies outside the folder; put a copy into the folder")
-    return path
+    return Path(path)
+
+
+@cache
+def _real_folder(root: str) -> str:
+    return os.path.realpath(root)
 
 
 def make_crops(
