@@ -18,7 +18,7 @@ from hf_cushing.schema import SEXES, order_labels
 
 IDENTITY_RATIO = 0.78
 """Two photos show one person when their descriptors' distance is below this share of the
-distance to strangers. On LFW: 80 % of the pairs of one person and 1 of 165,000 pairs of
+distance to strangers. On LFW: 80 % of the pairs of one person and 1 of 164,000 pairs of
 strangers (`benchmarks/identity.py`); the fixed distance that finds as many raises 43."""
 
 IDENTITY_DISTANCE = 0.6
@@ -26,7 +26,7 @@ IDENTITY_DISTANCE = 0.6
 
 OTHER_FACE_RATIO = 1.0
 """A photo at least this far from all others of its patient shows somebody else: 99 % of the
-pairs of strangers lie above, 1 of 409 pairs of one person (`benchmarks/identity.py`)."""
+pairs of strangers lie above, 1 of 410 pairs of one person (`benchmarks/identity.py`)."""
 
 COPY_RATIO, COPY_DISTANCE = 0.5, 0.45
 """Near-duplicates, by the normalised grey miniature: other photos of one person lie above a
@@ -259,7 +259,7 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
     shortcuts["background"] = photos.measures.surround.astype(np.float32)
     if file:
         shortcuts |= _file_features(file)
-    light = [QUALITY_NAMES.index(name) for name in ("sharpness", "brightness", "clipped")]
+    light = [QUALITY_NAMES.index(name) for name in ("sharpness", "highlight", "clipped")]
     shortcuts["sharpness and exposure"] = photos.measures.quality[:, light]
     shortcuts["face size in the photo"] = columns["face_side"][:, None]
     pose = [QUALITY_NAMES.index(name) for name in ("yaw", "pitch", "mouth_open")]

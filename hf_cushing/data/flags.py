@@ -12,8 +12,7 @@ from hf_cushing.schema import CONTROL
 
 QUALITY_LIMITS = {
     "soft": ("sharpness", "<", 4.0),
-    "dark": ("brightness", "<", 80.0),
-    "bright": ("brightness", ">", 200.0),
+    "dimly lit": ("highlight", "<", 120.0),
     "clipped": ("clipped", ">", 0.05),
     "turned": ("yaw", "abs>", 0.3),
     "nodding": ("pitch", "outside", (0.15, 0.43)),

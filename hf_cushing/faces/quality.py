@@ -22,8 +22,9 @@ class Quality:
     ----------
     sharpness : float
         Standard deviation of the Laplacian over the face, luminance levels, at a side of 256.
-    brightness : float
-        Mean luminance of the face, 0..255.
+    highlight : float
+        95th percentile of the face's luminance, 0..255: how well it is lit. (The mean would call
+        dark skin a dark photo.)
     clipped : float
         Share of the face's pixels that are black (≤ 4) or white (≥ 251), 0..1.
     yaw : float
@@ -41,7 +42,7 @@ class Quality:
     """
 
     sharpness: float
-    brightness: float
+    highlight: float
     clipped: float
     yaw: float
     pitch: float
@@ -68,7 +69,7 @@ def measure_quality(crop: Image.Image, landmarks: np.ndarray) -> Quality:
     values = luma[face]
     return Quality(
         sharpness=float(_laplacian(luma)[face].std()),
-        brightness=float(values.mean()),
+        highlight=float(np.quantile(values, 0.95)),
         clipped=float(((values <= 4) | (values >= 251)).mean()),
         yaw=_yaw(points),
         pitch=_pitch(points),

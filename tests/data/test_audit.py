@@ -36,7 +36,7 @@ def photos(rng, n=40, **changes):
         descriptor=(rng.normal(size=(n, 128)) * 0.055).astype(np.float32),
         thumbprint=rng.integers(0, 256, (n, 1024)).astype(np.uint8),
         surround=rng.integers(0, 256, (n, 30)).astype(np.uint8),
-        quality=np.tile([6.0, 130, 0, 0, 0.3, 0.1, 0.2, 0], (n, 1)).astype(np.float32),
+        quality=np.tile([6.0, 180, 0, 0, 0.3, 0.1, 0.2, 0], (n, 1)).astype(np.float32),
     )
     return AuditPhotos(columns | changes, {}, measures)
 
@@ -147,7 +147,7 @@ def test_quality_flags_name_the_photos(rng):
     assert flags["soft"] == [5]
     assert flags["small face"] == [6]
     assert flags["not the view it is listed as"] == [7]
-    assert flags["dark"] == []
+    assert flags["dimly lit"] == []
 
 
 def test_counts_add_up(rng):

@@ -26,7 +26,7 @@ def test_blur_lowers_sharpness(face):
 def test_exposure_moves_brightness_and_clipping(face):
     dark = measure_quality(face.image.point(lambda v: v * 0.1), face.landmarks)
     bright = measure_quality(face.image.point(lambda v: 255 if v > 90 else 200), face.landmarks)
-    assert dark.brightness < 40 < 200 < bright.brightness
+    assert dark.highlight < 40 < 250 < bright.highlight
     assert bright.clipped > 0.5
 
 
@@ -54,7 +54,7 @@ def test_bar_across_the_nose_looks_like_glasses(face):
 def test_figures_of_a_large_crop_compare_with_those_of_a_small_one(faces):
     small, large = (align_face(open_photo(faces[0]), side) for side in (256, 384))
     a, b = (measure_quality(one.image, one.landmarks) for one in (small, large))
-    assert b.brightness == pytest.approx(a.brightness, rel=0.02)
+    assert b.highlight == pytest.approx(a.highlight, rel=0.02)
     assert b.yaw == pytest.approx(a.yaw, abs=0.01)
 
 
@@ -81,3 +81,15 @@ def test_descriptor_of_the_mirror_image_is_the_same(face):
         face_descriptor(face.image, face.landmarks) - face_descriptor(again.image, again.landmarks)
     )
     assert distance < 0.1
+
+
+def test_dark_skin_in_good_light_is_not_called_dimly_lit(face):
+    """Skin at a third of the luminance, with the highlights that good light leaves on it."""
+    pixels = np.asarray(face.image, np.float32)
+    skin = Image.fromarray((pixels * 0.35).astype(np.uint8))
+    shine = Image.new("RGB", skin.size)
+    x, y = face.landmarks[30]
+    ImageDraw.Draw(shine).ellipse([x - 25, y - 25, x + 25, y + 25], fill=(140, 140, 140))
+    lit = Image.fromarray(np.maximum(np.asarray(skin), np.asarray(shine)))
+    assert measure_quality(skin, face.landmarks).highlight < 120
+    assert measure_quality(lit, face.landmarks).highlight > 120
