@@ -163,6 +163,8 @@ def audit(
 
     if out is None and not (source / "data").is_dir():
         raise UsageError("give --out DIR: the report is not written into the clinic folder")
+    if out is None and against is not None:
+        raise UsageError("give --out DIR: the dataset's own report says nothing of --against")
     out = out or source
     with _progress() as progress:
         found = run(

@@ -33,6 +33,9 @@ COPY_RATIO, COPY_DISTANCE = 0.5, 0.45
 ratio of 0.54 on LFW, strangers above 0.73; saved again or resized below 0.35."""
 
 
+FILE_PROBES = ("image size", "file format and JPEG quality")
+
+
 @dataclass(frozen=True)
 class AuditPhotos:
     """A cohort's photos as columns, one row a photo.
@@ -271,13 +274,16 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
         "age": _with_missing(columns["age"]),
         "bmi": _with_missing(columns["bmi"]),
     }
+    unknown = () if file else FILE_PROBES
     common = {"labels": columns["label"], "patients": columns["patient_id"]}
     common["sexes"] = columns["sex"]
-    return [
+    results = [
         probe(name, features, kind=kind, **common)
         for kind, group in (("shortcut", shortcuts), ("confounder", persons))
         for name, features in group.items()
     ]
+    reason = "not recorded: intake.json is not beside the data"
+    return [*results, *(Probe(name=name, kind="shortcut", reason=reason) for name in unknown)]
 
 
 def _file_features(file: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -285,12 +291,8 @@ def _file_features(file: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     sizes = np.array([f"{w:.0f}x{h:.0f}" for w, h in pixels.tolist()])
     density = np.log(file["bytes"] / pixels.prod(1))
     kinds = np.char.add(file["format"].astype(str), file["jpeg_quality"].astype(str))
-    return {
-        "image size": np.hstack([pixels, one_hot(sizes)]),
-        "file format and JPEG quality": np.column_stack(
-            [file["jpeg_quality"], density, one_hot(kinds)]
-        ),
-    }
+    quality = np.column_stack([file["jpeg_quality"], density, one_hot(kinds)])
+    return dict(zip(FILE_PROBES, (np.hstack([pixels, one_hot(sizes)]), quality), strict=True))
 
 
 def _with_missing(values: np.ndarray) -> np.ndarray:

@@ -241,3 +241,12 @@ def test_dataset_against_itself_or_its_clinic_is_all_leakage(dataset, clinic, tm
     assert found["leaks"] >= found["patients"]
     found = audit(clinic, tmp_path / "b", against=dataset, identity=False, num_proc=1)
     assert {f["kind"] for f in found["findings"] if f["leak"]} >= {"in_other_dataset"}
+
+
+def test_without_the_account_file_facts_are_called_not_recorded(dataset, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset / "data", copy / "data")
+    found = audit(copy, tmp_path / "out", identity=False, num_proc=1)
+    reasons = {probe["name"]: probe["reason"] for probe in found["probes"]}
+    assert "not recorded" in reasons["image size"]
+    assert "not recorded" in reasons["file format and JPEG quality"]
