@@ -28,9 +28,10 @@ OTHER_FACE_RATIO = 1.0
 """A photo at least this far from all others of its patient shows somebody else: 99 % of the
 pairs of strangers lie above, 1 of 410 pairs of one person (`benchmarks/identity.py`)."""
 
-COPY_RATIO, COPY_DISTANCE = 0.5, 0.45
-"""Near-duplicates, by the normalised grey miniature: other photos of one person lie above a
-ratio of 0.54 on LFW, strangers above 0.73; saved again or resized below 0.35."""
+COPY_RATIO, COPY_DISTANCE = 0.42, 0.45
+"""Near-duplicates, by the normalised grey miniature. On LFW other photos, of whomever, lie above
+a ratio of 0.5, and of copies 95 % below 0.4 (`benchmarks/copies.py`). Drawn faces have less in
+them: of 72, two of different persons came as near as 0.48."""
 
 
 FILE_PROBES = ("image size", "file format and JPEG quality")
@@ -154,11 +155,17 @@ def same_person_pairs(descriptors: np.ndarray, patients: np.ndarray) -> Pairs:
 
 def near_duplicates(thumbprints: np.ndarray, patients: np.ndarray) -> Pairs:
     """Pairs of photos that are one photo, saved again, resized or slightly cropped."""
+    vectors = grey_vectors(thumbprints)
+    scales = np.nan_to_num(local_scales(vectors, patients), nan=1.0)
+    return close_pairs(vectors, scales, ratio=COPY_RATIO, distance=COPY_DISTANCE)
+
+
+def grey_vectors(thumbprints: np.ndarray) -> np.ndarray:
+    """Miniatures without their mean and contrast: float32, rows of length 1."""
     vectors = thumbprints.astype(np.float32)
     vectors -= vectors.mean(1, keepdims=True)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    scales = np.nan_to_num(local_scales(vectors, patients), nan=1.0)
-    return close_pairs(vectors, scales, ratio=COPY_RATIO, distance=COPY_DISTANCE)
+    return vectors
 
 
 def _find_alike(photos: AuditPhotos, identity: bool) -> Iterator[Finding]:

@@ -77,14 +77,19 @@ def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict
     crop = Image.open(io.BytesIO(image)).convert("RGB")
     nothing = np.full(DESCRIPTOR_SIZE, np.nan, np.float32)
     quality = dataclasses.astuple(measure_quality(crop, landmarks))
-    grey = crop.convert("L").resize((THUMBPRINT_SIDE, THUMBPRINT_SIDE), Image.Resampling.BOX)
     colour = crop.resize((SURROUND_SIDE, SURROUND_SIDE), Image.Resampling.BOX)
     return {
         "descriptor": (face_descriptor(crop, landmarks) if identity else nothing).tobytes(),
-        "thumbprint": grey.tobytes(),
+        "thumbprint": thumbprint(crop).tobytes(),
         "surround": np.asarray(colour)[_outside()].tobytes(),
         "quality": np.array(quality, np.float32).tobytes(),
     }
+
+
+def thumbprint(crop: Image.Image) -> np.ndarray:
+    """Grey miniature of a crop: uint8, shape (1024,)."""
+    side = (THUMBPRINT_SIDE, THUMBPRINT_SIDE)
+    return np.asarray(crop.convert("L").resize(side, Image.Resampling.BOX)).ravel()
 
 
 def measures_from(columns: dict[str, list[bytes]]) -> Measures:
