@@ -27,6 +27,12 @@ class DataConfig:
     )
     repeat: int = _option(1, "which repeat of the cross-validation (`prepare --repeats`)")
     num_workers: int = _option(0, "loader processes that decode and augment")
+    features_dir: str | None = _option(
+        None, "where frozen backbones' features are kept; by default .features beside output_dir"
+    )
+    feature_dtype: Literal["float32", "float16"] = _option(
+        "float32", "how features are kept; float16 takes half the disk"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,29 @@ class ModelConfig:
     model: str = _option("", "short name (`hf-cushing env` lists them), local folder or Hub id")
     model_revision: str | None = _option(None, "branch, tag or commit of a Hub model")
     init: Literal["pretrained", "random"] = _option("pretrained", "where the weights come from")
-    finetune: Literal["head", "full"] = _option("full", "train the new head only, or everything")
+    finetune: Literal["head", "last_n", "lora", "full", "lp-ft"] = _option(
+        "full",
+        "what learns: the head alone, the last blocks too, low-rank adapters, everything, or "
+        "everything starting from the fitted head",
+    )
+    head: Literal["probe", "linear-sgd"] = _option(
+        "probe", "how --finetune head learns: logistic regression, or gradient descent"
+    )
+    head_features: Literal["own", "cls"] = _option(
+        "own", "what the probe sees: all that the model's head sees, or DINOv2's class token alone"
+    )
+    views: int = _option(
+        0, "fixed augmented views of each training photo that --finetune head learns from too"
+    )
+    last_n: int = _option(2, "how many of the last blocks learn with --finetune last_n")
+    lora_rank: int | None = _option(
+        None, "rank of the adapters; by default 16, and 8 below 300 training patients"
+    )
+    lora_alpha: int | None = _option(None, "scale of the adapters; by default their rank")
+    lora_dropout: float = _option(0.0, "dropout before the adapters")
+    drop_path: float = _option(
+        0.0, "stochastic depth; at 0 one process and several give the same result"
+    )
     image_size: int | None = _option(
         None, "side of the model's input in pixels; by default the model's own"
     )
@@ -52,30 +80,42 @@ class TrainingConfig:
     patience: int = _option(8, "stop after this many epochs without a better validation AUROC")
     batch_size: int = _option(16, "photos a step and process")
     gradient_accumulation: int = _option(1, "steps whose gradients are added before an update")
-    learning_rate: float = _option(5e-5, "peak rate of the backbone's weights")
-    head_learning_rate: float = _option(3e-3, "peak rate of the new head's weights")
+    learning_rate: float | None = _option(
+        None, "peak rate of the backbone's weights; by default as fits --finetune"
+    )
+    head_learning_rate: float | None = _option(
+        None, "peak rate of the head's weights; by default as fits --finetune"
+    )
+    layer_decay: float = _option(
+        1.0, "the rate of each block over that of the block after it (0.65 to 0.9, or 1)"
+    )
     weight_decay: float = _option(0.05, "of AdamW")
     warmup: float = _option(0.1, "share of the updates over which the rate rises")
-    imbalance: Literal["none", "class", "class_sex"] = _option(
-        "class_sex", "weight of a photo in the loss: equal, by class, or by class and sex (cap 10)"
+    max_grad_norm: float = _option(1.0, "longer gradients are cut to this length")
+    imbalance: Literal["none", "class", "class_sex", "sample_class_sex"] = _option(
+        "class_sex",
+        "none; weights in the loss by class, or by class and sex; or photos drawn so that each "
+        "class and sex comes as often (all up to 10 times)",
     )
-    augment: bool | None = _option(
-        None, "mirror, turn and zoom training photos; by default for full, not for head"
+    label_smoothing: float = _option(0.0, "share of the target that goes to all classes alike")
+    focal_gamma: float = _option(0.0, "focal loss: easy photos count less; 2 in Lin et al. 2017")
+    augment: Literal["auto", "none", "light", "strong"] = _option(
+        "auto",
+        "mirror, turn, zoom, blur and expose training photos anew each epoch; auto: light, "
+        "and none where the backbone is frozen",
     )
     zoom_out: float = _option(
         1.05, "augmentation shows up to this times the crop; more for use on unaligned photos"
     )
-    bf16: bool = _option(False, "bfloat16 autocast")
+    precision: Literal["fp32", "bf16", "fp16"] = _option("fp32", "mixed precision")
+    gradient_checkpointing: bool = _option(
+        False, "compute activations twice instead of keeping them: less memory, more time"
+    )
+    tracker: str = _option(
+        "tensorboard", "where curves go: tensorboard (local files), none, or wandb, mlflow, …"
+    )
     cpu: bool = _option(False, "do not use an accelerator that is there")
     resume: bool = _option(False, "go on from the last checkpoint in output_dir")
-
-    def augments(self, finetune: str) -> bool:
-        """Say whether training photos are augmented.
-
-        Not by default where the backbone is frozen: its features move with the crop, and the
-        head can't learn to ignore that (docs/choices.md has the figures).
-        """
-        return finetune != "head" if self.augment is None else self.augment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +146,47 @@ class RunConfig:
             if not getattr(part, name)
         ]
         problems = [f"{', '.join(missing)} must be given"] if missing else []
-        problems += _type_problems(self) or _range_problems(self)
+        problems += _type_problems(self) or _range_problems(self) + _combination_problems(self)
         if problems:
             raise UsageError("; ".join(problems))
+
+    @property
+    def is_probe(self) -> bool:
+        """The head is fitted by logistic regression."""
+        return self.model.finetune == "head" and self.model.head == "probe"
+
+    @property
+    def uses_features(self) -> bool:
+        """Nothing but the head learns, from photos that look the same each time."""
+        return self.model.finetune == "head" and self.training.augment in ("auto", "none")
+
+    @property
+    def augmentation(self) -> str:
+        """``none``, ``light`` or ``strong``.
+
+        Not by default where the backbone is frozen: its features move with the crop, and the
+        head can't learn to ignore that (docs/choices.md has the figures).
+        """
+        if self.training.augment == "auto":
+            return "none" if self.model.finetune == "head" else "light"
+        return self.training.augment
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Peak learning rates of the backbone and of the head."""
+        backbone, head = DEFAULT_RATES[self.model.finetune]
+        own = self.training
+        return own.learning_rate or backbone, own.head_learning_rate or head
+
+
+DEFAULT_RATES = {
+    "head": (5e-5, 3e-3),
+    "last_n": (5e-5, 3e-3),
+    "lora": (5e-4, 3e-3),
+    "full": (5e-5, 3e-3),
+    "lp-ft": (1e-5, 1e-5),
+}
+"""Backbone and head. LP-FT starts from a good head and must not lose it (arXiv 2202.10054)."""
 
 
 def _type_problems(config: RunConfig) -> list[str]:
@@ -135,37 +213,81 @@ def _fits(value: Any, wanted: Any) -> bool:
 
 
 def _range_problems(config: RunConfig) -> list[str]:
-    training, data = config.training, config.data
+    training, data, model = config.training, config.data, config.model
     rules = [
-        ("epochs", training.epochs, training.epochs >= 1, "at least 1"),
-        ("patience", training.patience, training.patience >= 1, "at least 1"),
-        ("batch_size", training.batch_size, training.batch_size >= 1, "at least 1"),
-        (
-            "gradient_accumulation",
-            training.gradient_accumulation,
-            training.gradient_accumulation >= 1,
-            "at least 1",
-        ),
-        ("warmup", training.warmup, 0 <= training.warmup < 1, "0 up to 1"),
-        ("zoom_out", training.zoom_out, 1 <= training.zoom_out <= 2, "from 1 to 2"),
-        ("num_workers", data.num_workers, data.num_workers >= 0, "0 or more"),
-        ("repeat", data.repeat, data.repeat >= 1, "1 or more"),
-        ("fold", data.fold, data.fold is None or data.fold >= 0, "0 or more"),
-        ("learning_rate", training.learning_rate, training.learning_rate > 0, "above 0"),
-        (
-            "head_learning_rate",
-            training.head_learning_rate,
-            training.head_learning_rate > 0,
-            "above 0",
-        ),
-        (
-            "bootstrap",
-            config.evaluation.bootstrap,
-            config.evaluation.bootstrap >= 100,
-            "100 or more",
-        ),
+        (training, "epochs", lambda v: v >= 1, "at least 1"),
+        (training, "patience", lambda v: v >= 1, "at least 1"),
+        (training, "batch_size", lambda v: v >= 1, "at least 1"),
+        (training, "gradient_accumulation", lambda v: v >= 1, "at least 1"),
+        (training, "warmup", lambda v: 0 <= v < 1, "0 up to 1"),
+        (training, "zoom_out", lambda v: 1 <= v <= 2, "from 1 to 2"),
+        (training, "learning_rate", lambda v: v is None or v > 0, "above 0"),
+        (training, "head_learning_rate", lambda v: v is None or v > 0, "above 0"),
+        (training, "layer_decay", lambda v: 0 < v <= 1, "above 0, at most 1"),
+        (training, "max_grad_norm", lambda v: v > 0, "above 0"),
+        (training, "label_smoothing", lambda v: 0 <= v < 1, "0 up to 1"),
+        (training, "focal_gamma", lambda v: 0 <= v <= 10, "0 to 10"),
+        (model, "views", lambda v: 0 <= v <= 64, "0 to 64"),
+        (model, "last_n", lambda v: v >= 1, "1 or more"),
+        (model, "lora_rank", lambda v: v is None or v >= 1, "1 or more"),
+        (model, "lora_alpha", lambda v: v is None or v >= 1, "1 or more"),
+        (model, "lora_dropout", lambda v: 0 <= v < 1, "0 up to 1"),
+        (model, "drop_path", lambda v: 0 <= v < 1, "0 up to 1"),
+        (data, "num_workers", lambda v: v >= 0, "0 or more"),
+        (data, "repeat", lambda v: v >= 1, "1 or more"),
+        (data, "fold", lambda v: v is None or v >= 0, "0 or more"),
+        (config.evaluation, "bootstrap", lambda v: v >= 100, "100 or more"),
     ]
-    return [f"--{name} {value}: give {wanted}" for name, value, good, wanted in rules if not good]
+    return [
+        f"--{name} {getattr(part, name)}: give {wanted}"
+        for part, name, good, wanted in rules
+        if not good(getattr(part, name))
+    ]
+
+
+def _combination_problems(config: RunConfig) -> list[str]:
+    """Options set to something that the chosen method would not use, each with the way out."""
+    method = config.model.finetune
+    frozen = config.uses_features
+    rules = [
+        (config.model, "head", method == "head", "--finetune head"),
+        (config.model, "head_features", config.is_probe, "--finetune head --head probe"),
+        (config.model, "views", frozen, "--finetune head --augment none"),
+        (config.model, "last_n", method == "last_n", "--finetune last_n"),
+        (config.model, "lora_rank", method == "lora", "--finetune lora"),
+        (config.model, "lora_alpha", method == "lora", "--finetune lora"),
+        (config.model, "lora_dropout", method == "lora", "--finetune lora"),
+        (config.model, "drop_path", method != "head", "--finetune full"),
+        (config.training, "layer_decay", method in LAYERED, f"--finetune {'|'.join(LAYERED)}"),
+        (config.training, "label_smoothing", not config.is_probe, "--finetune full"),
+        (config.training, "focal_gamma", not config.is_probe, "--finetune full"),
+        (config.training, "gradient_checkpointing", method != "head", "--finetune full"),
+        (config.data, "feature_dtype", frozen or method == "lp-ft", "--finetune head"),
+        (config.data, "features_dir", frozen or method == "lp-ft", "--finetune head"),
+    ]
+    problems = [
+        f"--{name} {getattr(part, name)} goes with {wanted}; leave it out, or choose that"
+        for part, name, used, wanted in rules
+        if not used and getattr(part, name) != _default(part, name)
+    ]
+    if config.is_probe and config.training.augment not in ("auto", "none"):
+        problems.append(
+            f"--augment {config.training.augment}: a probe sees each photo once; give --views 4, "
+            "or --head linear-sgd"
+        )
+    if config.is_probe and config.training.imbalance == "sample_class_sex":
+        problems.append("--imbalance sample_class_sex: a probe draws no photos; give class_sex")
+    if config.training.label_smoothing and config.training.focal_gamma:
+        problems.append("--label_smoothing and --focal_gamma pull apart: leave one out")
+    return problems
+
+
+LAYERED = ("last_n", "full", "lp-ft")
+"""Methods that train the backbone's own weights, block by block."""
+
+
+def _default(part: Any, name: str) -> Any:
+    return next(item.default for item in fields(part) if item.name == name)
 
 
 CONFIG_PARTS = (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig)

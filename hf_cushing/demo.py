@@ -13,7 +13,7 @@ from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.files import plain, read_json, resource
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
-from hf_cushing.training.fine_tune import run_plan
+from hf_cushing.training.run_folder import run_plan
 
 RAW, TRUTH, DATASET, RUN = (
     Path(name) for name in ("data/demo/raw", "data/demo/truth", "data/demo/dataset", "runs/demo")

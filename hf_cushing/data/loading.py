@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 
-from hf_cushing.faces.align import warp
+from hf_cushing.data.augment import VIEW_SEED, augment
 from hf_cushing.schema import NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
@@ -87,6 +85,8 @@ def load_faces(
         roles = _fold_roles(roles, concatenate_datasets(list(roles.values())), fold, column)
     _check_disjoint(roles, source)
     labels = roles["train"].features["label"].names
+    for role, photos in roles.items():
+        _check_labels_there(role, photos, labels, source)
     return FaceData(roles, labels, content_revision(splits), fold_column(repeat))
 
 
@@ -97,7 +97,7 @@ def words(photos: Dataset, column: str) -> list[str]:
 
 
 class FacePhotos(torch.utils.data.Dataset):
-    """Photos as network input; augmented if a seed is given.
+    """Photos as network input; augmented anew each epoch, or as one fixed view.
 
     The augmentation of a photo depends on (seed, epoch, photo_id) alone: neither on the number
     of loader processes nor on what was drawn before, so that a resumed run repeats it.
@@ -108,8 +108,10 @@ class FacePhotos(torch.utils.data.Dataset):
     processor : image processor of the network
     weights : numpy.ndarray, optional
         Weight of each photo in the loss, float32, mean 1.
-    augment_seed : int, optional
-        Augment with this seed.
+    strength : str
+        ``none``, or a name of `augment.STRENGTHS`.
+    seed : int
+        Of the augmentation.
     zoom_out : float
         Largest side of the field seen in training over the crop's side.
     """
@@ -120,18 +122,25 @@ class FacePhotos(torch.utils.data.Dataset):
         processor: BaseImageProcessor,
         *,
         weights: np.ndarray | None = None,
-        augment_seed: int | None = None,
+        strength: str = "none",
+        seed: int = VIEW_SEED,
         zoom_out: float = 1.0,
     ):
         self.photos = photos.select_columns(["image", "label", "photo_id"])
         self.processor = processor
         self.weights = np.ones(len(photos), np.float32) if weights is None else weights
-        self.augment_seed = augment_seed
+        self.strength = strength
+        self.seed = seed
         self.zoom_out = zoom_out
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @property
+    def photo_ids(self) -> list[str]:
+        """One a photo, in order."""
+        return list(self.photos["photo_id"])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the augmentations of this epoch."""
@@ -140,9 +149,9 @@ class FacePhotos(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.photos[index]
         image = row["image"].convert("RGB")
-        if self.augment_seed is not None:
-            key = [self.augment_seed, self.epoch, int(row["photo_id"][:15], 16)]
-            image = augment(image, np.random.default_rng(key), self.zoom_out)
+        if self.strength != "none":
+            rng = np.random.default_rng([self.seed, self.epoch, int(row["photo_id"][:15], 16)])
+            image = augment(image, rng, strength=self.strength, zoom_out=self.zoom_out)
         pixels = self.processor(image, return_tensors="pt")["pixel_values"][0]
         return {
             "pixel_values": pixels,
@@ -160,40 +169,6 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         "sample_weight": torch.tensor([row["sample_weight"] for row in rows]),
         "index": torch.tensor([row["index"] for row in rows]),
     }
-
-
-MIN_FIELD = 0.95
-"""Smallest side of the field seen in training over the crop's."""
-
-MAX_TURN = math.radians(4)
-MAX_SHIFT = 0.015
-"""Alignment leaves errors of about this size; larger jitter cost accuracy (docs/choices.md)."""
-
-
-def augment(image: Image.Image, rng: np.random.Generator, zoom_out: float = 1.0) -> Image.Image:
-    """Mirror, turn up to 4°, zoom and shift a crop a little, in one resampling.
-
-    Nothing that hides a sign of the disease: one scale for both axes (roundness stays), and no
-    change of colour (redness stays).
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Square RGB crop.
-    rng : numpy.random.Generator
-    zoom_out : float
-        Largest field seen over the crop's side, 1 or more.
-    """
-    side = image.width
-    mirror = -1 if rng.random() < 0.5 else 1
-    turn = rng.uniform(-MAX_TURN, MAX_TURN)
-    step = math.exp(rng.uniform(math.log(MIN_FIELD), math.log(zoom_out)))
-    shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * side
-    matrix = step * np.array(
-        [[mirror * math.cos(turn), -math.sin(turn)], [mirror * math.sin(turn), math.cos(turn)]]
-    )
-    offset = side / 2 + shift - matrix @ (side / 2, side / 2)
-    return warp(image, np.hstack([matrix, offset[:, None]]), side, Image.Resampling.BILINEAR)
 
 
 def _load(source: str, revision: str | None) -> dict[str, Dataset]:
@@ -263,6 +238,18 @@ def _fold_roles(
     train = (folds != fold) & (folds != validation) & ((folds != NO_FOLD) | (split == "train"))
     masks = {"train": train, "validation": folds == validation, "test": folds == fold}
     return {role: photos.select(np.flatnonzero(mask)) for role, mask in masks.items()}
+
+
+def _check_labels_there(role: str, photos: Dataset, labels: list[str], source: str) -> None:
+    """Refuse to train or validate without photos of every label; test need not have them all."""
+    held = set(photos["label"])
+    missing = [label for number, label in enumerate(labels) if number not in held]
+    if len(labels) < 2 or (missing and role != "test"):
+        lacks = missing or ["a disease: 'control' is its only label"]
+        raise UserError(
+            f"--dataset {source}: the {role} photos lack {', '.join(lacks)}; prepare it from a "
+            "table with controls and patients, or with fewer --folds"
+        )
 
 
 def _check_disjoint(roles: dict[str, Dataset], source: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from hf_cushing.models.adapt import head_names
 from hf_cushing.models.backbones import BACKBONES, input_side, unknown_model
 from hf_cushing.schema import UserError
 
@@ -40,6 +41,7 @@ def build_classifier(
     init: str = "pretrained",
     image_size: int | None = None,
     revision: str | None = None,
+    drop_path: float = 0.0,
 ) -> Classifier:
     """Build a network with a new head for `labels`; seed torch before you call it.
 
@@ -55,17 +57,20 @@ def build_classifier(
         Side of the input in pixels; the model's own by default.
     revision : str, optional
         Branch, tag or commit on the Hub.
+    drop_path : float
+        Stochastic depth in training, instead of what the checkpoint's config says.
 
     Raises
     ------
     UserError
-        Unknown name, unreachable Hub, missing timm.
+        Unknown name, unreachable Hub, missing timm, no stochastic depth to set.
     """
     source = _source(name, init)
     config = _config(name, source, init, revision)
     id2label = dict(enumerate(labels))
     config.id2label, config.label2id = id2label, {v: k for k, v in id2label.items()}
     config.num_labels = len(labels)
+    _set_drop_path(config, drop_path)
     if config.model_type == "timm_wrapper":
         _require_timm()
     if init == "random":
@@ -136,46 +141,6 @@ def square_processor(
     )
 
 
-def head_module(model: PreTrainedModel) -> nn.Module:
-    """The classification head: what is new when a model is adapted to our labels."""
-    if hasattr(model, "classifier"):
-        return model.classifier
-    return model.timm_model.get_classifier()
-
-
-def freeze(model: PreTrainedModel, finetune: str) -> None:
-    """Leave trainable what `finetune` says: ``head`` or ``full``.
-
-    DINOv2's mask token is frozen always: it gets no gradient, which distributed training
-    refuses.
-    """
-    if finetune == "head":
-        model.requires_grad_(False)
-        head_module(model).requires_grad_(True)
-    for name, parameter in model.named_parameters():
-        if name.endswith("mask_token"):
-            parameter.requires_grad_(False)
-
-
-def keep_frozen_in_eval(module: nn.Module) -> None:
-    """Put what learns nothing into evaluation mode: no dropout, fixed batch statistics.
-
-    A module without parameters, such as a dropout layer, goes with the module that holds it.
-    """
-    for child in module.children():
-        parameters = list(child.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            child.eval()
-        else:
-            keep_frozen_in_eval(child)
-
-
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Numbers of trainable and of all parameters."""
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
-
-
 def _existing_folder(name: str) -> str | None:
     path = Path(name).expanduser()
     return str(path) if path.is_dir() else None
@@ -206,6 +171,13 @@ def _config(name: str, source: str, init: str, revision: str | None) -> Pretrain
         return AutoConfig.from_pretrained(source, revision=revision)
     except LOADING_ERRORS as error:
         raise _load_error(name, error) from None
+
+
+def _set_drop_path(config: PretrainedConfig, rate: float) -> None:
+    if hasattr(config, "drop_path_rate"):
+        config.drop_path_rate = rate
+    elif rate:
+        raise UserError(f"--drop_path {rate}: a {config.model_type} has none; leave the option out")
 
 
 def _side(name: str, config: PretrainedConfig) -> int:
@@ -253,11 +225,9 @@ def _pretrained_model(
 
 def _check_backbone_loaded(model: PreTrainedModel, source: str, report: dict[str, Any]) -> None:
     """Refuse a checkpoint that leaves backbone weights at random: transformers only warns."""
-    head = {id(parameter) for parameter in head_module(model).parameters()}
-    allowed = {name for name, p in model.named_parameters() if id(p) in head}
     fresh = {name for name in report["missing_keys"]}
     fresh |= {key[0] for key in report["mismatched_keys"]}
-    if missing := sorted(fresh - allowed):
+    if missing := sorted(fresh - head_names(model)):
         raise UserError(
             f"--model {source}: the checkpoint lacks {len(missing)} weights of the backbone "
             f"(such as {missing[0]}); its config.json and model.safetensors do not fit each other"
@@ -339,9 +309,3 @@ def _load_error(name: str, error: Exception) -> UserError:
             )
     first = (text.splitlines() or [type(error).__name__])[0]
     return UserError(f"{name} can't be loaded as an image model: {first}")
-
-
-def describe(model: PreTrainedModel) -> dict[str, Any]:
-    """Family and sizes, for the manifest."""
-    trained, total = count_parameters(model)
-    return {"model_type": model.config.model_type, "parameters": total, "trainable": trained}

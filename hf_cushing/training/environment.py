@@ -11,6 +11,8 @@ PACKAGES = (
     "torchvision",
     "transformers",
     "accelerate",
+    "peft",
+    "scikit-learn",
     "datasets",
     "huggingface-hub",
     "timm",

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-import shutil
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
-from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.report import Report, evaluate, report_tables, write_report
-from hf_cushing.files import plain, read_json, render_template, write_json, write_text
-from hf_cushing.models.build import Classifier, build_classifier, describe, freeze, load_classifier
-from hf_cushing.models.score import predictions_of, score, weights_revision
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
-from hf_cushing.training.environment import environment
-from hf_cushing.training.trainer import FaceTrainer, build_trainer
-from hf_cushing.training.weighting import photo_weights
+from hf_cushing.evaluation.report import Report, evaluate
+from hf_cushing.files import read_json, write_json
+from hf_cushing.models.adapt import adapt, describe
+from hf_cushing.models.build import Classifier, build_classifier
+from hf_cushing.models.features import FeatureStore
+from hf_cushing.schema import UserError
+from hf_cushing.training.checkpoints import (
+    check_same_plan,
+    epochs_if_over,
+    find_checkpoint,
+    keep_only,
+    step_of,
+)
+from hf_cushing.training.head import FeaturePhotos, HeadOnFeatures, fit_head, weights_of
+from hf_cushing.training.run_folder import (
+    feature_options,
+    run_plan,
+    save_model,
+    score_saved,
+    write_results,
+)
+from hf_cushing.training.sampling import DRAWN, PhotoOrder
+from hf_cushing.training.trainer import FaceTrainer, build_trainer, check_tracker
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +75,8 @@ def fine_tune(config: RunConfig) -> RunResult:
 
     started = time.time()
     run = Path(config.training.output_dir)
-    checkpoint = _checkpoint(run, config.training.resume)
+    check_tracker(config.training.tracker)
+    checkpoint = find_checkpoint(run, config.training.resume)
     state = PartialState(cpu=config.training.cpu)
     _check_processes(state.num_processes)
     data = load_faces(
@@ -69,7 +87,7 @@ def fine_tune(config: RunConfig) -> RunResult:
     )
     plan = run_plan(config, data)
     if checkpoint:
-        _check_same_plan(run, plan)
+        check_same_plan(run, plan)
     elif state.is_main_process:
         write_json(run / "plan.json", plan)
     set_seed(config.training.seed)
@@ -79,61 +97,73 @@ def fine_tune(config: RunConfig) -> RunResult:
         init=config.model.init,
         image_size=config.model.image_size,
         revision=config.model.model_revision,
+        drop_path=config.model.drop_path,
     )
-    freeze(classifier.model, config.model.finetune)
-    facts = describe(classifier.model)
-    if state.is_main_process:
-        log.info("%s", _announcement(config, data, facts, state))
-    trainer = _trainer(config, data, classifier)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    if state.is_main_process:
-        _save_model(run, classifier)
-    state.wait_for_everyone()
-    predictions = _score_saved(run, config, data)
+    with _faults_explained(config):
+        facts = _learn(run, config, data, classifier, checkpoint)
+        state.wait_for_everyone()
+        predictions = score_saved(run, config, data)
     report = evaluate(
         predictions, rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap
     )
     if state.is_main_process:
         facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}
-        facts |= {"epochs": trainer.state.epoch, "best_auroc": trainer.state.best_metric}
-        _write_results(run, config, plan, data, predictions, report, facts)
+        write_results(run, config, plan, data, predictions, report, facts)
     state.wait_for_everyone()
     return RunResult(run, report)
 
 
-def _checkpoint(run: Path, resume: bool) -> str | None:
-    """Give the newest whole checkpoint; refuse to mix two runs in one folder.
+def _learn(
+    run: Path, config: RunConfig, data: FaceData, classifier: Classifier, checkpoint: Path | None
+) -> dict[str, Any]:
+    """Train by the chosen method and save the model; facts for the manifest."""
+    from accelerate import PartialState
 
-    The Trainer writes trainer_state.json last: a checkpoint without it was cut off.
-    """
-    if (run / "manifest.json").exists():
-        raise UserError(f"{run} holds a finished run; choose another --output_dir or delete it")
-    whole = list((run / "checkpoints").glob("checkpoint-*/trainer_state.json"))
-    if not whole:
-        return None
-    if not resume:
-        raise UserError(f"{run} holds an unfinished run; add --resume to go on, or delete it")
-    return str(max(whole, key=lambda path: int(path.parent.name.split("-")[1])).parent)
+    state = PartialState()
+    patients = len(set(data.roles["train"]["patient_id"]))
+    store, facts = None, {}
+    if config.uses_features or config.model.finetune == "lp-ft":
+        store = FeatureStore(classifier, feature_options(config))
+    if config.is_probe or (config.model.finetune == "lp-ft" and checkpoint is None):
+        probe = fit_head(config, data, classifier, store)
+        facts["penalty_c"] = probe.strength
+    model = adapt(classifier.model, config.model, patients=patients)
+    facts |= describe(model)
+    if state.is_main_process:
+        log.info("%s", _announcement(config, data, facts, state))
+    if not config.is_probe:
+        trainer = _trainer(config, data, classifier, model, store, checkpoint)
+        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        facts |= {"epochs": trainer.state.epoch, "best_auroc": trainer.state.best_metric}
+    if state.is_main_process:
+        save_model(run, classifier, model)
+    return facts
 
 
-def run_plan(config: RunConfig, data: FaceData) -> dict[str, Any]:
-    """What decides the result: settings and data, without where they lie on this machine."""
-    settings = asdict(config)
-    for part, name in (("data", "dataset"), ("model", "model"), ("training", "output_dir")):
-        if Path(settings[part][name]).exists() or name == "output_dir":
-            settings[part][name] = Path(settings[part][name]).name
-    for part, name in (("training", "resume"), ("training", "output_dir"), ("data", "num_workers")):
-        del settings[part][name]
-    return {"config": settings, "dataset_revision": data.revision}
-
-
-def _check_same_plan(run: Path, plan: dict[str, Any]) -> None:
-    """Refuse to go on from a checkpoint that was trained otherwise, or on other photos."""
-    if not (run / "plan.json").exists() or read_json(run / "plan.json") != plain(plan):
+@contextmanager
+def _faults_explained(config: RunConfig) -> Iterator[None]:
+    """Turn a full disk or memory into a sentence with the remedy."""
+    training = config.training
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise UserError(
-            f"{run} holds a checkpoint of a run with other settings or photos; resume it with "
-            "those of plan.json, or choose another --output_dir"
-        )
+            f"the disk is full ({error.filename or training.output_dir}); make room, then go on "
+            "with --resume"
+        ) from error
+    except RuntimeError as error:
+        text = str(error)
+        full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text
+        if not full:
+            raise
+        half = max(1, training.batch_size // 2)
+        steps = training.gradient_accumulation * 2
+        raise UserError(
+            f"out of memory; give --batch_size {half} --gradient_accumulation {steps} (the same "
+            "updates), --gradient_checkpointing true, --precision bf16 or --finetune head"
+        ) from error
 
 
 def _check_processes(count: int) -> None:
@@ -155,97 +185,61 @@ def _announcement(config: RunConfig, data: FaceData, facts: dict[str, Any], stat
     )
 
 
-def _trainer(config: RunConfig, data: FaceData, classifier: Classifier) -> FaceTrainer:
-    rows = data.roles["train"]
-    weights = photo_weights(
-        np.array(words(rows, "label")), np.array(words(rows, "sex")), config.training.imbalance
-    )
-    augmented = config.training.augments(config.model.finetune)
-    train = FacePhotos(
-        rows,
-        classifier.processor,
-        weights=weights,
-        augment_seed=config.training.seed if augmented else None,
-        zoom_out=config.training.zoom_out,
-    )
-    return build_trainer(
-        config, classifier, train, FacePhotos(data.roles["validation"], classifier.processor)
-    )
-
-
-def _save_model(run: Path, classifier: Classifier) -> None:
-    classifier.model.save_pretrained(run)
-    classifier.processor.save_pretrained(run)
-
-
-def _score_saved(run: Path, config: RunConfig, data: FaceData) -> Predictions:
-    """Score validation and test by the model as it was saved, not as it was left in memory."""
-    saved = load_classifier(str(run))
-    revision = weights_revision(run / "model.safetensors")
-    parts = []
-    for split in ("validation", "test"):
-        photos = data.roles[split]
-        logits = score(
-            saved,
-            photos,
-            batch_size=2 * config.training.batch_size,
-            num_workers=config.data.num_workers,
-            cpu=config.training.cpu,
-        )
-        parts.append(
-            predictions_of(
-                logits, photos, data=data, split=split, seed=config.training.seed, revision=revision
-            )
-        )
-    return concatenate(parts)
-
-
-def _write_results(
-    run: Path,
+def _trainer(
     config: RunConfig,
-    plan: dict[str, Any],
     data: FaceData,
-    predictions: Predictions,
-    report: Report,
-    facts: dict[str, Any],
-) -> None:
-    write_report(run, report, predictions)
-    seen = [*data.roles["train"]["photo_id"], *data.roles["validation"]["photo_id"]]
-    manifest = plan | {
-        "labels": data.labels,
-        "model_revision": str(predictions.model_revision[0]),
-        "run": facts,
-        "environment": environment(),
-        "seen_photo_ids": sorted(seen),
-    }
-    card = render_template(
-        "model.md.jinja",
-        config=config,
-        facts=facts,
-        labels=data.labels,
-        notice=RESEARCH_NOTICE,
-        photos={role: len(rows) for role, rows in data.roles.items()},
-        patients={role: len(set(rows["patient_id"])) for role, rows in data.roles.items()},
-        tables=report_tables(report),
+    classifier: Classifier,
+    model: torch.nn.Module,
+    store: FeatureStore | None,
+    checkpoint: Path | None,
+) -> FaceTrainer:
+    from accelerate import PartialState
+
+    training, rows = config.training, data.roles["train"]
+    weights = weights_of(rows, training.imbalance)
+    drawn = training.imbalance.startswith(DRAWN)
+    in_loss = None if drawn else weights
+    if config.uses_features:
+        model = HeadOnFeatures(classifier)
+        views = [store.features(rows, view=view) for view in range(config.model.views + 1)]
+        train = FeaturePhotos(rows, views, in_loss)
+        checked = data.roles["validation"]
+        validation = FeaturePhotos(checked, [store.features(checked)])
+    else:
+        train = FacePhotos(
+            rows,
+            classifier.processor,
+            weights=in_loss,
+            strength=config.augmentation,
+            seed=training.seed,
+            zoom_out=training.zoom_out,
+        )
+        validation = FacePhotos(data.roles["validation"], classifier.processor)
+    batch = training.batch_size * training.gradient_accumulation * PartialState().num_processes
+    order = PhotoOrder(
+        len(rows), seed=training.seed, multiple=batch, weights=weights if drawn else None
     )
-    write_text(run / "README.md", card)
-    _move_curves(run)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    write_json(run / "manifest.json", manifest)
-    (run / "plan.json").unlink(missing_ok=True)
+    _drop_cut_off(Path(training.output_dir), checkpoint)
+    return build_trainer(
+        config,
+        model,
+        train,
+        validation,
+        sexes=np.array(words(data.roles["validation"], "sex")),
+        order=order,
+        epochs=epochs_if_over(checkpoint, epochs=training.epochs, patience=training.patience),
+    )
 
 
-def _move_curves(run: Path) -> None:
-    """Keep the TensorBoard files when the checkpoints, which hold pickles, are deleted."""
-    curves = run / "tensorboard"
-    files = sorted((run / "checkpoints").rglob("events.out.tfevents.*"))
-    for number, file in enumerate(files):  # their own names hold the host's name
-        curves.mkdir(exist_ok=True)
-        file.replace(curves / f"events.out.tfevents.{number}")
+def _drop_cut_off(run: Path, checkpoint: Path | None) -> None:
+    """Delete checkpoints that are not whole, or newer than the one to go on from."""
+    from accelerate import PartialState
 
-
-def read_manifest(run: Path) -> dict[str, Any]:
-    """Read the manifest of a finished run folder."""
-    if not (run / "manifest.json").exists():
-        raise UserError(f"{run} has no manifest.json: the run did not finish; go on with --resume")
-    return read_json(run / "manifest.json")
+    state = PartialState()
+    if state.is_main_process:
+        kept = set()
+        if checkpoint is not None:
+            best = read_json(checkpoint / "trainer_state.json")["best_global_step"]
+            kept = {step_of(checkpoint), best}
+        keep_only(run / "checkpoints", kept)
+    state.wait_for_everyone()

@@ -1,19 +1,27 @@
-"""`transformers.Trainer` with weighted photos and backbones that stay frozen."""
+"""`transformers.Trainer` with weighted photos, frozen parts that stay frozen, safe checkpoints."""
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
-from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FacePhotos, collate
+from hf_cushing.config import LAYERED, RunConfig
+from hf_cushing.data.loading import collate
 from hf_cushing.evaluation.metrics import mean_auroc
-from hf_cushing.models.build import Classifier, head_module, keep_frozen_in_eval
+from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.models.score import softmax
+from hf_cushing.schema import UserError
+from hf_cushing.training.checkpoints import epochs_without_gain, keep_only, seal
+from hf_cushing.training.sampling import PhotoOrder
 
 
 class FaceTrainer(Trainer):
@@ -21,14 +29,16 @@ class FaceTrainer(Trainer):
 
     Parameters
     ----------
-    head_learning_rate : float
-        Peak rate of the classification head; the backbone's is ``args.learning_rate``.
+    config : RunConfig
+    order : PhotoOrder
+        Order of the training photos.
     """
 
     loss_is_scaled_for_ga = False  # the loss is a mean over the batch, not over accumulated ones
 
-    def __init__(self, *, head_learning_rate: float, **options: Any):
-        self.head_learning_rate = head_learning_rate
+    def __init__(self, *, config: RunConfig, order: PhotoOrder, **options: Any):
+        self.config = config
+        self.order = order
         super().__init__(**options)
 
     def compute_loss(
@@ -38,7 +48,7 @@ class FaceTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Cross-entropy, each photo times its weight, divided by the number of photos.
+        """Cross-entropy or focal loss, each photo times its weight, over the number of photos.
 
         The weights have mean 1 over the training photos, so that batches, processes and
         accumulated steps add up to the same loss.
@@ -46,14 +56,27 @@ class FaceTrainer(Trainer):
         if model.training:
             keep_frozen_in_eval(self.accelerator.unwrap_model(model))
         outputs = model(pixel_values=inputs["pixel_values"])
-        losses = nn.functional.cross_entropy(
-            outputs.logits.float(), inputs["labels"], reduction="none"
+        losses = photo_losses(
+            outputs.logits.float(),
+            inputs["labels"],
+            label_smoothing=self.config.training.label_smoothing if model.training else 0.0,
+            focal_gamma=self.config.training.focal_gamma if model.training else 0.0,
         )
         loss = (losses * inputs["sample_weight"]).mean()
+        if model.training and not torch.isfinite(loss):
+            self._stop_at(inputs["index"])
         return (loss, outputs) if return_outputs else loss
 
+    def _stop_at(self, index: torch.Tensor) -> None:
+        ids = [self.train_dataset.photo_ids[i] for i in index.tolist()]
+        raise UserError(
+            f"the loss is not a number in update {self.state.global_step + 1}, at the photos "
+            f"{', '.join(ids)}; lower --learning_rate, or train with --precision fp32; if it "
+            "happens again at the same photos, look at them"
+        )
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Set up AdamW with a rate of its own for the head, and no decay of biases and norms."""
+        """Set up AdamW with rates by depth and head, and no decay of biases and norms."""
         if self.optimizer is None:
             groups = self._parameter_groups(self.model if model is None else model)
             optimizer, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
@@ -62,67 +85,240 @@ class FaceTrainer(Trainer):
 
     def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         decays = set(self.get_decay_parameter_names(model))
-        head = {id(p) for p in head_module(self.accelerator.unwrap_model(model)).parameters()}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+        bare = self.accelerator.unwrap_model(model)
+        head = {id(p) for p in head_module(bare).parameters()}
+        decay = self.config.training.layer_decay
+        layered = decay < 1 and self.config.model.finetune in LAYERED
+        depths = depth_of(bare) if layered else {}
+        backbone_rate, head_rate = self.config.rates
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                groups[id(parameter) in head, name in decays].append(parameter)
+                rate = backbone_rate * decay ** depths.get(name.removeprefix("module."), 0)
+                rate = head_rate if id(parameter) in head else rate
+                groups[rate, name in decays].append(parameter)
         return [
             {
                 "params": parameters,
-                "lr": self.head_learning_rate if in_head else self.args.learning_rate,
+                "lr": rate,
                 "weight_decay": self.args.weight_decay if decayed else 0.0,
             }
-            for (in_head, decayed), parameters in groups.items()
+            for (rate, decayed), parameters in groups.items()
         ]
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> PhotoOrder:
+        return self.order
 
-class EpochOfAugmentation(TrainerCallback):
-    """Tells the training photos which epoch it is, before the loader's processes start."""
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write a checkpoint, seal it when all processes have written, then drop older ones."""
+        folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                seal(folder)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"the checkpoint of update {self.state.global_step} can't be written ({reason}); "
+                "make room on the disk, then go on with --resume: the one before is untouched"
+            ) from error
+        if self.args.should_save:
+            keep_only(folder.parent, {self.state.global_step, self.state.best_global_step})
 
-    def __init__(self, photos: FacePhotos):
-        self.photos = photos
+
+def photo_losses(
+    logits: torch.Tensor, labels: torch.Tensor, *, label_smoothing: float, focal_gamma: float
+) -> torch.Tensor:
+    """Loss of each photo.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        float32, shape (n, classes).
+    labels : torch.Tensor
+        int64, shape (n,).
+    label_smoothing : float
+        Share of the target spread over all classes.
+    focal_gamma : float
+        Exponent of Lin et al. 2017 (arXiv 1708.02002): the cross-entropy is multiplied by
+        (1 - probability of the truth) to this power; 0 is plain cross-entropy.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, shape (n,).
+    """
+    losses = nn.functional.cross_entropy(
+        logits, labels, reduction="none", label_smoothing=label_smoothing
+    )
+    return (1 - torch.exp(-losses)) ** focal_gamma * losses if focal_gamma else losses
+
+
+class Conductor(TrainerCallback):
+    """Tells photos and order which epoch it is; stops when validation has ceased to improve.
+
+    It keeps no state of its own: all comes from the Trainer's, so a resumed run does the same.
+    """
+
+    def __init__(self, photos: Any, order: PhotoOrder, patience: int):
+        self.photos, self.order, self.patience = photos, order, patience
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Find the best checkpoint again, wherever the run folder now lies."""
+        if state.best_global_step:
+            state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{state.best_global_step}"
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Set the epoch."""
-        self.photos.set_epoch(int(state.epoch or 0))
+        """Set the epoch, before the loader's processes start."""
+        epoch = round(state.epoch or 0)
+        self.photos.set_epoch(epoch)
+        self.order.set_epoch(epoch)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop after `patience` evaluations without a better one."""
+        if epochs_without_gain(state.log_history) >= self.patience:
+            control.should_training_stop = True
+
+
+class FaceProgress(ProgressCallback):
+    """Progress bar with photos per second and the last validation AUROC of each sex."""
+
+    def __init__(self):
+        super().__init__()
+        self.aurocs = ""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        super().on_train_begin(args, state, control, **kwargs)
+        self.started, self.first = time.perf_counter(), state.global_step
+        self.photos = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Advance."""
+        if self.training_bar is not None:
+            done = (state.global_step - self.first) * self.photos
+            speed = done / (time.perf_counter() - self.started)
+            self.training_bar.set_postfix_str(f"{speed:.0f} photos/s{self.aurocs}", refresh=False)
+        super().on_step_end(args, state, control, **kwargs)
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any
+    ) -> None:
+        """Note the AUROCs."""
+        names = {"all": "auroc", "women": "auroc_female", "men": "auroc_male"}
+        shown = [f"{word} {metrics[f'eval_{name}']:.3f}" for word, name in names.items()]
+        self.aurocs = f", validation AUROC {', '.join(shown)}"
+        super().on_evaluate(args, state, control, **kwargs)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Print nothing: the bar says it."""
+
+
+def validation_metrics(logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray) -> dict:
+    """AUROC of all, of each sex, and the number by which the best epoch is chosen.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        Shape (n, classes).
+    labels : numpy.ndarray
+        Class numbers, shape (n,).
+    sexes : numpy.ndarray
+        Words, shape (n,).
+
+    Returns
+    -------
+    dict
+        ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined) and ``selection``: the
+        AUROC of all; where epochs tie, the worse sex decides.
+    """
+    scores = softmax(logits.astype("float64"))
+    found = {"auroc": mean_auroc(scores, labels)}
+    for sex in ("female", "male"):
+        found[f"auroc_{sex}"] = mean_auroc(scores[sexes == sex], labels[sexes == sex])
+    worst = min((v for v in found.values() if not np.isnan(v)), default=0.0)
+    return found | {"selection": found["auroc"] + 1e-6 * worst}
 
 
 def build_trainer(
-    config: RunConfig, classifier: Classifier, train: FacePhotos, validation: FacePhotos
+    config: RunConfig,
+    model: nn.Module,
+    train: Any,
+    validation: Any,
+    *,
+    sexes: np.ndarray,
+    order: PhotoOrder,
+    epochs: int,
 ) -> FaceTrainer:
-    """Set up training with early stopping on the validation AUROC."""
-    return FaceTrainer(
-        head_learning_rate=config.training.head_learning_rate,
-        model=classifier.model,
-        args=_arguments(config),
+    """Set up training with early stopping on the validation AUROC.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Takes ``pixel_values`` and gives ``.logits``.
+    train, validation : torch.utils.data.Dataset
+        Of rows as `FacePhotos` gives them.
+    sexes : numpy.ndarray
+        Of the validation photos, words.
+    order : PhotoOrder
+    epochs : int
+        Most epochs.
+    """
+    if config.training.gradient_checkpointing and not getattr(
+        model, "supports_gradient_checkpointing", False
+    ):
+        raise UserError(
+            f"--gradient_checkpointing: {type(model).__name__} can't; lower --batch_size and raise "
+            "--gradient_accumulation instead"
+        )
+    trainer = FaceTrainer(
+        config=config,
+        order=order,
+        model=model,
+        args=_arguments(config, epochs),
         data_collator=collate,
         train_dataset=train,
         eval_dataset=validation,
-        compute_metrics=lambda out: {
-            "auroc": mean_auroc(softmax(out.predictions.astype("float64")), out.label_ids)
-        },
-        callbacks=[
-            EarlyStoppingCallback(early_stopping_patience=config.training.patience),
-            EpochOfAugmentation(train),
-        ],
+        compute_metrics=lambda out: validation_metrics(out.predictions, out.label_ids, sexes),
+        callbacks=[Conductor(train, order, config.training.patience)],
     )
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(FaceProgress())
+    return trainer
 
 
-def _arguments(config: RunConfig) -> TrainingArguments:
+def check_tracker(name: str) -> None:
+    """Refuse a tracker that transformers doesn't know or that isn't installed."""
+    from importlib.util import find_spec
+
+    from transformers.integrations import INTEGRATION_TO_CALLBACK
+
+    known = ", ".join(sorted({*INTEGRATION_TO_CALLBACK, "none"}))
+    if name != "none" and name not in INTEGRATION_TO_CALLBACK:
+        raise UserError(f"--tracker {name}: not known; choose from {known}")
+    if name not in ("none", "tensorboard") and find_spec(name) is None:
+        raise UserError(f"--tracker {name} isn't installed; run `pip install {name}`")
+
+
+def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
     training = config.training
     return TrainingArguments(
         output_dir=f"{training.output_dir}/checkpoints",
-        num_train_epochs=training.epochs,
+        num_train_epochs=epochs,
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=2 * training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
-        learning_rate=training.learning_rate,
+        gradient_checkpointing=training.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        learning_rate=config.rates[0],
         lr_scheduler_type="cosine",
         warmup_steps=training.warmup,
         weight_decay=training.weight_decay,
-        max_grad_norm=1.0,
-        bf16=training.bf16,
+        max_grad_norm=training.max_grad_norm,
+        bf16=training.precision == "bf16",
+        fp16=training.precision == "fp16",
         use_cpu=training.cpu,
         seed=training.seed,
         dataloader_num_workers=config.data.num_workers,
@@ -130,12 +326,12 @@ def _arguments(config: RunConfig) -> TrainingArguments:
         label_names=["labels"],
         eval_strategy="epoch",
         save_strategy="epoch",
-        save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="auroc",
+        metric_for_best_model="selection",
         greater_is_better=True,
         logging_strategy="epoch",
-        report_to=["tensorboard"],
+        logging_nan_inf_filter=False,  # compute_loss stops at such a loss
+        report_to=[training.tracker],
         ddp_find_unused_parameters=False,
         disable_tqdm=False,
     )

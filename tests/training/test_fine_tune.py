@@ -15,7 +15,8 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
-from hf_cushing.training.fine_tune import fine_tune, read_manifest
+from hf_cushing.training.fine_tune import fine_tune
+from hf_cushing.training.run_folder import read_manifest
 from tests.conftest import train_options
 
 ROOT = Path(__file__).parents[2]

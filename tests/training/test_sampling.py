@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hf_cushing.training.weighting import CAP, photo_weights
+from hf_cushing.training.sampling import CAP, photo_weights
 
 LABELS = np.array(["control"] * 60 + ["cushing"] * 40)
 SEXES = np.array(["male"] * 30 + ["female"] * 30 + ["male"] * 10 + ["female"] * 30)

@@ -1,0 +1,242 @@
+"""Features of a frozen backbone: each photo passes it once, for all folds, seeds and epochs.
+
+A feature is what the head's linear layer receives, so that `logits = head(feature)` equals the
+network's own answer. They are kept as memory-mapped shards of up to 256 photos in a folder named
+after everything that decides them: the backbone's weights, the processor, the view, the
+precision. Inside, a photo is found by the hash of its crop's bytes. Features come from faces:
+treat the folder like the photographs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from hf_cushing.data.augment import STRENGTHS
+from hf_cushing.data.loading import FacePhotos, collate
+from hf_cushing.files import write_json, written_aside
+from hf_cushing.models.adapt import head_linear, head_names
+from hf_cushing.models.build import Classifier
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SHARD = 256
+BATCH = 32
+VERSION = 1
+"""To be raised when features of the same inputs change."""
+
+VIEW_STRENGTH, VIEW_ZOOM_OUT = "light", 1.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions:
+    """Where and how features are kept.
+
+    Attributes
+    ----------
+    folder : Path
+    dtype : str
+        ``float32`` or ``float16``.
+    precision : str
+        ``fp32``, ``bf16`` or ``fp16``: of the forward pass.
+    num_workers : int
+    cpu : bool
+    """
+
+    folder: Path
+    dtype: str = "float32"
+    precision: str = "fp32"
+    num_workers: int = 0
+    cpu: bool = False
+
+
+class FeatureStore:
+    """Features of photos by one backbone.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Its head may be anything: it takes no part.
+    options : FeatureOptions
+    """
+
+    def __init__(self, classifier: Classifier, options: FeatureOptions):
+        self.classifier = classifier
+        self.options = options
+        self.backbone = backbone_hash(classifier.model)
+
+    def features(self, photos: Dataset, *, view: int = 0, progress: bool = True) -> np.ndarray:
+        """Features of all photos, computed where they are not there yet.
+
+        All processes of the launch call this together; each computes its share.
+
+        Parameters
+        ----------
+        photos : datasets.Dataset
+        view : int
+            0 for the photos as they are, 1 and up for fixed augmented views.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, shape (photos, width of the head's input), in the order of `photos`.
+        """
+        from accelerate import PartialState
+
+        state = PartialState(cpu=self.options.cpu)
+        folder = self.options.folder / self._key(view, state.device.type)
+        names = crop_hashes(photos)
+        known = _read_index(folder)
+        state.wait_for_everyone()  # all must see the same gaps before anyone fills one
+        places = {name: i for i, name in enumerate(names) if name not in known}
+        rows = [places[name] for name in sorted(places)]
+        parts = [rows[i : i + SHARD] for i in range(0, len(rows), SHARD)]
+        mine = parts[state.process_index :: state.num_processes]
+        self._compute(folder, photos, names, mine, view, progress and state.is_main_process)
+        state.wait_for_everyone()
+        return _gather(folder, names)
+
+    def logits(self, photos: Dataset) -> np.ndarray:
+        """What the classifier says of the photos: float64, shape (photos, classes)."""
+        linear = head_linear(self.classifier.model)
+        features = torch.from_numpy(self.features(photos, progress=False))
+        with torch.inference_mode():
+            weight, bias = linear.weight.float().cpu(), linear.bias.float().cpu()
+            return nn.functional.linear(features, weight, bias).double().numpy()
+
+    def _key(self, view: int, device: str) -> str:
+        facts = {
+            "version": VERSION,
+            "torch": torch.__version__,
+            "backbone": self.backbone,
+            "processor": self.classifier.processor.to_dict(),
+            "dtype": self.options.dtype,
+            "precision": self.options.precision,
+            "device": device,
+            "view": view,
+        }
+        if view:
+            facts["augmentation"] = [repr(STRENGTHS[VIEW_STRENGTH]), VIEW_ZOOM_OUT]
+        text = json.dumps(facts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _compute(
+        self,
+        folder: Path,
+        photos: Dataset,
+        names: list[str],
+        parts: list[list[int]],
+        view: int,
+        progress: bool,
+    ) -> None:
+        """Write one shard for each part: lists of places in `photos`."""
+        from tqdm.auto import tqdm
+
+        if not parts:
+            return
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        total = sum(map(len, parts))
+        with tqdm(total=total, desc="Features", unit="photo", disable=not progress) as bar:
+            for part in parts:
+                rows = []
+                for batch in self._pass(photos.select(part), view):
+                    rows.append(batch.astype(self.options.dtype))
+                    bar.update(len(batch))
+                _write_shard(folder, [names[place] for place in part], np.concatenate(rows))
+
+    @torch.inference_mode()
+    def _pass(self, photos: Dataset, view: int) -> Iterator[np.ndarray]:
+        """Yield the features of one batch after the other."""
+        from accelerate import PartialState
+
+        device = PartialState(cpu=self.options.cpu).device
+        seen = FacePhotos(
+            photos,
+            self.classifier.processor,
+            strength=VIEW_STRENGTH if view else "none",
+            zoom_out=VIEW_ZOOM_OUT,
+        )
+        seen.set_epoch(view)
+        loader = torch.utils.data.DataLoader(
+            seen, BATCH, num_workers=self.options.num_workers, collate_fn=collate
+        )
+        model = self.classifier.model.to(device).eval()
+        received: list[torch.Tensor] = []
+        hook = head_linear(model).register_forward_pre_hook(
+            lambda _, inputs: received.append(inputs[0].detach())
+        )
+        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.options.precision)
+        try:
+            for batch in loader:
+                with torch.autocast(device.type, kind, enabled=kind is not None):
+                    model(pixel_values=batch["pixel_values"].to(device))
+                yield received.pop().float().cpu().numpy()
+        finally:
+            hook.remove()
+
+
+def backbone_hash(model: nn.Module) -> str:
+    """SHA-256 of all weights and buffers but the head's: hex."""
+    digest, head = hashlib.sha256(), head_names(model)
+    for name, tensor in sorted(model.state_dict().items()):
+        if name not in head:
+            digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(flat.numpy())
+    return digest.hexdigest()
+
+
+def crop_hashes(photos: Dataset) -> list[str]:
+    """SHA-256 of each photo's crop as it is stored: hex, first 32 digits."""
+    from datasets import Image
+
+    raw = photos.select_columns(["image"]).cast_column("image", Image(decode=False))
+    return [_hash_image(row["image"]) for row in raw]
+
+
+def _hash_image(image: dict[str, bytes | str | None]) -> str:
+    content = image["bytes"] or Path(image["path"]).read_bytes()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _write_shard(folder: Path, names: list[str], rows: np.ndarray) -> None:
+    """The rows, then the index that makes them count; each aside, then renamed."""
+    stem = hashlib.sha256("".join(names).encode()).hexdigest()[:16]
+    with written_aside(folder / f"{stem}.npy") as aside, open(aside, "wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    write_json(folder / f"{stem}.json", names)
+
+
+def _read_index(folder: Path) -> dict[str, tuple[Path, int]]:
+    """For each known photo, its shard and row; shards that can't be read don't count."""
+    found: dict[str, tuple[Path, int]] = {}
+    for index in sorted(folder.glob("*.json")):
+        shard = index.with_suffix(".npy")
+        try:
+            names = json.loads(index.read_text(encoding="utf-8"))
+            whole = len(np.load(shard, mmap_mode="r", allow_pickle=False)) == len(names)
+        except (OSError, ValueError):
+            continue
+        if whole:
+            found |= {name: (shard, row) for row, name in enumerate(names)}
+    return found
+
+
+def _gather(folder: Path, names: list[str]) -> np.ndarray:
+    index = _read_index(folder)
+    shards = {path: np.load(path, mmap_mode="r", allow_pickle=False) for path, _ in index.values()}
+    width = next(iter(shards.values())).shape[1]
+    rows = np.empty((len(names), width), np.float32)
+    for place, name in enumerate(names):
+        shard, row = index[name]
+        rows[place] = shards[shard][row]
+    return rows
