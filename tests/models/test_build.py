@@ -5,12 +5,9 @@ from PIL import Image
 from transformers import pipeline as plain_pipeline
 
 from hf_cushing.models.backbones import BACKBONES
+from hf_cushing.models.adapt import count_parameters
 from hf_cushing.models.build import (
     build_classifier,
-    count_parameters,
-    freeze,
-    head_module,
-    keep_frozen_in_eval,
     load_classifier,
     square_processor,
 )
@@ -43,53 +40,6 @@ def test_saved_model_reloads_exactly_and_runs_in_the_plain_pipeline(name, tmp_pa
     assert torch.equal(logits(built, picture()), logits(again, picture()))
     scores = plain_pipeline("image-classification", model=str(tmp_path))(picture((300, 200)))
     assert {entry["label"] for entry in scores} == set(LABELS)
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_frozen_backbone_leaves_the_head_alone_to_learn(name):
-    model = build_classifier(name, LABELS, init="random").model
-    freeze(model, "head")
-    expected = sum(p.numel() for p in head_module(model).parameters())
-    assert count_parameters(model)[0] == expected > 0
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_full_training_reaches_every_trainable_parameter(name):
-    built = build_classifier(name, LABELS, init="random")
-    freeze(built.model, "full")
-    inputs = built.processor([picture(), picture((200, 256))], return_tensors="pt")
-    built.model.train()(**inputs).logits.square().sum().backward()
-    unreached = [n for n, p in built.model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not unreached
-
-
-def test_frozen_batch_statistics_do_not_move_in_training():
-    built = build_classifier("tiny-resnet", LABELS, init="random")
-    freeze(built.model, "head")
-    before = {k: v.clone() for k, v in built.model.state_dict().items() if "running" in k}
-    built.model.train()
-    keep_frozen_in_eval(built.model)
-    built.model(**built.processor(picture(), return_tensors="pt"))
-    after = built.model.state_dict()
-    assert before
-    assert all(torch.equal(after[k], v) for k, v in before.items())
-
-
-def test_training_everything_keeps_dropout_and_stochastic_depth():
-    model = build_classifier("tiny-swin", LABELS, init="random").model
-    freeze(model, "full")
-    model.train()
-    keep_frozen_in_eval(model)
-    assert not [name for name, module in model.named_modules() if not module.training]
-
-
-def test_frozen_backbone_has_no_dropout():
-    model = build_classifier("tiny-swin", LABELS, init="random").model
-    freeze(model, "head")
-    model.train()
-    keep_frozen_in_eval(model)
-    assert not [name for name, module in model.swin.named_modules() if module.training]
-    assert model.classifier.training
 
 
 @pytest.mark.parametrize("name", [n for n in BACKBONES if n not in TINY and "-l" not in n])

@@ -25,7 +25,7 @@ def test_unknown_name_in_yaml_is_refused_with_the_likely_one(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        "finetune: lora",
+        "finetune: qlora",
         "init: Random",
         "imbalance: sex",
         "threshold_rule: magic",
@@ -50,10 +50,39 @@ def test_every_missing_and_senseless_option_is_named_at_once():
 
 def test_augmentation_follows_the_method_unless_chosen():
     head, full = (parse([*NEEDED, "--finetune", method]) for method in ("head", "full"))
-    assert not head.training.augments("head")
-    assert full.training.augments("full")
-    assert parse([*NEEDED, "--augment", "true"]).training.augments("head")
-    assert not parse([*NEEDED, "--augment", "false"]).training.augments("full")
+    assert (head.augmentation, full.augmentation) == ("none", "light")
+    sgd = ["--finetune", "head", "--head", "linear-sgd", "--augment", "strong"]
+    assert parse([*NEEDED, *sgd]).augmentation == "strong"
+    assert not parse([*NEEDED, *sgd]).uses_features
+    assert parse([*NEEDED, "--augment", "none"]).augmentation == "none"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--finetune head --lora_rank 8", "--lora_rank 8 goes with --finetune lora"),
+        ("--finetune full --last_n 3", "--last_n 3 goes with --finetune last_n"),
+        ("--finetune full --head linear-sgd", "--head linear-sgd goes with --finetune head"),
+        ("--finetune lora --layer_decay 0.8", "layer_decay 0.8 goes with .*last_n.full.lp-ft"),
+        ("--finetune head --augment light", "give --views 4, or --head linear-sgd"),
+        ("--finetune head --focal_gamma 2", "--focal_gamma 2.0 goes with --finetune full"),
+        ("--finetune head --imbalance sample_class_sex", "a probe draws no photos"),
+        ("--finetune head --drop_path 0.1", "--drop_path 0.1 goes with --finetune full"),
+        ("--label_smoothing 0.1 --focal_gamma 2", "leave one out"),
+        ("--views 2", "--views 2 goes with --finetune head"),
+    ],
+)
+def test_impossible_combination_is_refused_with_the_way_out(options, words):
+    with pytest.raises(UserError, match=words):
+        parse([*NEEDED, *options.split()])
+
+
+@pytest.mark.parametrize("method", ["head", "last_n", "lora", "full", "lp-ft"])
+def test_rates_fit_the_method_unless_given(method):
+    default = parse([*NEEDED, "--finetune", method]).rates
+    assert all(rate > 0 for rate in default)
+    given = parse([*NEEDED, "--finetune", method, "--learning_rate", "0.5"])
+    assert given.rates == (0.5, default[1])
 
 
 def exit_code(arguments):
