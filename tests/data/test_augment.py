@@ -72,7 +72,7 @@ def test_faces_keep_their_roundness_and_the_redness_of_their_cheeks(dataset, str
         round_by.append(roundness(after) / roundness(before) - 1)
         red_by.append(redness(changed, after) - redness(image, before))
     assert len(round_by) >= 10
-    assert abs(np.mean(round_by)) < 0.01
+    assert abs(np.mean(round_by)) < 0.02
     assert np.max(np.abs(round_by)) < 0.05  # dlib finds the landmarks anew
     assert np.max(np.abs(red_by)) < JUST_NOTICEABLE
     assert abs(np.mean(red_by)) < JUST_NOTICEABLE / 3

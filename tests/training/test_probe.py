@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hf_cushing.schema import UserError
+from hf_cushing.training.probe import STRENGTHS, ProbeData, fit_probe, write_head
+
+
+def cohort(classes=2, patients=60, features=12, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(patients) % classes, 2)
+    rows = rng.normal(size=(2 * patients, features)) * 3 + 5
+    rows[:, 0] += 2 * labels
+    rows[:, 1] -= labels
+    groups = np.repeat(np.arange(patients), 2)
+    weights = rng.uniform(0.5, 2, len(labels))
+    return ProbeData(rows.astype(np.float32), labels, weights / weights.mean(), labels, groups)
+
+
+def log_odds(probe, rows):
+    return rows @ probe.weight.T + probe.bias
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_fit_is_that_of_scikit_learn_with_the_chosen_penalty(classes):
+    data = cohort(classes)
+    probe = fit_probe(data, classes=classes, seed=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=probe.strength, tol=1e-8))
+    model.fit(data.features, data.labels, logisticregression__sample_weight=data.weights)
+    shares = torch.softmax(torch.from_numpy(log_odds(probe, data.features)), 1).numpy()
+    assert np.allclose(shares, model.predict_proba(data.features), atol=2e-3)
+
+
+def test_penalty_is_the_one_with_the_least_loss_in_cross_validation_by_patient():
+    data = cohort(features=40)
+    probe = fit_probe(data, classes=2, seed=3)
+    rows = StandardScaler().fit_transform(data.features.astype(float))
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=3)
+    losses = []
+    for strength in STRENGTHS:
+        shares = np.empty(len(rows))
+        for fit, held in folds.split(rows, data.labels, data.groups):
+            model = LogisticRegression(C=strength, max_iter=5000)
+            model.fit(rows[fit], data.labels[fit], sample_weight=data.weights[fit])
+            shares[held] = model.predict_proba(rows[held])[:, 1]
+        losses.append(log_loss(data.labels, shares, sample_weight=data.weights))
+    assert probe.strength == STRENGTHS[np.argmin(losses)]
+    tried = dict(probe.tried)
+    assert tried[probe.strength] == pytest.approx(min(losses), rel=1e-3)
+    assert len(tried) > 10
+
+
+def test_weights_count():
+    data = cohort()
+    heavy = np.where(data.labels == 1, 10.0, 0.1)
+    even = fit_probe(data, classes=2, seed=0)
+    skewed = fit_probe(
+        ProbeData(data.features, data.labels, heavy, data.strata, data.groups), classes=2, seed=0
+    )
+    called = [(log_odds(p, data.features).argmax(1) == 1).mean() for p in (even, skewed)]
+    assert called[1] > called[0]
+
+
+def test_same_seed_gives_the_same_bits():
+    one, two = (fit_probe(cohort(), classes=2, seed=1) for _ in range(2))
+    assert np.array_equal(one.weight, two.weight)
+    assert one.tried == two.tried
+
+
+def test_too_few_patients_are_refused_with_the_way_out():
+    data = cohort(patients=6)
+    labels = (data.groups == 0).astype(int)
+    lonely = ProbeData(data.features, labels, data.weights, labels, data.groups)
+    with pytest.raises(UserError, match="a single training patient.*--head linear-sgd"):
+        fit_probe(lonely, classes=2, seed=0)
+
+
+def test_unseen_features_of_the_head_get_no_weight():
+    probe = fit_probe(cohort(features=4), classes=2, seed=0)
+    linear = torch.nn.Linear(6, 2)
+    write_head(linear, probe)
+    assert torch.count_nonzero(linear.weight[:, 4:]) == 0
+    rows = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    expected = log_odds(probe, rows[:, :4])
+    assert np.allclose(linear(torch.from_numpy(rows)).detach().numpy(), expected, atol=1e-4)
