@@ -106,6 +106,12 @@ def epochs_without_gain(log_history: list[dict[str, Any]]) -> int:
     return len(values) - 1 - values.index(max(values)) if values else 0
 
 
+def best_auroc(log_history: list[dict[str, Any]]) -> float:
+    """Validation AUROC of the epoch that was chosen."""
+    entries = [entry for entry in log_history if SELECTION in entry]
+    return max(entries, key=lambda entry: entry[SELECTION])["eval_auroc"]
+
+
 def epochs_if_over(checkpoint: Path | None, *, epochs: int, patience: int) -> int:
     """Epochs to train in all: fewer than `epochs` if the checkpoint's run had stopped early."""
     if checkpoint is None:

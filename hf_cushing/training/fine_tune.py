@@ -24,6 +24,7 @@ from hf_cushing.models.build import Classifier, build_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.schema import UserError
 from hf_cushing.training.checkpoints import (
+    best_auroc,
     check_same_plan,
     epochs_if_over,
     find_checkpoint,
@@ -134,7 +135,10 @@ def _learn(
     if not config.is_probe:
         trainer = _trainer(config, data, classifier, model, store, checkpoint)
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-        facts |= {"epochs": trainer.state.epoch, "best_auroc": trainer.state.best_metric}
+        facts |= {
+            "epochs": trainer.state.epoch,
+            "best_auroc": best_auroc(trainer.state.log_history),
+        }
     if state.is_main_process:
         save_model(run, classifier, model)
     return facts

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import nn
 from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -109,6 +110,28 @@ class FaceTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> PhotoOrder:
         return self.order
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Write a checkpoint's weights under the names that the network has in memory.
+
+        `save_pretrained` writes ViT, Swin and DINOv2 under older names, and the Trainer's own
+        loading doesn't translate them back: it would leave all attention weights as they are,
+        in silence, when a run is resumed and when the best epoch is taken.
+        """
+        bare = self.accelerator.unwrap_model(self.model)
+        if hasattr(bare, "merge_and_unload"):  # adapters have names of their own
+            super()._save(output_dir, state_dict)
+            Path(output_dir, "training_args.bin").unlink(missing_ok=True)
+        elif self.args.should_save:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            weights = bare.state_dict() if state_dict is None else state_dict
+            weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+            save_file(weights, Path(output_dir, "model.safetensors"), {"format": "pt"})
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Refuse to go on from weights that did not all find their place."""
+        if wrong := [*load_result.missing_keys, *load_result.unexpected_keys]:
+            raise RuntimeError(f"{len(wrong)} weights of the checkpoint don't fit: {wrong[0]}, …")
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, seal it when all processes have written, then drop older ones."""
         folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
@@ -119,10 +142,11 @@ class FaceTrainer(Trainer):
                 seal(folder)
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            reason = str(error).splitlines()[0]
+            free = shutil.disk_usage(folder.parent).free / 2**20
             raise UserError(
-                f"the checkpoint of update {self.state.global_step} can't be written ({reason}); "
-                "make room on the disk, then go on with --resume: the one before is untouched"
+                f"the checkpoint of update {self.state.global_step} can't be written; {free:,.0f} "
+                "MiB of the disk are free. Make room, then go on with --resume: the checkpoint "
+                f"before is untouched. ({str(error).splitlines()[0]})"
             ) from error
         if self.args.should_save:
             keep_only(folder.parent, {self.state.global_step, self.state.best_global_step})

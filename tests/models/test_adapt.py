@@ -15,7 +15,7 @@ from hf_cushing.models.adapt import (
 )
 from hf_cushing.models.build import build_classifier
 from hf_cushing.schema import UserError
-from tests.models.test_build import LABELS, TINY, logits, picture
+from tests.models.test_build import LABELS, TINY, picture
 
 
 def method(finetune, **options):

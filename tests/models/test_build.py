@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 from transformers import pipeline as plain_pipeline
 
-from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.adapt import count_parameters
+from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import (
     build_classifier,
     load_classifier,

@@ -76,7 +76,7 @@ def test_too_few_patients_are_refused_with_the_way_out():
     data = cohort(patients=6)
     labels = (data.groups == 0).astype(int)
     lonely = ProbeData(data.features, labels, data.weights, labels, data.groups)
-    with pytest.raises(UserError, match="a single training patient.*--head linear-sgd"):
+    with pytest.raises(UserError, match=r"a single training patient.*--head linear-sgd"):
         fit_probe(lonely, classes=2, seed=0)
 
 
