@@ -153,7 +153,7 @@ class FeatureStore:
                     bar.update(len(batch))
                 _write_shard(folder, [names[place] for place in part], np.concatenate(rows))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # inference_mode would leave weights that it moves unable to learn
     def _pass(self, photos: Dataset, view: int) -> Iterator[np.ndarray]:
         """Yield the features of one batch after the other."""
         from accelerate import PartialState

@@ -24,11 +24,10 @@ CALLS = dict.fromkeys(MOMENTS, 1) | {
     "in an update": 8,
     "while a checkpoint is written": 2,
     "before the seal": 2,
-    "after the seal": 3,
+    "after the seal": 2,
     "between two shards": 2,
 }
-"""Which call is the last one: in the second epoch, or after the first shard. The checkpoints are
-cleared once before training."""
+"""Which call is the last one: in the second epoch, or after the first shard."""
 
 OF_TRAINING = tuple(MOMENTS)[:7]
 OF_A_PROBE = tuple(MOMENTS)[4:]

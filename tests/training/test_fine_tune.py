@@ -1,23 +1,25 @@
+import dataclasses
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
+from hf_cushing.models.adapt import head_linear
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from hf_cushing.training.run_folder import read_manifest
-from tests.conftest import train_options
+from tests.conftest import shared, train_options
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,8 +92,9 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(dataset, tmp_p
     assert not all(torch.equal(weights[0][k], weights[2][k]) for k in weights[0])
 
 
-def test_head_leaves_the_backbone_untouched(dataset, tmp_path):
-    more = ("--finetune", "head", "--epochs", "1")
+@pytest.mark.parametrize("head", ["probe", "linear-sgd"])
+def test_head_leaves_the_backbone_untouched(dataset, tmp_path, head):
+    more = ("--finetune", "head", "--head", head, "--epochs", "1")
     options = train_options(dataset, tmp_path / "run", *more, model="tiny-dinov2")
     config = parse(options)
     from transformers import set_seed
@@ -126,28 +129,6 @@ def test_finished_run_is_not_overwritten(run, dataset):
         fine_tune(parse(train_options(dataset, run)))
 
 
-def test_killed_training_is_resumed_on_request(dataset, tmp_path):
-    out = tmp_path / "run"
-    options = train_options(dataset, out, "--epochs", "4", "--patience", "9")
-    command = [sys.executable, str(ROOT / "train.py"), *options]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not list(out.glob("checkpoints/checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    with pytest.raises(UserError, match="unfinished run; add --resume"):
-        fine_tune(parse(options))
-    other = [*options, "--fold", "1", "--resume"]
-    with pytest.raises(UserError, match="a run with other settings or photos"):
-        fine_tune(parse(other))
-    (out / "checkpoints" / "checkpoint-99999").mkdir()
-    with pytest.raises(UserError, match="the run did not finish"):
-        read_manifest(out)
-    fine_tune(parse([*options, "--resume"]))
-    assert read_manifest(out)["run"]["epochs"] == 4
-
-
 def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
     out = tmp_path / "run"
     done = launch(
@@ -160,24 +141,6 @@ def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "processes: 1" in done.stderr
     assert "| auroc |" in done.stdout
-
-
-def test_two_processes_train_and_score_each_photo_once(dataset, tmp_path):
-    out = tmp_path / "run"
-    done = launch(
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "train.py",
-        *train_options(dataset, out, "--epochs", "1"),
-        OMP_NUM_THREADS="1",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "processes: 2" in done.stderr
-    assert read_manifest(out)["run"]["processes"] == 2
-    scored = load_predictions(out).of_split("test").photo_id.tolist()
-    assert sorted(scored) == sorted(load_faces(str(dataset)).roles["test"]["photo_id"])
 
 
 def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_path, monkeypatch):
@@ -214,7 +177,7 @@ def test_accumulated_steps_give_the_gradient_of_one_large_batch(dataset, tmp_pat
             "--gradient_accumulation",
             steps,
             "--augment",
-            "false",
+            "none",
             "--imbalance",
             "none",
         )
@@ -224,30 +187,248 @@ def test_accumulated_steps_give_the_gradient_of_one_large_batch(dataset, tmp_pat
     assert max(distance) < 1e-4
 
 
-def test_logged_gradient_norm_does_not_grow_with_accumulation(dataset, tmp_path):
-    from hf_cushing.data.loading import FacePhotos
-    from hf_cushing.models.build import build_classifier
-    from hf_cushing.training.trainer import build_trainer
-
+def test_accumulated_steps_have_the_gradient_norm_of_one_large_batch(dataset, tmp_path):
     norms = []
     for size, steps in ((8, 1), (2, 4)):
-        torch.manual_seed(0)
+        options = ("--batch_size", str(size), "--gradient_accumulation", str(steps))
+        out = tmp_path / str(size)
         options = train_options(
-            dataset,
-            tmp_path / str(size),
-            "--batch_size",
-            str(size),
-            "--gradient_accumulation",
-            str(steps),
-            "--epochs",
-            "1",
+            dataset, out, *options, "--epochs", "1", "--augment", "none", model="tiny-vit"
         )
-        data = load_faces(str(dataset))
-        classifier = build_classifier("tiny-vit", data.labels, init="random")
-        train, validation = (
-            FacePhotos(data.roles[r], classifier.processor) for r in ("train", "validation")
-        )
-        trainer = build_trainer(parse(options), classifier, train, validation)
+        trainer = trainer_of(parse(options))
         trainer.train()
         norms.append(trainer.state.log_history[0]["grad_norm"])
-    assert norms[1] == pytest.approx(norms[0], rel=0.6)
+    assert norms[1] == pytest.approx(norms[0], rel=1e-3)
+
+
+def trainer_of(config):
+    """The trainer of a run, set up as `fine_tune` does."""
+    from transformers import set_seed
+
+    from hf_cushing.models.adapt import adapt
+    from hf_cushing.models.build import build_classifier
+    from hf_cushing.models.features import FeatureStore
+    from hf_cushing.training.fine_tune import _trainer
+    from hf_cushing.training.run_folder import feature_options
+
+    set_seed(config.training.seed)
+    data = load_faces(config.data.dataset)
+    classifier = build_classifier(config.model.model, data.labels, init="random")
+    store = FeatureStore(classifier, feature_options(config))
+    model = adapt(classifier.model, config.model, patients=9)
+    return _trainer(config, data, classifier, model, store, None)
+
+
+@pytest.mark.parametrize("model", ["tiny-vit", "tiny-dinov2", "tiny-resnet"])
+def test_best_epoch_is_the_one_that_is_saved(dataset, tmp_path, model):
+    rates = ("--learning_rate", "0.01", "--head_learning_rate", "0.01", "--augment", "none")
+    options = train_options(dataset, tmp_path / "run", *rates, "--epochs", "5", model=model)
+    fine_tune(parse([*options, "--patience", "9"]))
+    checked = load_predictions(tmp_path / "run").of_split("validation")
+    expected = roc_auc_score(checked.label == "cushing", checked.score("cushing"))
+    best = read_manifest(tmp_path / "run")["run"]["best_auroc"]
+    assert best == pytest.approx(expected, abs=1e-6)
+
+
+def test_head_learned_on_features_equals_the_one_learned_on_photos(dataset, tmp_path):
+    sgd = ("--finetune", "head", "--head", "linear-sgd", "--epochs", "3")
+    options = train_options(dataset, tmp_path / "cached", *sgd, model="tiny-dinov2")
+    config = parse(options)
+    cached = trainer_of(config)
+    cached.train()
+    uncached_options = dataclasses.replace(config.training, output_dir=str(tmp_path / "uncached"))
+    with mock.patch.object(type(config), "uses_features", False):
+        uncached = trainer_of(dataclasses.replace(config, training=uncached_options))
+        uncached.train()
+    weights = [head_linear(trainer.model).weight.detach() for trainer in (cached, uncached)]
+    assert torch.allclose(*weights, atol=1e-5)
+    aurocs = [[e["eval_auroc"] for e in t.state.log_history if "eval_auroc" in e]
+              for t in (cached, uncached)]  # fmt: skip
+    assert aurocs[0] == pytest.approx(aurocs[1], abs=1e-6)
+
+
+def test_folds_and_seeds_of_one_backbone_share_one_pass(dataset, tmp_path, monkeypatch):
+    from hf_cushing.models import features
+
+    passes = []
+    original = features.FeatureStore._compute
+    monkeypatch.setattr(
+        features.FeatureStore,
+        "_compute",
+        lambda self, *args: (passes.extend(map(len, args[3])), original(self, *args))[1],
+    )
+    folder = shared("models/face-dinov2-tiny")
+    for fold, seed in ((0, 0), (1, 0), (1, 5)):
+        more = ("--finetune", "head", "--fold", str(fold), "--seed", str(seed), "--views", "1")
+        out = tmp_path / f"{fold}-{seed}"
+        options = ["--dataset", str(dataset), "--output_dir", str(out), "--model", str(folder)]
+        fine_tune(parse([*options, "--cpu", "--bootstrap", "100", *more]))
+    photos = sum(len(rows) for rows in load_faces(str(dataset)).roles.values())
+    assert 0 < sum(passes) <= 2 * photos
+    assert len(list((tmp_path / ".features").iterdir())) == 2
+
+
+def test_lp_ft_starts_from_the_fitted_head(dataset, tmp_path):
+    tiny = ("--learning_rate", "1e-12", "--head_learning_rate", "1e-12", "--epochs", "1")
+    heads = []
+    for method, more in (("head", ()), ("lp-ft", tiny)):
+        out = tmp_path / method
+        options = train_options(dataset, out, "--finetune", method, *more, model="tiny-dinov2")
+        fine_tune(parse(options))
+        heads.append(load_file(out / "model.safetensors")["classifier.weight"])
+    assert torch.allclose(*heads, atol=1e-6)
+
+
+def test_lora_run_is_an_ordinary_model_with_its_adapter_beside_it(dataset, tmp_path):
+    from peft import PeftModel
+    from transformers import set_seed
+
+    from hf_cushing.models.build import build_classifier, load_classifier
+
+    out = tmp_path / "run"
+    more = ("--finetune", "lora", "--epochs", "2", "--learning_rate", "0.05")
+    fine_tune(parse(train_options(dataset, out, *more, model="tiny-vit")))
+    assert str(tmp_path) not in (out / "adapter" / "adapter_config.json").read_text()
+    merged = load_classifier(str(out)).model
+    set_seed(0)
+    base = build_classifier("tiny-vit", ["control", "cushing"], init="random").model.eval()
+    pixels = torch.randn(3, 3, 64, 64)
+    assert not torch.allclose(base(pixels).logits, merged(pixels).logits, atol=1e-3)
+    adapted = PeftModel.from_pretrained(base, out / "adapter").eval()
+    assert torch.allclose(adapted(pixels).logits, merged(pixels).logits, atol=1e-5)
+
+
+def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path):
+    options = ("--epochs", "2", "--patience", "9")
+    one, two = tmp_path / "one", tmp_path / "two"
+    fine_tune(
+        parse(train_options(dataset, one, *options, "--batch_size", "8", model="tiny-dinov2"))
+    )
+    done = launch(
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "train.py",
+        *train_options(dataset, two, *options, "--batch_size", "4", model="tiny-dinov2"),
+        OMP_NUM_THREADS="1",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "processes: 2" in done.stderr
+    assert read_manifest(two)["run"]["processes"] == 2
+    weights = [load_file(run / "model.safetensors") for run in (one, two)]
+    assert max((weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]) < 1e-4
+    scores = [load_predictions(run).probabilities for run in (one, two)]
+    assert np.allclose(*scores, atol=1e-4)
+    scored = load_predictions(two).of_split("test").photo_id.tolist()
+    assert sorted(scored) == sorted(load_faces(str(dataset)).roles["test"]["photo_id"])
+
+
+def test_two_processes_share_the_feature_pass_of_a_probe(dataset, tmp_path):
+    probes = []
+    for name, start in (("one", ()), ("two", ("--standalone", "--nproc_per_node", "2"))):
+        more = ("--finetune", "head")
+        options = train_options(dataset, tmp_path / name / "run", *more, model="tiny-resnet")
+        command = ("torch.distributed.run", *start, "train.py") if start else ("train",)
+        done = launch(*command, *options, OMP_NUM_THREADS="1")
+        assert done.returncode == 0, done.stderr
+        probes.append(load_file(tmp_path / name / "run" / "model.safetensors"))
+    assert all(torch.equal(probes[0][k], probes[1][k]) for k in probes[0])
+
+
+def test_loss_that_is_no_number_stops_with_the_photos(dataset, tmp_path):
+    options = train_options(
+        dataset, tmp_path / "r", "--learning_rate", "1e30", "--head_learning_rate", "1e30"
+    )
+    with pytest.raises(UserError, match=r"not a number in update \d+, at the photos [0-9a-f]{16}"):
+        fine_tune(parse([*options, "--max_grad_norm", "1e9"]))
+
+
+def test_full_memory_is_told_with_a_smaller_batch(dataset, tmp_path, monkeypatch):
+    from hf_cushing.training.trainer import FaceTrainer
+
+    def full(*args, **kwargs):
+        return torch.empty(2**60)
+
+    monkeypatch.setattr(FaceTrainer, "compute_loss", full)
+    options = train_options(dataset, tmp_path / "r", "--batch_size", "12")
+    with pytest.raises(UserError, match=r"--batch_size 6 --gradient_accumulation 2 \(the same"):
+        fine_tune(parse(options))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--tracker", "wanbd"], "not known; choose from .*tensorboard"),
+        (["--tracker", "wandb"], "isn't installed; run `pip install wandb`"),
+        (["--finetune", "head", "--head_features", "cls"], "a resnet has no class token"),
+        (["--gradient_checkpointing", "true"], "--gradient_checkpointing: ResNet.* can't"),
+        (["--drop_path", "0.1"], "a resnet has none"),
+        (["--finetune", "last_n", "--last_n", "9"], "this network has 4 blocks"),
+    ],
+)
+def test_what_a_model_can_not_do_is_refused_before_training(dataset, tmp_path, options, words):
+    with pytest.raises(UserError, match=words):
+        fine_tune(parse(train_options(dataset, tmp_path / "r", *options)))
+    assert not (tmp_path / "r" / "checkpoints").exists()
+
+
+def test_class_token_alone_leaves_the_patches_without_weight(dataset, tmp_path):
+    more = ("--finetune", "head", "--head_features", "cls")
+    fine_tune(parse(train_options(dataset, tmp_path / "r", *more, model="tiny-dinov2")))
+    weight = load_file(tmp_path / "r" / "model.safetensors")["classifier.weight"]
+    assert torch.count_nonzero(weight[:, 64:]) == 0 < torch.count_nonzero(weight[:, :64])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--imbalance", "sample_class_sex", "--focal_gamma", "2"),
+        ("--label_smoothing", "0.1", "--layer_decay", "0.7", "--augment", "strong"),
+        ("--precision", "bf16", "--gradient_checkpointing", "true"),
+        ("--tracker", "none", "--finetune", "head", "--head", "linear-sgd", "--augment", "light"),
+    ],
+)
+def test_options_of_training_work_together(dataset, tmp_path, more):
+    options = train_options(dataset, tmp_path / "r", "--epochs", "1", *more, model="tiny-vit")
+    assert np.isfinite(load_predictions(fine_tune(parse(options)).folder).probabilities).all()
+
+
+def test_rate_falls_with_the_distance_from_the_head(dataset, tmp_path):
+    options = train_options(dataset, tmp_path / "r", "--layer_decay", "0.5", model="tiny-vit")
+    trainer = trainer_of(parse([*options, "--learning_rate", "0.8"]))
+    rates = {id(p): group["lr"] for group in trainer.create_optimizer().param_groups
+             for p in group["params"]}  # fmt: skip
+    found = {n: rates[id(p)] for n, p in trainer.model.named_parameters()}
+    assert found["classifier.weight"] == 3e-3
+    assert found["vit.layernorm.weight"] == found["vit.layers.2.mlp.fc1.weight"] == 0.8
+    assert found["vit.layers.0.mlp.fc1.weight"] == 0.2
+    assert found["vit.embeddings.cls_token"] == 0.1
+
+
+def test_losses_are_those_of_their_formulas():
+    from hf_cushing.training.trainer import photo_losses
+
+    logits = torch.tensor([[2.0, -1.0], [0.3, 0.1]])
+    labels = torch.tensor([0, 1])
+    shares = torch.softmax(logits, 1)[[0, 1], labels].numpy()
+    plain = photo_losses(logits, labels, label_smoothing=0, focal_gamma=0).numpy()
+    assert np.allclose(plain, -np.log(shares))
+    focal = photo_losses(logits, labels, label_smoothing=0, focal_gamma=2).numpy()
+    assert np.allclose(focal, -((1 - shares) ** 2) * np.log(shares))
+    every = -np.log(torch.softmax(logits, 1).numpy()).mean(1)
+    smooth = photo_losses(logits, labels, label_smoothing=0.1, focal_gamma=0).numpy()
+    assert np.allclose(smooth, 0.9 * plain + 0.1 * every)
+
+
+def test_worse_sex_decides_between_epochs_that_tie():
+    from hf_cushing.training.trainer import validation_metrics
+
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    sexes = np.array(["female"] * 4 + ["male"] * 2)
+    even = np.array([0.1, 0.9, 0.6, 0.5, 0.2, 0.8])
+    uneven = np.array([0.1, 0.9, 0.2, 0.8, 0.6, 0.5])
+    found = [validation_metrics(np.stack([-s, s], 1), labels, sexes) for s in (even, uneven)]
+    assert found[0]["auroc"] == pytest.approx(found[1]["auroc"])
+    assert (found[0]["auroc_male"], found[1]["auroc_male"]) == (1, 0)
+    assert found[0]["selection"] > found[1]["selection"]
