@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from hf_cushing.schema import UserError
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = np.logspace(-6, 5, 45)
 """Values of C tried: those of DINOv2's evaluation (arXiv 2304.07193)."""
@@ -19,7 +23,7 @@ PATIENCE = 6
 """Values of C after the best one that are still tried: the loss over C has one valley, and the
 fits beyond it, of separable photos, take nearly all the time."""
 
-TOLERANCE, ITERATIONS = 1e-4, 1000
+SEARCH_TOLERANCE, TOLERANCE, ITERATIONS = 1e-3, 1e-4, 1000
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,13 @@ def fit_probe(
 
     with threadpool_limits(1):
         scaler = StandardScaler().fit(data.features.astype(np.float64))
-        rows = scaler.transform(data.features.astype(np.float64))
+        rows, axes = _rotate(scaler.transform(data.features.astype(np.float64)))
         losses = _search(rows, data, _inner_folds(data, seed), advance)
         chosen = float(STRENGTHS[int(np.argmin(losses))])
-        model = _regression(chosen).fit(rows, data.labels, sample_weight=data.weights)
-    weight, bias = _as_softmax(model.coef_, model.intercept_, classes)
+        model = _regression(chosen, tol=TOLERANCE).fit(
+            rows, data.labels, sample_weight=data.weights
+        )
+    weight, bias = _as_softmax(model.coef_ @ axes, model.intercept_, classes)
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
     tried = zip(STRENGTHS.tolist(), losses, strict=False)
@@ -128,10 +134,29 @@ def write_head(linear: nn.Linear, probe: Probe) -> None:
         linear.bias.copy_(torch.from_numpy(probe.bias))
 
 
-def _regression(strength: float, warm_start: bool = False):  # noqa: ANN202
+def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where there are more features than rows, give the rows in their own principal axes.
+
+    A rotation changes nothing for an L2 penalty, and the optimum has no part outside the space
+    that the rows span; for ViT-B and 300 photos a step then costs a fifth.
+
+    Returns
+    -------
+    rows : numpy.ndarray
+        Shape (n, at most n).
+    axes : numpy.ndarray
+        What turns weights of these rows back: ``weights @ axes``.
+    """
+    if rows.shape[1] <= rows.shape[0]:
+        return rows, np.eye(rows.shape[1])
+    left, sizes, axes = np.linalg.svd(rows, full_matrices=False)
+    return left * sizes, axes
+
+
+def _regression(strength: float, **options: Any) -> LogisticRegression:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, tol=TOLERANCE, max_iter=ITERATIONS, warm_start=warm_start)
+    return LogisticRegression(C=strength, max_iter=ITERATIONS, **options)
 
 
 def _inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -164,7 +189,7 @@ def _search(
     advance: Callable[[int], None],
 ) -> list[float]:
     """Log loss out of fold for each C, from small to large, until it has clearly risen."""
-    models = [_regression(1.0, warm_start=True) for _ in folds]
+    models = [_regression(1.0, tol=SEARCH_TOLERANCE, warm_start=True) for _ in folds]
     losses: list[float] = []
     for strength in STRENGTHS:
         total = 0.0

@@ -26,9 +26,9 @@ def log_odds(probe, rows):
     return rows @ probe.weight.T + probe.bias
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_fit_is_that_of_scikit_learn_with_the_chosen_penalty(classes):
-    data = cohort(classes)
+@pytest.mark.parametrize(("classes", "features"), [(2, 12), (3, 12), (2, 300), (3, 300)])
+def test_fit_is_that_of_scikit_learn_with_the_chosen_penalty(classes, features):
+    data = cohort(classes, features=features)
     probe = fit_probe(data, classes=classes, seed=0)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=probe.strength, tol=1e-8))
     model.fit(data.features, data.labels, logisticregression__sample_weight=data.weights)
