@@ -1,7 +1,8 @@
 """Fine-tune a vision transformer (or CNN) on a dataset made by `hf-cushing prepare`.
 
 accelerate launch train.py --dataset DIR|HUB_ID --model NAME|DIR|HUB_ID \
-    --finetune head|last_n|lora|full|lp-ft --output_dir RUN [--config F.yaml] [--fold K] [--seed S] [--init pretrained|random] [--resume]
+    --finetune head|last_n|lora|full|lp-ft --output_dir RUN [--config F.yaml] [--fold K] \
+    [--seed S] [--init pretrained|random] [--resume]
 
 `python train.py --help` lists every option.
 """

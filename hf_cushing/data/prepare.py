@@ -187,7 +187,9 @@ def deal_cohort(
     dealt = [photo for photo in kept if photo.patient_id not in aside]
     known = {patient for pair in links for patient in pair}
     patients = {photo.patient_id for photo in dealt} | known
-    groups = group_patients(patients, [*links, *pair_links(dealt)])
+    groups = group_patients(
+        patients, [*links, *pair_links((photo.pair_id, photo.patient_id) for photo in dealt)]
+    )
     common = {"validation_size": options.validation_size, "seed": options.seed, "groups": groups}
     if options.external_sites:
         splits = split_by_site(dealt, options.external_sites, **common)

@@ -46,14 +46,14 @@ def group_patients(patients: Iterable[str], links: Iterable[tuple[str, str]]) ->
     return {patient: root(patient) for patient in parent}
 
 
-def pair_links(photos: Iterable[FacePhoto]) -> list[tuple[str, str]]:
-    """Link the patients of each matched pair or set (`pair_id`)."""
+def pair_links(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Link the patients of each matched pair or set, from (pair_id, patient_id) of each photo.
+
+    >>> pair_links([("x", "a"), ("", "b"), ("x", "c")])
+    [('a', 'a'), ('a', 'c')]
+    """
     first: dict[str, str] = {}
-    return [
-        (first.setdefault(photo.pair_id, photo.patient_id), photo.patient_id)
-        for photo in photos
-        if photo.pair_id
-    ]
+    return [(first.setdefault(pair, patient), patient) for pair, patient in pairs if pair]
 
 
 def assign_patients(

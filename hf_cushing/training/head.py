@@ -11,7 +11,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, words
-from hf_cushing.data.splits import group_patients
+from hf_cushing.data.splits import group_patients, pair_links
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.features import FeatureStore
@@ -79,12 +79,7 @@ def _groups(photos: Any) -> np.ndarray:
     """Who must stay together in inner folds: a patient's photos, and matched pairs."""
     patients = list(photos["patient_id"])
     pairs = photos["pair_id"] if "pair_id" in photos.column_names else [""] * len(patients)
-    first: dict[str, str] = {}
-    links = [
-        (first.setdefault(pair, patient), patient)
-        for pair, patient in zip(pairs, patients, strict=True)
-        if pair
-    ]
+    links = pair_links(zip(pairs, patients, strict=True))
     group = group_patients(patients, links)
     return np.array([group[patient] for patient in patients])
 

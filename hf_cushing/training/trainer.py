@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from transformers import ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import ProgressCallback, Trainer, TrainingArguments
 
 from hf_cushing.config import LAYERED, RunConfig
 from hf_cushing.data.loading import collate
@@ -21,7 +20,8 @@ from hf_cushing.evaluation.metrics import mean_auroc
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.models.score import softmax
 from hf_cushing.schema import UserError
-from hf_cushing.training.checkpoints import epochs_without_gain, keep_only, seal
+from hf_cushing.training.callbacks import Conductor, FaceProgress
+from hf_cushing.training.checkpoints import keep_only, seal
 from hf_cushing.training.sampling import PhotoOrder
 
 
@@ -178,66 +178,6 @@ def photo_losses(
         logits, labels, reduction="none", label_smoothing=label_smoothing
     )
     return (1 - torch.exp(-losses)) ** focal_gamma * losses if focal_gamma else losses
-
-
-class Conductor(TrainerCallback):
-    """Tells photos and order which epoch it is; stops when validation has ceased to improve.
-
-    It keeps no state of its own: all comes from the Trainer's, so a resumed run does the same.
-    """
-
-    def __init__(self, photos: Any, order: PhotoOrder, patience: int):
-        self.photos, self.order, self.patience = photos, order, patience
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Find the best checkpoint again, wherever the run folder now lies."""
-        if state.best_global_step:
-            state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{state.best_global_step}"
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Set the epoch, before the loader's processes start."""
-        epoch = round(state.epoch or 0)
-        self.photos.set_epoch(epoch)
-        self.order.set_epoch(epoch)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop after `patience` evaluations without a better one."""
-        if epochs_without_gain(state.log_history) >= self.patience:
-            control.should_training_stop = True
-
-
-class FaceProgress(ProgressCallback):
-    """Progress bar with photos per second and the last validation AUROC of each sex."""
-
-    def __init__(self):
-        super().__init__()
-        self.aurocs = ""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Open the bar."""
-        super().on_train_begin(args, state, control, **kwargs)
-        self.started, self.first = time.perf_counter(), state.global_step
-        self.photos = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Advance."""
-        if self.training_bar is not None:
-            done = (state.global_step - self.first) * self.photos
-            speed = done / (time.perf_counter() - self.started)
-            self.training_bar.set_postfix_str(f"{speed:.0f} photos/s{self.aurocs}", refresh=False)
-        super().on_step_end(args, state, control, **kwargs)
-
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any
-    ) -> None:
-        """Note the AUROCs."""
-        names = {"all": "auroc", "women": "auroc_female", "men": "auroc_male"}
-        shown = [f"{word} {metrics[f'eval_{name}']:.3f}" for word, name in names.items()]
-        self.aurocs = f", validation AUROC {', '.join(shown)}"
-        super().on_evaluate(args, state, control, **kwargs)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Print nothing: the bar says it."""
 
 
 def validation_metrics(logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray) -> dict:

@@ -92,7 +92,9 @@ def test_matched_pairs_stay_together_in_splits_and_folds(seed):
         for n in range(42)
         for label in ("control", "cushing")
     ]
-    groups = group_patients({p.patient_id for p in photos}, pair_links(photos))
+    groups = group_patients(
+        {p.patient_id for p in photos}, pair_links((p.pair_id, p.patient_id) for p in photos)
+    )
     assert len(set(groups.values())) == 42
     splits = split_photos(photos, validation_size=0.15, test_size=0.2, seed=seed, groups=groups)
     folds = deal_folds(photos, splits, folds=5, repeats=2, seed=seed, groups=groups, external=False)
