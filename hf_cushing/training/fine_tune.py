@@ -122,7 +122,7 @@ def _learn(
 
     state = PartialState()
     patients = len(set(data.roles["train"]["patient_id"]))
-    store, facts = None, {}
+    store, whole, facts = None, None, {}
     if config.uses_features or config.model.finetune == "lp-ft":
         store = FeatureStore(classifier, feature_options(config))
     if config.is_probe or (config.model.finetune == "lp-ft" and checkpoint is None):
@@ -134,13 +134,17 @@ def _learn(
         log.info("%s", _announcement(config, data, facts, state))
     if not config.is_probe:
         trainer = _trainer(config, data, classifier, model, store, checkpoint)
+        if trainer.is_fsdp_enabled and config.model.finetune == "lora":
+            raise UserError("adapters can't be merged under FSDP; launch by multi_gpu.yaml")
         trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        if trainer.is_fsdp_enabled:  # all processes give their shards
+            whole = trainer.accelerator.get_state_dict(trainer.model)
         facts |= {
             "epochs": trainer.state.epoch,
             "best_auroc": best_auroc(trainer.state.log_history),
         }
     if state.is_main_process:
-        save_model(run, classifier, model)
+        save_model(run, classifier, model, whole)
     return facts
 
 

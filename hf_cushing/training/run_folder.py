@@ -51,15 +51,20 @@ def feature_options(config: RunConfig) -> FeatureOptions:
     )
 
 
-def save_model(run: Path, classifier: Classifier, model: nn.Module) -> None:
-    """Save the run's model; adapters beside it, and merged into it."""
+def save_model(
+    run: Path, classifier: Classifier, model: nn.Module, weights: dict[str, Any] | None = None
+) -> None:
+    """Save the run's model; adapters beside it, and merged into it.
+
+    `weights` are the model's where its own are in shards.
+    """
     if hasattr(model, "merge_and_unload"):
         model.peft_config["default"].base_model_name_or_path = _public_name(classifier)
         model.save_pretrained(run / "adapter")
         (run / "adapter" / "README.md").unlink(missing_ok=True)
         model.merge_and_unload().save_pretrained(run)
     else:
-        classifier.model.save_pretrained(run)
+        classifier.model.save_pretrained(run, state_dict=weights)
     classifier.processor.save_pretrained(run)
 
 

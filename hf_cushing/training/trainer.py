@@ -95,7 +95,8 @@ class FaceTrainer(Trainer):
         groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                rate = backbone_rate * decay ** depths.get(name.removeprefix("module."), 0)
+                own_name = name.replace("_fsdp_wrapped_module.", "").removeprefix("module.")
+                rate = backbone_rate * decay ** depths.get(own_name, 0)
                 rate = head_rate if id(parameter) in head else rate
                 groups[rate, name in decays].append(parameter)
         return [
