@@ -47,7 +47,7 @@ def fresh(config: RunConfig, labels: list[str]) -> Classifier:
     """The network with a new head."""
     torch.manual_seed(config.training.seed)
     built = build_classifier(config.model.model, labels, init=config.model.init)
-    adapt(built.model, config.model, patients=300)
+    adapt(built.model, config.model, patients=300, side=built.processor.crop_size["height"])
     return built
 
 

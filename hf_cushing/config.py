@@ -215,6 +215,7 @@ def _fits(value: Any, wanted: Any) -> bool:
 def _range_problems(config: RunConfig) -> list[str]:
     training, data, model = config.training, config.data, config.model
     rules = [
+        (training, "seed", lambda v: 0 <= v < 2**32, "0 up to 2**32"),
         (training, "epochs", lambda v: v >= 1, "at least 1"),
         (training, "patience", lambda v: v >= 1, "at least 1"),
         (training, "batch_size", lambda v: v >= 1, "at least 1"),
@@ -224,9 +225,11 @@ def _range_problems(config: RunConfig) -> list[str]:
         (training, "learning_rate", lambda v: v is None or v > 0, "above 0"),
         (training, "head_learning_rate", lambda v: v is None or v > 0, "above 0"),
         (training, "layer_decay", lambda v: 0 < v <= 1, "above 0, at most 1"),
+        (training, "weight_decay", lambda v: v >= 0, "0 or more"),
         (training, "max_grad_norm", lambda v: v > 0, "above 0"),
         (training, "label_smoothing", lambda v: 0 <= v < 1, "0 up to 1"),
         (training, "focal_gamma", lambda v: 0 <= v <= 10, "0 to 10"),
+        (model, "image_size", lambda v: v is None or v >= 1, "1 or more"),
         (model, "views", lambda v: 0 <= v <= 64, "0 to 64"),
         (model, "last_n", lambda v: v >= 1, "1 or more"),
         (model, "lora_rank", lambda v: v is None or v >= 1, "1 or more"),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from hf_cushing.config import ModelConfig
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-BLOCK_NAME = re.compile(r"(Layer|Block)$")
+BLOCK_NAME = re.compile(r"(Layer|Block|Bottleneck)$")
 ATTENTION_NAMES = ("q_proj", "v_proj", "query", "value", "qkv", "q", "v")
 BATCH_NORMS = (nn.modules.batchnorm._BatchNorm,)
 FEW_PATIENTS = 300
@@ -24,10 +25,21 @@ FEW_PATIENTS = 300
 
 
 def head_module(model: nn.Module) -> nn.Module:
-    """The classification head: what is new when a model is adapted to our labels."""
+    """The classification head: what is new when a model is adapted to our labels.
+
+    Raises
+    ------
+    UserError
+        The network keeps it elsewhere than transformers' and timm's do.
+    """
     if hasattr(model, "classifier"):
         return model.classifier
-    return model.timm_model.get_classifier()
+    if hasattr(model, "timm_model"):
+        return model.timm_model.get_classifier()
+    raise UserError(
+        f"{type(model).__name__} keeps its head under a name of its own, so it can't be told from "
+        "the backbone; choose another --model"
+    )
 
 
 def head_linear(model: nn.Module) -> nn.Linear:
@@ -53,11 +65,11 @@ def head_names(model: nn.Module) -> set[str]:
     return {name for name, parameter in model.named_parameters() if id(parameter) in head}
 
 
-def adapt(model: PreTrainedModel, config: ModelConfig, *, patients: int) -> nn.Module:
+def adapt(model: PreTrainedModel, config: ModelConfig, *, patients: int, side: int) -> nn.Module:
     """Leave trainable what `config.finetune` says; a model with adapters comes back wrapped.
 
-    DINOv2's mask token is frozen always: it gets no gradient, which distributed training
-    refuses.
+    Weights that don't take part in the answer, such as DINOv2's mask token, are frozen always:
+    they get no gradient, which distributed training refuses.
 
     Parameters
     ----------
@@ -66,6 +78,8 @@ def adapt(model: PreTrainedModel, config: ModelConfig, *, patients: int) -> nn.M
     config : ModelConfig
     patients : int
         In training: it decides the default rank of adapters.
+    side : int
+        Of the input, pixels.
 
     Raises
     ------
@@ -73,17 +87,35 @@ def adapt(model: PreTrainedModel, config: ModelConfig, *, patients: int) -> nn.M
         A network whose blocks can't be told, or with fewer blocks than asked for.
     """
     if config.finetune == "lora":
-        return _add_adapters(model, config, patients)
-    if config.finetune in ("head", "last_n"):
+        model = _add_adapters(model, config, patients)
+    elif config.finetune in ("head", "last_n"):
         learn = head_names(model)
         if config.finetune == "last_n":
             learn |= _last_names(model, config.last_n)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in learn)
-    for name, parameter in model.named_parameters():
-        if name.endswith("mask_token"):
-            parameter.requires_grad_(False)
+    _freeze_unreached(model, side)
     return model
+
+
+def _freeze_unreached(model: nn.Module, side: int) -> None:
+    """Freeze what gets no gradient from the answer to one grey image."""
+    was_training = model.training
+    device = next(model.parameters()).device
+    try:
+        with torch.enable_grad():
+            model.eval()(
+                pixel_values=torch.zeros(1, 3, side, side, device=device)
+            ).logits.sum().backward()
+    except AttributeError as error:
+        raise UserError(
+            f"this network can't be adapted ({error}); choose --finetune last_n or full"
+        ) from error
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            parameter.requires_grad_(False)
+        parameter.grad = None
+    model.train(was_training)
 
 
 def blocks(model: nn.Module) -> list[str]:
@@ -165,8 +197,9 @@ def _add_adapters(model: PreTrainedModel, config: ModelConfig, patients: int) ->
 def adapter_targets(model: nn.Module) -> list[str]:
     """Names of the modules that get an adapter, found in the module tree.
 
-    Queries and values of attention; in a convolutional network all ungrouped convolutions of
-    its blocks; elsewhere all linear layers of the blocks.
+    Queries and values of attention; in a convolutional network all plain, ungrouped convolutions
+    of its blocks; elsewhere all linear layers of the blocks. Subclasses, such as convolutions that
+    standardise their weights, are left out: merged adapters would mean something else in them.
 
     Raises
     ------
@@ -175,13 +208,13 @@ def adapter_targets(model: nn.Module) -> list[str]:
     """
     inside = tuple(f"{name}." for name in blocks(model))
     modules = [(n, m) for n, m in model.named_modules() if n.startswith(inside)]
-    linear = [name for name, module in modules if isinstance(module, nn.Linear)]
+    linear = [name for name, module in modules if type(module) is nn.Linear]
     attention = [name for name in linear if name.rsplit(".", 1)[-1] in ATTENTION_NAMES]
-    convolutions = [n for n, m in modules if isinstance(m, nn.Conv2d) and m.groups == 1]
+    convolutions = [n for n, m in modules if type(m) is nn.Conv2d and m.groups == 1]
     if not (attention or convolutions or linear):
         raise UserError(
-            f"this {type(model).__name__} has no layer that could take an adapter; choose "
-            "--finetune last_n or full"
+            f"no block of this {type(model).__name__} has a layer that could take an adapter; "
+            "choose --finetune last_n or full"
         )
     return attention or convolutions or linear
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,6 +33,11 @@ SHARD = 256
 BATCH = 32
 VERSION = 1
 """To be raised when features of the same inputs change."""
+
+NOT_ARCHITECTURE = ("id2label", "label2id", "num_labels", "_name_or_path", "architectures",
+                    "transformers_version", "dtype", "torch_dtype", "problem_type",
+                    "drop_path_rate")  # fmt: skip
+"""Entries of a config that a fine-tuned model and its origin may differ in."""
 
 VIEW_STRENGTH, VIEW_ZOOM_OUT = "light", 1.05
 
@@ -95,8 +100,7 @@ class FeatureStore:
         state = PartialState(cpu=self.options.cpu)
         folder = self.options.folder / self._key(view, state.device.type)
         names = crop_hashes(photos)
-        known = _read_index(folder)
-        state.wait_for_everyone()  # all must see the same gaps before anyone fills one
+        known = _agreed(set(_read_index(folder)), state.num_processes)
         places = {name: i for i, name in enumerate(names) if name not in known}
         rows = [places[name] for name in sorted(places)]
         parts = [rows[i : i + SHARD] for i in range(0, len(rows), SHARD)]
@@ -118,6 +122,7 @@ class FeatureStore:
             "version": VERSION,
             "torch": torch.__version__,
             "backbone": self.backbone,
+            "config": _architecture(self.classifier.model.config.to_dict()),
             "processor": self.classifier.processor.to_dict(),
             "dtype": self.options.dtype,
             "precision": self.options.precision,
@@ -182,6 +187,20 @@ class FeatureStore:
                 yield received.pop().float().cpu().numpy()
         finally:
             hook.remove()
+
+
+def _architecture(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what says nothing of the backbone's answer."""
+    return {key: value for key, value in config.items() if key not in NOT_ARCHITECTURE}
+
+
+def _agreed(known: set[str], processes: int) -> set[str]:
+    """The first process's view: another run may be filling the same folder meanwhile."""
+    if processes == 1:
+        return known
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([known])[0]
 
 
 def backbone_hash(model: nn.Module) -> str:

@@ -31,13 +31,15 @@ def seal(checkpoint: Path) -> None:
 
 def is_whole(checkpoint: Path) -> bool:
     """Say whether a checkpoint was sealed and is still what it was then."""
-    if not (checkpoint / SEAL).is_file():
+    try:
+        sealed = read_json(checkpoint / SEAL)
+    except UserError:
         return False
     return all(
         (checkpoint / name).is_file()
         and (checkpoint / name).stat().st_size == size
         and sha256_file(checkpoint / name) == digest
-        for name, (size, digest) in read_json(checkpoint / SEAL).items()
+        for name, (size, digest) in sealed.items()
     )
 
 
@@ -81,7 +83,7 @@ def check_same_plan(run: Path, plan: dict[str, Any]) -> None:
     wanted = plain(plan)
     if recorded != wanted:
         raise UserError(
-            f"{run} holds a checkpoint of a run with other settings or photos"
+            f"{run} holds a checkpoint of a run with other settings, photos or processes"
             f"{_first_difference(recorded, wanted)}; resume it with those of plan.json, or choose "
             "another --output_dir"
         )
@@ -93,7 +95,8 @@ def _first_difference(one: dict[str, Any], other: dict[str, Any]) -> str:
             wanted = other["config"].get(part, {}).get(name)
             if wanted != value:
                 return f" (--{name} was {value}, is {wanted})"
-    return ""
+    one, other = one.get("processes"), other.get("processes")
+    return f" ({one} processes then, {other} now)" if one != other else ""
 
 
 def epochs_without_gain(log_history: list[dict[str, Any]]) -> int:

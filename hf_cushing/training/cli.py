@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         result = fine_tune(config)
     except UserError as error:
-        sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1))
+        sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
         from hf_cushing.evaluation.report import report_to_markdown
 
@@ -62,7 +62,10 @@ def _is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _fail(error: UserError, code: int) -> int:
+def _fail(error: UserError, code: int, everywhere: bool = False) -> int:
+    """Say what is wrong; what one process alone may have met, that process says."""
     if _is_first_process():
         sys.stderr.write(f"train.py: {error}\n")
+    elif everywhere:
+        sys.stderr.write(f"train.py: [process {os.environ['RANK']}] {error}\n")
     return code

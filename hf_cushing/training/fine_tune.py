@@ -42,6 +42,9 @@ from hf_cushing.training.run_folder import (
 from hf_cushing.training.sampling import DRAWN, PhotoOrder
 from hf_cushing.training.trainer import FaceTrainer, build_trainer, check_tracker
 
+PENALTIES = "penalties.json"
+"""File of a run whose head was fitted: the chosen C, and the inner log loss of each C tried."""
+
 log = logging.getLogger(__name__)
 
 
@@ -79,7 +82,7 @@ def fine_tune(config: RunConfig) -> RunResult:
     check_tracker(config.training.tracker)
     checkpoint = find_checkpoint(run, config.training.resume)
     state = PartialState(cpu=config.training.cpu)
-    _check_processes(state.num_processes)
+    _check_processes(state.num_processes, cpu=config.training.cpu)
     data = load_faces(
         config.data.dataset,
         fold=config.data.fold,
@@ -87,10 +90,11 @@ def fine_tune(config: RunConfig) -> RunResult:
         revision=config.data.dataset_revision,
     )
     plan = run_plan(config, data)
+    launched = plan | {"processes": state.num_processes}
     if checkpoint:
-        check_same_plan(run, plan)
+        check_same_plan(run, launched)
     elif state.is_main_process:
-        write_json(run / "plan.json", plan)
+        write_json(run / "plan.json", launched)
     set_seed(config.training.seed)
     classifier = build_classifier(
         config.model.model,
@@ -127,8 +131,13 @@ def _learn(
         store = FeatureStore(classifier, feature_options(config))
     if config.is_probe or (config.model.finetune == "lp-ft" and checkpoint is None):
         probe = fit_head(config, data, classifier, store)
-        facts["penalty_c"] = probe.strength
-    model = adapt(classifier.model, config.model, patients=patients)
+        if state.is_main_process:
+            write_json(run / PENALTIES, {"chosen": probe.strength, "tried": probe.tried})
+        state.wait_for_everyone()
+    if config.is_probe or config.model.finetune == "lp-ft":
+        facts["penalty_c"] = read_json(run / PENALTIES)["chosen"]
+    side = classifier.processor.crop_size["height"]
+    model = adapt(classifier.model, config.model, patients=patients, side=side)
     facts |= describe(model)
     if state.is_main_process:
         log.info("%s", _announcement(config, data, facts, state))
@@ -174,13 +183,19 @@ def _faults_explained(config: RunConfig) -> Iterator[None]:
         ) from error
 
 
-def _check_processes(count: int) -> None:
+def _check_processes(count: int, *, cpu: bool) -> None:
     """Fail where a launcher asked for several processes and one was set up."""
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if asked != count:
         raise UserError(
             f"the launcher asked for {asked} processes but {count} run; on a CPU launch with "
             "`torchrun --nproc_per_node N train.py … --cpu`"
+        )
+    gpus = 0 if cpu else torch.cuda.device_count()
+    if gpus > 1 and count == 1:
+        raise UserError(
+            f"{gpus} GPUs are visible to one process; launch with `accelerate launch --multi_gpu "
+            f"--num_processes {gpus} train.py …`, or set CUDA_VISIBLE_DEVICES=0"
         )
 
 

@@ -70,7 +70,7 @@ def _feature_width(classifier: Classifier, features: str) -> int:
         return width
     if not kind.startswith("dinov2"):
         raise UserError(
-            f"--head_features cls: a {kind} has no class token; leave the option out (own)"
+            f"--head_features cls is for DINOv2, not for a {kind}; leave the option out (own)"
         )
     return classifier.model.config.hidden_size
 

@@ -19,9 +19,12 @@ STRENGTHS = np.logspace(-6, 5, 45)
 """Values of C tried: those of DINOv2's evaluation (arXiv 2304.07193)."""
 
 INNER_FOLDS = 5
-PATIENCE = 6
-"""Values of C after the best one that are still tried: the loss over C has one valley, and the
-fits beyond it, of separable photos, take nearly all the time."""
+PATIENCE, RISE = 6, 1.05
+"""The search ends when the loss has been this many times that of the best C, and that many values
+of C lie between: beyond the valley, fits of separable photos would take nearly all the time. A
+rise of less may be the flat beginning, where C is too small to matter."""
+
+OTHERWISE = "give --finetune head --head linear-sgd, or --finetune full"
 
 SEARCH_TOLERANCE, TOLERANCE, ITERATIONS = 1e-3, 1e-4, 1000
 
@@ -167,18 +170,21 @@ def _inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarra
     count = min(INNER_FOLDS, *patients)
     if count < 2:
         raise UserError(
-            "a label has a single training patient, so --finetune head can't choose its penalty; "
-            "add patients, or give --head linear-sgd"
+            "a label has a single training patient, so the head's penalty can't be chosen; "
+            f"add patients, or {OTHERWISE}"
         )
     every = len(set(data.labels.tolist()))
     for strata in (data.strata, data.labels):
         dealt = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        folds = list(dealt.split(data.features, strata, data.groups))
+        try:
+            folds = list(dealt.split(data.features, strata, data.groups))
+        except ValueError:  # all strata smaller than the number of folds
+            continue
         if all(len(set(data.labels[fit].tolist())) == every for fit, _ in folds):
             return folds
     raise UserError(
-        "the inner folds of --finetune head can't all hold every label; add patients, or give "
-        "--head linear-sgd"
+        "the inner folds of the head's fit can't all hold every label; add patients, or "
+        f"{OTHERWISE}"
     )
 
 
@@ -201,7 +207,8 @@ def _search(
             total -= float(data.weights[held] @ log_share[np.arange(len(held)), place])
         losses.append(total / float(data.weights.sum()))
         advance(1)
-        if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+        past = len(losses) - 1 - int(np.argmin(losses))
+        if past >= PATIENCE and losses[-1] > RISE * min(losses):
             break
     return losses
 

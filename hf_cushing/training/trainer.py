@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -23,6 +24,9 @@ from hf_cushing.schema import UserError
 from hf_cushing.training.callbacks import Conductor, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
 from hf_cushing.training.sampling import PhotoOrder
+
+WRITING = re.compile("inline_container|write|No space")
+"""How PyTorch tells that a file can't be written: by a RuntimeError."""
 
 
 class FaceTrainer(Trainer):
@@ -96,8 +100,8 @@ class FaceTrainer(Trainer):
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 own_name = name.replace("_fsdp_wrapped_module.", "").removeprefix("module.")
-                rate = backbone_rate * decay ** depths.get(own_name, 0)
-                rate = head_rate if id(parameter) in head else rate
+                depth = depths[own_name] if depths and id(parameter) not in head else 0
+                rate = head_rate if id(parameter) in head else backbone_rate * decay**depth
                 groups[rate, name in decays].append(parameter)
         return [
             {
@@ -142,12 +146,14 @@ class FaceTrainer(Trainer):
             if self.args.should_save:
                 seal(folder)
         except (OSError, RuntimeError, SafetensorError) as error:
+            if isinstance(error, RuntimeError) and not WRITING.search(str(error)):
+                raise
             shutil.rmtree(folder, ignore_errors=True)
             free = shutil.disk_usage(folder.parent).free / 2**20
             raise UserError(
                 f"the checkpoint of update {self.state.global_step} can't be written; {free:,.0f} "
-                "MiB of the disk are free. Make room, then go on with --resume: the checkpoint "
-                f"before is untouched. ({str(error).splitlines()[0]})"
+                "MiB of the disk are free. Make room, then go on with --resume: earlier "
+                f"checkpoints are untouched. ({(str(error).splitlines() or [''])[0]})"
             ) from error
         if self.args.should_save:
             keep_only(folder.parent, {self.state.global_step, self.state.best_global_step})
@@ -256,14 +262,15 @@ def build_trainer(
 
 def check_tracker(name: str) -> None:
     """Refuse a tracker that transformers doesn't know or that isn't installed."""
-    from importlib.util import find_spec
-
-    from transformers.integrations import INTEGRATION_TO_CALLBACK
+    from transformers.integrations import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
 
     known = ", ".join(sorted({*INTEGRATION_TO_CALLBACK, "none"}))
     if name != "none" and name not in INTEGRATION_TO_CALLBACK:
         raise UserError(f"--tracker {name}: not known; choose from {known}")
-    if name not in ("none", "tensorboard") and find_spec(name) is None:
+    if name not in ("none", *get_available_reporting_integrations()):
         raise UserError(f"--tracker {name} isn't installed; run `pip install {name}`")
 
 

@@ -117,3 +117,12 @@ def test_hash_of_the_backbone_leaves_the_head_out(tmp_path):
     assert backbone_hash(again) == kept.backbone
     torch.nn.init.zeros_(next(again.parameters()))
     assert backbone_hash(again) != kept.backbone
+
+
+def test_another_architecture_with_the_same_weights_is_kept_apart(photos, tmp_path):
+    one, two = store("tiny-vit", tmp_path), store("tiny-vit", tmp_path)
+    two.classifier.model.config.num_attention_heads = 2
+    assert one.backbone == two.backbone
+    one.features(photos)
+    two.features(photos)
+    assert len(list(tmp_path.iterdir())) == 2

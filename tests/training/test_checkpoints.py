@@ -32,7 +32,9 @@ def test_newest_whole_checkpoint_is_taken_by_number_not_by_name(tmp_path):
     assert newest_whole(tmp_path / "checkpoints").name == "checkpoint-100"
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "sub/optimizer.pt", "trainer_state.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "sub/optimizer.pt", "trainer_state.json", "whole.json"]
+)
 @pytest.mark.parametrize("fault", ["cut", "changed", "gone"])
 def test_damaged_checkpoint_is_skipped(tmp_path, name, fault):
     first, second = make(tmp_path, 3), make(tmp_path, 6)
@@ -41,7 +43,7 @@ def test_damaged_checkpoint_is_skipped(tmp_path, name, fault):
     if fault == "gone":
         path.unlink()
     else:
-        path.write_bytes(content[:-1] if fault == "cut" else content[:-1] + b"?")
+        path.write_bytes(content[:-3] if fault == "cut" else content[:-2] + b"??")
     assert not is_whole(second)
     assert newest_whole(tmp_path / "checkpoints") == first
 
@@ -82,5 +84,9 @@ def test_unfinished_run_is_taken_up_only_on_request_and_with_its_own_settings(tm
     check_same_plan(tmp_path, plan)
     with pytest.raises(UserError, match=r"\(--seed was 1, is 2\)"):
         check_same_plan(tmp_path, plan | {"config": {"training": {"seed": 2}}})
-    with pytest.raises(UserError, match="other settings or photos; resume"):
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"processes": 1}))
+    with pytest.raises(UserError, match=r"\(1 processes then, 2 now\)"):
+        check_same_plan(tmp_path, plan | {"processes": 2})
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(UserError, match="photos or processes; resume"):
         check_same_plan(tmp_path, plan | {"dataset_revision": "b"})

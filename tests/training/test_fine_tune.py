@@ -215,7 +215,7 @@ def trainer_of(config):
     data = load_faces(config.data.dataset)
     classifier = build_classifier(config.model.model, data.labels, init="random")
     store = FeatureStore(classifier, feature_options(config))
-    model = adapt(classifier.model, config.model, patients=9)
+    model = adapt(classifier.model, config.model, patients=9, side=64)
     return _trainer(config, data, classifier, model, store, None)
 
 
@@ -361,7 +361,7 @@ def test_full_memory_is_told_with_a_smaller_batch(dataset, tmp_path, monkeypatch
     [
         (["--tracker", "wanbd"], "not known; choose from .*tensorboard"),
         (["--tracker", "wandb"], "isn't installed; run `pip install wandb`"),
-        (["--finetune", "head", "--head_features", "cls"], "a resnet has no class token"),
+        (["--finetune", "head", "--head_features", "cls"], "is for DINOv2, not for a resnet"),
         (["--gradient_checkpointing", "true"], "--gradient_checkpointing: ResNet.* can't"),
         (["--drop_path", "0.1"], "a resnet has none"),
         (["--finetune", "last_n", "--last_n", "9"], "this network has 4 blocks"),

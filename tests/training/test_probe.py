@@ -88,3 +88,23 @@ def test_unseen_features_of_the_head_get_no_weight():
     rows = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
     expected = log_odds(probe, rows[:, :4])
     assert np.allclose(linear(torch.from_numpy(rows)).detach().numpy(), expected, atol=1e-4)
+
+
+def test_flat_beginning_of_the_loss_does_not_end_the_search():
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    rows = rng.normal(size=(200, 60))
+    rows[:, 0] *= 300  # a strong nuisance, and a weak sign beside it
+    rows[:, 1] = 0.05 * (2 * labels - 1) + 0.0002 * rows[:, 0]
+    data = ProbeData(rows, labels, np.ones(200), labels, np.arange(200))
+    probe = fit_probe(data, classes=2, seed=0)
+    assert min(loss for _, loss in probe.tried) < 0.3
+    assert probe.strength > 1e-3
+
+
+def test_strata_smaller_than_the_folds_do_not_stop_a_small_cohort():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1])
+    sexes = np.array([0, 0, 1, 1, 0, 0, 1])
+    rows = np.random.default_rng(0).normal(size=(7, 3)) + labels[:, None]
+    data = ProbeData(rows, labels, np.ones(7), 3 * labels + sexes, np.arange(7))
+    assert np.isfinite(fit_probe(data, classes=2, seed=0).weight).all()

@@ -87,7 +87,9 @@ def test_run_is_told_apart_from_another_when_resumed(dataset, tmp_path):
     options = train_options(dataset, out, *options, "--epochs", "3", "--patience", "2", model=model)
     with pytest.raises(UserError, match="unfinished run; add --resume"):
         fine_tune(parse(options))
-    with pytest.raises(UserError, match=r"other settings or photos \(--fold was None, is 1\)"):
+    with pytest.raises(
+        UserError, match=r"other settings, photos or processes \(--fold was None, is 1\)"
+    ):
         fine_tune(parse([*options, "--fold", "1", "--resume"]))
     with pytest.raises(UserError, match="the run did not finish"):
         read_manifest(out)
