@@ -48,7 +48,9 @@ class Steps(TrainerCallback):
 def ours(config: RunConfig, data, steps: int) -> list[float]:
     """Seconds of each update of our trainer."""
     classifier = build_classifier(config.model.model, data.labels, init="random")
-    model = adapt(classifier.model, config.model, patients=300, side=224)
+    model = adapt(
+        classifier.model, config.model, patients=300, side=classifier.processor.crop_size["height"]
+    )
     trainer = _trainer(config, data, classifier, model, None, None)
     trainer.args.load_best_model_at_end = False
     clock = Steps(steps)

@@ -216,15 +216,12 @@ def backbone_hash(model: nn.Module) -> str:
 
 def crop_hashes(photos: Dataset) -> list[str]:
     """SHA-256 of each photo's crop as it is stored: hex, first 32 digits."""
-    from datasets import Image
-
-    raw = photos.select_columns(["image"]).cast_column("image", Image(decode=False))
-    return [_hash_image(row["image"]) for row in raw]
-
-
-def _hash_image(image: dict[str, bytes | str | None]) -> str:
-    content = image["bytes"] or Path(image["path"]).read_bytes()
-    return hashlib.sha256(content).hexdigest()[:32]
+    found = []
+    for batch in photos.select_columns(["image"]).with_format("arrow").iter(SHARD):
+        for image in batch["image"].combine_chunks():
+            content = image["bytes"].as_buffer() or Path(image["path"].as_py()).read_bytes()
+            found.append(hashlib.sha256(content).hexdigest()[:32])
+    return found
 
 
 def _write_shard(folder: Path, names: list[str], rows: np.ndarray) -> None:
