@@ -93,7 +93,7 @@ def load_faces(
 def words(photos: Dataset, column: str) -> list[str]:
     """Give a ClassLabel column as words."""
     names = photos.features[column].names
-    return [names[number] for number in photos[column]]
+    return [names[number] for number in photos[column][:]]
 
 
 class FacePhotos(torch.utils.data.Dataset):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,10 +250,13 @@ def _read_index(folder: Path) -> dict[str, tuple[Path, int]]:
 
 def _gather(folder: Path, names: list[str]) -> np.ndarray:
     index = _read_index(folder)
-    shards = {path: np.load(path, mmap_mode="r", allow_pickle=False) for path, _ in index.values()}
-    width = next(iter(shards.values())).shape[1]
-    rows = np.empty((len(names), width), np.float32)
+    places: dict[Path, list[tuple[int, int]]] = defaultdict(list)
     for place, name in enumerate(names):
         shard, row = index[name]
-        rows[place] = shards[shard][row]
+        places[shard].append((place, row))
+    parts = [np.load(shard, mmap_mode="r", allow_pickle=False) for shard in places]
+    rows = np.empty((len(names), parts[0].shape[1]), np.float32)
+    for part, pairs in zip(parts, places.values(), strict=True):
+        here, there = np.array(pairs).T
+        rows[here] = part[there]
     return rows

@@ -39,7 +39,7 @@ def fit_head(
     views = range(config.model.views + 1)
     seen = [store.features(rows, view=view)[:, :width] for view in views]
     weights = weights_of(rows, config.training.imbalance)
-    labels, sexes = np.array(rows["label"]), np.array(rows["sex"])
+    labels, sexes = np.array(rows["label"][:]), np.array(rows["sex"][:])
     known = ProbeData(
         features=np.concatenate(seen),
         labels=np.tile(labels, len(views)),
@@ -77,8 +77,8 @@ def _feature_width(classifier: Classifier, features: str) -> int:
 
 def _groups(photos: Any) -> np.ndarray:
     """Who must stay together in inner folds: a patient's photos, and matched pairs."""
-    patients = list(photos["patient_id"])
-    pairs = photos["pair_id"] if "pair_id" in photos.column_names else [""] * len(patients)
+    patients = photos["patient_id"][:]
+    pairs = photos["pair_id"][:] if "pair_id" in photos.column_names else [""] * len(patients)
     links = pair_links(zip(pairs, patients, strict=True))
     group = group_patients(patients, links)
     return np.array([group[patient] for patient in patients])
@@ -97,8 +97,8 @@ class FeaturePhotos(torch.utils.data.Dataset):
     """
 
     def __init__(self, photos: Any, views: list[np.ndarray], weights: np.ndarray | None = None):
-        self.photo_ids = list(photos["photo_id"])
-        self.labels = list(photos["label"])
+        self.photo_ids = photos["photo_id"][:]
+        self.labels = photos["label"][:]
         self.views = [torch.from_numpy(view) for view in views]
         self.weights = np.ones(len(photos), np.float32) if weights is None else weights
         self.epoch = 0
