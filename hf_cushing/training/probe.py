@@ -22,7 +22,10 @@ rise of less may be the flat beginning, where C is too small to matter."""
 
 OTHERWISE = "give --finetune head --head linear-sgd, or --finetune full"
 
-SEARCH_TOLERANCE, TOLERANCE, ITERATIONS = 1e-4, 1e-4, 1000
+TOLERANCE, ITERATIONS = 1e-4, 1000
+SEARCH_ITERATIONS = 100
+"""Steps for each C of the search, which starts from the one before; what still moves then lies far
+beyond the valley."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def _search(
             args=(strength,),
             jac=True,
             method="L-BFGS-B",
-            options={"gtol": SEARCH_TOLERANCE, "maxiter": ITERATIONS, "maxcor": 10},
+            options={"gtol": TOLERANCE, "maxiter": SEARCH_ITERATIONS},
         ).x
         losses.append(problem.held_out(weights))
         advance(1)
