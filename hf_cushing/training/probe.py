@@ -107,8 +107,8 @@ def fit_probe(
     >>> features = rng.normal(size=(60, 4)) + labels[:, None]
     >>> rows = ProbeData(features, labels, np.ones(60), labels, np.arange(60))
     >>> probe = fit_probe(rows, classes=2, seed=0)
-    >>> probe.weight.shape, bool((probe.weight[1] > probe.weight[0]).all())
-    ((2, 4), True)
+    >>> probe.weight.shape, bool(probe.weight[1, 0] > probe.weight[0, 0]), round(probe.strength, 2)
+    ((2, 4), True, 0.56)
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

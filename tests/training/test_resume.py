@@ -55,10 +55,10 @@ def undisturbed(dataset, tmp_path_factory):
 CASES = [
     ("full", "in an update", 0),
     ("full", "while a checkpoint is written", 2),
-    ("full", "before the model is saved", 0),
+    pytest.param("full", "before the model is saved", 0, marks=pytest.mark.slow),
     ("lora", "in an update", 2),
     ("head", "between two shards", 2),
-    ("head", "in the fit", 0),
+    pytest.param("head", "in the fit", 0, marks=pytest.mark.slow),
 ]
 """`benchmarks/resume.py` goes through all moments."""
 
