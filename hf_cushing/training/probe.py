@@ -140,7 +140,8 @@ def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where there are more features than rows, give the rows in their own principal axes.
 
     A rotation changes nothing for an L2 penalty, and the optimum has no part outside the space
-    that the rows span; for ViT-B and 300 photos a step then costs a fifth.
+    that the rows span; with 768 features and 300 photos
+    fewer than half of the columns remain.
 
     Returns
     -------
