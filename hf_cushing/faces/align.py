@@ -117,11 +117,8 @@ def warp(
 
 def _repeat_edge(photo: Image.Image, before: np.ndarray, after: np.ndarray) -> Image.Image:
     """Enlarge a photo by (x, y) pixels on either side, repeating its outermost pixels."""
-    columns, rows = (
-        np.clip(np.arange(-before[axis], photo.size[axis] + after[axis]), 0, photo.size[axis] - 1)
-        for axis in (0, 1)
-    )
-    return Image.fromarray(np.asarray(photo)[rows][:, columns])
+    sides = np.stack([before, after], 1)
+    return Image.fromarray(np.pad(np.asarray(photo), [*sides[::-1], (0, 0)], mode="edge"))
 
 
 __all__ = ["CROP_SCALE", "CROP_SIDE", "AlignedFace", "Face", "align_face", "similarity", "warp"]
