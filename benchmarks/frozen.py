@@ -44,8 +44,9 @@ def config_of(options: argparse.Namespace, work: str, fold: int, seed: int) -> R
 
 
 def fresh(config: RunConfig, labels: list[str]) -> Classifier:
-    """The network with a new head."""
-    torch.manual_seed(config.training.seed)
+    """The network with a new head; where weights are random, the same backbone for every seed,
+    as a pretrained one would be."""
+    torch.manual_seed(0)
     built = build_classifier(config.model.model, labels, init=config.model.init)
     adapt(built.model, config.model, patients=300, side=built.processor.crop_size["height"])
     return built

@@ -213,8 +213,26 @@ def evaluate(
         typer.Option(help="Dataset to score; without it, the recorded predictions are used."),
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Subgroups: sex, site, age, bmi:25,30, sex*age; may be repeated."),
+    ] = None,
     threshold_rule: Annotated[
-        str | None, typer.Option(help="f1 or youden, on validation; by default the run's own.")
+        str | None,
+        typer.Option(
+            help="f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; "
+            "by default the run's own."
+        ),
+    ] = None,
+    per_sex_thresholds: Annotated[
+        bool, typer.Option("--per-sex-thresholds", help="Women and men have their own threshold.")
+    ] = False,
+    abstain: Annotated[
+        float, typer.Option(help="Let the model say 'uncertain', at this error rate (0 = never).")
+    ] = 0.0,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Run or report folder of another model on the same photos."),
     ] = None,
     cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
     as_json: AsJson = False,
@@ -223,16 +241,22 @@ def evaluate(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.evaluation.report import report_to_json, report_to_markdown, write_report
+    from hf_cushing.evaluation.report import EvaluationOptions, report_to_json, write_report
+    from hf_cushing.evaluation.tables import report_to_markdown
     from hf_cushing.models.evaluate_run import evaluate_runs
 
     if (out / "manifest.json").exists():
         raise UsageError(f"--out {out} is a run folder; choose another")
-    report, predictions = evaluate_runs(
-        run, dataset=dataset, split=split, rule=threshold_rule, cpu=cpu
+    if not 0 <= abstain < 1:
+        raise UsageError(f"--abstain {abstain}: give an error rate of 0 or more, below 1")
+    options = EvaluationOptions(
+        split=split, by=tuple(by or ("sex",)), per_sex=per_sex_thresholds, abstain=abstain
     )
-    write_report(out, report, predictions)
-    _say(f"report folder: {out}")
+    report, predictions = evaluate_runs(
+        run, options, dataset=dataset, rule=threshold_rule, against=against or (), cpu=cpu
+    )
+    write_report(out, report, predictions, full=True)
+    _say(f"report: {out / 'report.html'}")
     _print_json(report_to_json(report)) if as_json else print(report_to_markdown(report))
 
 

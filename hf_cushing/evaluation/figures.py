@@ -1,50 +1,132 @@
-"""Figures of the evaluation."""
+"""Figures of the tables: metrics by subgroup, gaps, confusion."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.evaluation.metrics import roc_points
+from hf_cushing.evaluation.curves import STYLES, new_figure, save
+from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.files import written_aside
+from hf_cushing.evaluation.subgroups import SubgroupReport
+from hf_cushing.evaluation.tables import NAMES
 
 if TYPE_CHECKING:
     from hf_cushing.evaluation.report import Report
 
-COLORS = {"all": "black", "female": "#b2182b", "male": "#2166ac"}
+SHARES = (
+    "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "npv", "f1", "auroc",
+    "auprc",
+)  # fmt: skip
+"""Metrics of the forest plot: all on the scale 0..1, higher is better."""
+
+FADED = 0.35
 
 
-def plot_roc(path: Path, report: Report, predictions: Predictions) -> None:
-    """Draw ROC curves for all, women and men, one panel a disease, with the operating point."""
-    from matplotlib.figure import Figure
+def plot_forest(path: Path, rows: Sequence[SubgroupReport]) -> None:
+    """Metrics by subgroup with intervals and counts; insufficient subgroups are faded."""
+    height = 0.22 * len(rows) + 0.25
+    figure = new_figure(8.6, 1.1 + height * len(SHARES))
+    axes = figure.subplots()
+    styles = [STYLES.get(row.subgroup, STYLES["all"]) for row in rows]
+    for block, metric in enumerate(SHARES):
+        for line, (row, style) in enumerate(zip(rows, styles, strict=True)):
+            value, y = row.values[metric], -(block * (len(rows) + 1) + line)
+            shade = FADED if row.size == "insufficient" else 1.0
+            if math.isfinite(value.low):
+                axes.plot([value.low, value.high], [y, y], color=style.color, alpha=shade, lw=1.8)
+            if math.isfinite(value.estimate):
+                axes.plot(value.estimate, y, style.marker, color=style.color, alpha=shade, ms=6)
+                text = f"{value.estimate:.2f}"
+                if math.isfinite(value.low):
+                    text += f"  {value.low:.2f}–{value.high:.2f}"
+            else:
+                text = "undefined"
+            axes.text(1.04, y, text, va="center", fontsize=8, color="0.15")
+            axes.text(-0.03, y, row.subgroup, va="center", ha="right", fontsize=8, color="0.15")
+    steps = [-(b * (len(rows) + 1) + (len(rows) - 1) / 2) for b in range(len(SHARES))]
+    for block, (metric, y) in enumerate(zip(SHARES, steps, strict=True)):
+        axes.text(-0.34, y, NAMES.get(metric, metric), va="center", fontsize=9, weight="bold")
+        if block:
+            axes.axhline(y + (len(rows) + 1) / 2, color="0.9", lw=0.8)
+    axes.set(xlim=(0, 1), ylim=(steps[-1] - len(rows) / 2 - 0.5, len(rows) / 2), yticks=[])
+    axes.grid(axis="x", color="0.92")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel("; ".join(_counts(row) for row in rows), fontsize=8)
+    save(figure, path)
 
-    from hf_cushing.evaluation.report import format_value
 
+def _counts(row: SubgroupReport) -> str:
+    few = ", insufficient" if row.size == "insufficient" else ""
+    return f"{row.subgroup}: {row.positive_patients} + / {row.negative_patients} −{few}"
+
+
+def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
+    """Women minus men with intervals; the bar behind each is what could have been found."""
+    shown = [gap for gap in gaps if gap.metric in SHARES and math.isfinite(gap.gap)]
+    figure = new_figure(7.6, 1.4 + 0.42 * len(shown))
+    axes = figure.subplots()
+    axes.axvline(0, color="0.3", lw=1)
+    for line, gap in enumerate(shown):
+        if math.isfinite(gap.detectable):
+            axes.barh(-line, 2 * gap.detectable, left=-gap.detectable, height=0.62, color="0.92")
+        shade = FADED if gap.size == "insufficient" else 1.0
+        if math.isfinite(gap.low):
+            axes.plot([gap.low, gap.high], [-line, -line], color="black", lw=1.8, alpha=shade)
+        axes.plot(gap.gap, -line, "D", color="black", ms=5.5, alpha=shade)
+        p = f"p {gap.p:.2f}" if gap.p >= 0.005 else "p < 0.01"
+        axes.text(1.02, -line, p if math.isfinite(gap.p) else "", va="center", fontsize=8,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+    edge = max([0.2, *(abs(x) for g in shown for x in (g.low, g.high, g.gap) if x == x)])
+    axes.set(xlim=(-1.1 * edge, 1.1 * edge), ylim=(-len(shown) + 0.4, 0.6))
+    axes.set_yticks(-np.arange(len(shown)), [NAMES.get(g.metric, g.metric) for g in shown])
+    axes.set_xlabel(
+        "← better for men      women − men      better for women →\n"
+        "grey: gaps too small to be found in this sample (power 80 %)", fontsize=9
+    )  # fmt: skip
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    save(figure, path)
+
+
+def plot_confusion(path: Path, report: Report, predictions: Predictions) -> None:
+    """Counts for all, women and men; for two classes at the threshold, else by likeliest class."""
     scored = predictions.of_split(report.split)
-    labels = predictions.positive_labels
-    figure = Figure(figsize=(5 * len(labels), 5.2), layout="constrained")
-    for axes, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle=":")
-        for subgroup, color in COLORS.items():
-            row = report.find(label, subgroup)
-            inside = np.full(len(scored), True) if subgroup == "all" else scored.sex == subgroup
-            part = scored.select(inside)
-            if not (row.positives and row.negatives):
-                continue
-            name = f"{subgroup}: AUROC {format_value(row.values['auroc'], 2)}"
-            name += f", {row.positive_patients}+/{row.negative_patients}- patients"
-            if row.size == "insufficient":
-                name += ", insufficient"
-            axes.plot(*roc_points(part.label == label, part.score(label)), color=color, label=name)
-            point = (1 - row.values["specificity"].estimate, row.values["recall"].estimate)
-            axes.plot(*point, marker="o", color=color)
-        axes.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-        axes.set_title(
-            f"{label}, {report.split} split (dots: threshold from validation)", fontsize=9
+    labels = list(predictions.labels)
+    figure = new_figure(3.3 * 3, 3.4 + 0.3 * (len(labels) - 2))
+    called = _calls(report, scored)
+    for axes, sex in zip(figure.subplots(1, 3), STYLES, strict=True):
+        inside = np.full(len(scored), True) if sex == "all" else scored.sex == sex
+        counts = np.array(
+            [[np.sum(inside & (scored.label == t) & (called == c)) for c in labels] for t in labels]
         )
-        axes.legend(loc="lower right", fontsize=7)
-    with written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=120)
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Greys", vmin=0, vmax=1.4)
+        for (row, column), count in np.ndenumerate(counts):
+            text = f"{count}\n{shares[row, column]:.0%}".replace("%", " %")
+            color = "white" if shares[row, column] > 0.75 else "black"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+        axes.set_xticks(range(len(labels)), labels, fontsize=8)
+        axes.set_yticks(range(len(labels)), labels, fontsize=8, rotation=90, va="center")
+        axes.set_title(f"{STYLES[sex].name}, {inside.sum()} photos", fontsize=10)
+        axes.set_xlabel("called", fontsize=9)
+        if sex == "all":
+            axes.set_ylabel("truth", fontsize=9)
+    save(figure, path)
+
+
+def _calls(report: Report, scored: Predictions) -> np.ndarray:
+    """What each photo is called, as a word."""
+    if len(scored.labels) == 2:
+        disease = scored.positive_labels[0]
+        called = decisions_of(scored, disease, report.operating_points).called
+        other = next(label for label in scored.labels if label != disease)
+        return np.where(called, disease, other)
+    return np.array(scored.labels)[scored.probabilities.argmax(1)]
+
+

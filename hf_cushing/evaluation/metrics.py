@@ -1,72 +1,165 @@
-"""Metrics of a two-way decision; undefined is NaN, never 0."""
+"""Metrics of a two-way decision, for many weightings of the photos at once.
+
+A bootstrap draw, a permutation, a left-out patient and a subgroup are all the same thing here: a
+weight for every photo. So one function serves all, with the draws as rows of a matrix.
+Undefined is NaN (`METRICS` says why), never 0.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
-from scipy.stats import rankdata
+from scipy.special import expit
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "auroc",
-    "auprc",
-)
+BINS = 10
+"""Bins of the calibration error, each of a tenth of the photos."""
 
-WHY_UNDEFINED = {
-    "precision": "nobody is called positive",
-    "recall": "no positives",
-    "specificity": "no negatives",
-    "balanced_accuracy": "one class only",
-    "f1": "no positives, and nobody is called positive",
-    "auroc": "one class only",
-    "auprc": "no positives",
-    "accuracy": "no photos",
+FIXED = 0.9
+"""Sensitivity is given at this specificity, and specificity at this sensitivity."""
+
+BLOCK = 4_000_000
+"""Cells of a weight matrix that are worked on at once; bounds the memory."""
+
+STEPS, STILL = 40, 1e-8
+"""Newton steps of the calibration fit, and the size of a step that ends it."""
+
+EPSILON = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric is.
+
+    Attributes
+    ----------
+    undefined : str
+        Why it has no value where it has none.
+    goal : int
+        1 if higher is better, -1 if lower is, 0 if neither.
+    """
+
+    undefined: str
+    goal: int = 1
+
+
+ONE_CLASS = "one class only"
+METRICS = {
+    "accuracy": Metric("no photos"),
+    "balanced_accuracy": Metric(ONE_CLASS),
+    "precision": Metric("nobody is called positive"),
+    "recall": Metric("no positives"),
+    "specificity": Metric("no negatives"),
+    "npv": Metric("nobody is called negative"),
+    "f1": Metric("no positives, and nobody is called positive"),
+    "mcc": Metric("one class only, or everybody is called the same"),
+    "auroc": Metric(ONE_CLASS),
+    "auprc": Metric("no positives"),
+    "sensitivity_at_specificity": Metric(ONE_CLASS),
+    "specificity_at_sensitivity": Metric(ONE_CLASS),
+    "brier": Metric("no photos", -1),
+    "log_loss": Metric("no photos", -1),
+    "ece": Metric("no photos", -1),
+    "calibration_slope": Metric("one class only, or the scores part the classes", 0),
+    "calibration_intercept": Metric(ONE_CLASS, 0),
+    "net_benefit": Metric("no photos"),
+    "selection_rate": Metric("no photos", 0),
 }
+"""Name to `Metric`, in the order of the tables.
+
+``auprc`` is average precision; ``ece`` is the mean distance of probability and frequency over
+`BINS` bins of equal size (Nixon et al. 2019, arXiv 1904.01685); slope and intercept are Cox's
+(Van Calster et al. 2019, BMC Med 17:230), the intercept with the slope held at 1; ``net_benefit``
+is Vickers and Elkin's (2006, Med Decis Making 26:565) at the threshold in use;
+``selection_rate`` is the share called positive.
+"""
 
 
-def binary_metrics(truth: np.ndarray, score: np.ndarray, called: np.ndarray) -> dict[str, float]:
-    """All of `METRICS`.
+@dataclass(frozen=True)
+class Decisions:
+    """Photos with their truth, score and call.
 
-    Parameters
+    Attributes
     ----------
     truth : numpy.ndarray
         bool, shape (n,): has the disease.
     score : numpy.ndarray
-        float, shape (n,): the higher, the more likely.
-    called : numpy.ndarray
-        bool, shape (n,): score reaches the threshold.
+        float, shape (n,), 0..1: its probability.
+    threshold : numpy.ndarray
+        float, shape (n,), 0..1: from which the photo is called positive.
+    """
+
+    truth: np.ndarray
+    score: np.ndarray
+    threshold: np.ndarray
+
+    @property
+    def called(self) -> np.ndarray:
+        """bool, shape (n,): the score reaches the threshold."""
+        return self.score >= self.threshold
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def select(self, rows: np.ndarray) -> Decisions:
+        """These photos, by mask or number."""
+        return Decisions(self.truth[rows], self.score[rows], self.threshold[rows])
+
+
+def binary_metrics(decisions: Decisions) -> dict[str, float]:
+    """All of `METRICS`, each photo counted once.
 
     Returns
     -------
     dict
-        0..1 each, NaN where undefined (`WHY_UNDEFINED` says why).
+        NaN where undefined.
 
     Examples
     --------
     >>> truth, score = np.array([True, True, False]), np.array([0.9, 0.4, 0.1])
-    >>> m = binary_metrics(truth, score, score >= 0.5)
+    >>> m = binary_metrics(Decisions(truth, score, np.full(3, 0.5)))
     >>> m["recall"], m["specificity"], m["auroc"]
     (0.5, 1.0, 1.0)
     """
-    hit = int(np.sum(truth & called))
-    miss = int(np.sum(truth & ~called))
-    false_alarm = int(np.sum(~truth & called))
-    rejection = int(np.sum(~truth & ~called))
-    recall, specificity = _ratio(hit, hit + miss), _ratio(rejection, rejection + false_alarm)
-    return {
-        "accuracy": _ratio(hit + rejection, len(truth)),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "precision": _ratio(hit, hit + false_alarm),
-        "recall": recall,
-        "specificity": specificity,
-        "f1": _ratio(2 * hit, 2 * hit + miss + false_alarm),
-        "auroc": auroc(truth, score),
-        "auprc": average_precision(truth, score),
-    }
+    found = weighted_metrics(decisions, np.ones((1, len(decisions))))
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def weighted_metrics(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """All of `METRICS` for each row of weights.
+
+    Parameters
+    ----------
+    decisions : Decisions
+        Of n photos.
+    weights : numpy.ndarray
+        float, shape (m, n), 0 or more: how often each photo counts, for each of m draws.
+
+    Returns
+    -------
+    dict
+        Name to float64, shape (m,).
+    """
+    if not len(decisions):
+        return {name: np.full(len(weights), np.nan) for name in METRICS}
+    order = np.argsort(decisions.score, kind="stable")
+    decisions = decisions.select(order)
+    start = _calibration_start(decisions)
+    parts = []
+    for block in blocks(len(weights), len(decisions)):
+        part = weights[block][:, order].astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = _by_counts(decisions, part) | _by_ranks(decisions, part)
+            found |= _by_probability(decisions, part) | _calibration(decisions, part, start)
+        parts.append(found)
+    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut the rows of a matrix into parts of about `BLOCK` cells."""
+    step = max(1, BLOCK // max(1, columns))
+    return (slice(i, i + step) for i in range(0, rows, step))
 
 
 def auroc(truth: np.ndarray, score: np.ndarray) -> float:
@@ -74,26 +167,12 @@ def auroc(truth: np.ndarray, score: np.ndarray) -> float:
 
     Mann-Whitney form; NaN if a class is missing.
     """
-    positives = int(np.sum(truth))
-    negatives = len(truth) - positives
-    if not positives or not negatives:
-        return float("nan")
-    ranks = rankdata(score)
-    below = ranks[truth].sum() - positives * (positives + 1) / 2
-    return float(below / (positives * negatives))
+    return _ranked(truth, score)["auroc"]
 
 
 def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
     """Area under the precision-recall curve as a step function; NaN without positives."""
-    positives = int(np.sum(truth))
-    if not positives:
-        return float("nan")
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(truth[order])
-    last = np.append(np.diff(score[order]) != 0, True)
-    precision = hits[last] / (np.flatnonzero(last) + 1)
-    gained = np.diff(hits[last], prepend=0) / positives
-    return float(np.sum(precision * gained))
+    return _ranked(truth, score)["auprc"]
 
 
 def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
@@ -110,14 +189,205 @@ def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
     return float(np.mean([auroc(numbers == c, probabilities[:, c]) for c in classes]))
 
 
+def logit(score: np.ndarray) -> np.ndarray:
+    """Log-odds of probabilities; 0 and 1 are moved inside by the smallest step."""
+    inside = np.clip(score, EPSILON, 1 - EPSILON)
+    return np.log(inside) - np.log1p(-inside)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What every threshold does, from the lowest score to above the highest.
+
+    Attributes
+    ----------
+    cut : numpy.ndarray
+        float, shape (k,): the distinct scores, rising; the last is infinite.
+    positive, negative : numpy.ndarray
+        Shape (m, k): weight of positives and negatives at or above each cut.
+    """
+
+    cut: np.ndarray
+    positive: np.ndarray
+    negative: np.ndarray
+
+
+def threshold_curve(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> Curve:
+    """Positives and negatives that each threshold calls, for each row of weights.
+
+    Parameters
+    ----------
+    truth, score : numpy.ndarray
+        Shape (n,), `score` rising.
+    weights : numpy.ndarray
+        Shape (m, n).
+    """
+    first = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
+    positive, negative = weights * truth, weights * ~truth
+    if len(first) < len(score):
+        positive, negative = (np.add.reduceat(w, first, axis=1) for w in (positive, negative))
+    return Curve(np.append(score[first], np.inf), _at_or_above(positive), _at_or_above(negative))
+
+
 def roc_points(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.diff(score[order]) != 0, True)
-    true = np.cumsum(truth[order])[last]
-    false = np.cumsum(~truth[order])[last]
-    return np.append(0, false / max(false[-1], 1)), np.append(0, true / max(true[-1], 1))
+    order = np.argsort(score, kind="stable")
+    curve = threshold_curve(truth[order], score[order], np.ones((1, len(score))))
+    true, false = curve.positive[0, ::-1], curve.negative[0, ::-1]
+    return false / max(false[-1], 1), true / max(true[-1], 1)
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+def _at_or_above(weights: np.ndarray) -> np.ndarray:
+    """Sums from each column to the last, and 0 for none."""
+    sums = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+    return np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)
+
+
+def _ranked(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    if not len(truth):
+        return {"auroc": float("nan"), "auprc": float("nan")}
+    order = np.argsort(score, kind="stable")
+    rows = Decisions(truth[order], np.asarray(score)[order], np.zeros(len(truth)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = _by_ranks(rows, np.ones((1, len(truth))))
+    return {name: float(values[0]) for name, values in found.items()}
+
+
+def _by_counts(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of the four cells; net benefit takes each photo's own threshold."""
+    truth, called = decisions.truth, decisions.called
+    odds = decisions.threshold / np.clip(1 - decisions.threshold, EPSILON, None)
+    cells = [truth & called, truth & ~called, ~truth & called, ~truth & ~called]
+    columns = np.stack([*cells, (~truth & called) * odds], axis=1).astype(np.float64)
+    hit, miss, alarm, rest, cost = (weights @ columns).T
+    total = hit + miss + alarm + rest
+    recall, specificity = hit / (hit + miss), rest / (rest + alarm)
+    spread = (hit + alarm) * (hit + miss) * (rest + alarm) * (rest + miss)
+    return {
+        "accuracy": (hit + rest) / total,
+        "balanced_accuracy": (recall + specificity) / 2,
+        "precision": hit / (hit + alarm),
+        "recall": recall,
+        "specificity": specificity,
+        "npv": rest / (rest + miss),
+        "f1": 2 * hit / (2 * hit + miss + alarm),
+        "mcc": (hit * rest - alarm * miss) / np.sqrt(spread),
+        "net_benefit": (hit - cost) / total,
+        "selection_rate": (hit + alarm) / total,
+    }
+
+
+def _by_ranks(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of the order of the scores."""
+    curve = threshold_curve(decisions.truth, decisions.score, weights)
+    above, alarms = curve.positive, curve.negative
+    positives, negatives = above[:, :1], alarms[:, :1]
+    here = above[:, :-1] - above[:, 1:]
+    below = negatives - (alarms[:, :-1] + alarms[:, 1:]) / 2
+    called = above[:, :-1] + alarms[:, :-1]
+    precision = np.divide(above[:, :-1], called, out=np.zeros_like(called), where=called > 0)
+    wrong_allowed = alarms <= (1 - FIXED) * negatives + 1e-9
+    found_enough = above >= FIXED * positives - 1e-9
+    both = positives[:, 0] * negatives[:, 0]
+    best_sensitivity = np.where(wrong_allowed, above, 0).max(1)
+    best_specificity = np.where(found_enough, negatives - alarms, 0).max(1)
+    return {
+        "auroc": (here * below).sum(1) / both,
+        "auprc": (here * precision).sum(1) / positives[:, 0],
+        "sensitivity_at_specificity": best_sensitivity * negatives[:, 0] / both,
+        "specificity_at_sensitivity": best_specificity * positives[:, 0] / both,
+    }
+
+
+def _by_probability(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of how near the probabilities are to what happens."""
+    truth, score = decisions.truth, decisions.score
+    said = np.clip(np.where(truth, score, 1 - score), EPSILON, None)
+    columns = np.stack([np.ones(len(truth)), (score - truth) ** 2, -np.log(said)], axis=1)
+    total, brier, loss = (weights @ columns).T
+    return {
+        "brier": brier / total,
+        "log_loss": loss / total,
+        "ece": _calibration_error(decisions, weights) / total,
+    }
+
+
+def _calibration_error(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
+    """Sum over bins of |expected - found|; photos of equal score share a bin."""
+    first = np.flatnonzero(np.append(True, decisions.score[1:] != decisions.score[:-1]))
+    excess = weights * (decisions.score - decisions.truth)
+    if len(first) < len(decisions):
+        weights, excess = (np.add.reduceat(w, first, axis=1) for w in (weights, excess))
+    upto = np.cumsum(weights, axis=1)
+    place = np.floor(BINS * (upto - weights / 2) / upto[:, -1:])
+    bins = np.clip(np.nan_to_num(place), 0, BINS - 1).astype(np.int64)
+    bins += BINS * np.arange(len(weights))[:, None]
+    sums = np.bincount(bins.ravel(), excess.ravel(), minlength=BINS * len(weights))
+    return np.abs(sums.reshape(len(weights), BINS)).sum(1)
+
+
+def _calibration_start(decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
+    """The fits on all photos, from which those of the draws set out; zeros if there are none."""
+    once = np.ones((1, len(decisions)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = _logistic(decisions, once, np.zeros(2), fixed=False)[0]
+        shift = _logistic(decisions, once, np.array([0.0, 1.0]), fixed=True)[0]
+    return np.nan_to_num(slope, nan=0.0), np.nan_to_num(shift, nan=0.0)
+
+
+def _calibration(
+    decisions: Decisions, weights: np.ndarray, start: tuple[np.ndarray, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Logistic regression of the truth on the log-odds; with slope 1 for the intercept."""
+    return {
+        "calibration_slope": _logistic(decisions, weights, start[0], fixed=False)[:, 1],
+        "calibration_intercept": _logistic(decisions, weights, start[1], fixed=True)[:, 0],
+    }
+
+
+def _logistic(
+    decisions: Decisions, weights: np.ndarray, start: np.ndarray, *, fixed: bool
+) -> np.ndarray:
+    """Intercept and slope for each row of weights, shape (m, 2); NaN where none is best.
+
+    Newton's method for all rows at once. `fixed` holds the slope at 1.
+    """
+    odds = logit(decisions.score)
+    fits = np.tile([start[0], 1.0] if fixed else start, (len(weights), 1))
+    truth_sums = weights @ np.stack([decisions.truth, decisions.truth * odds], 1)
+    positives, total = truth_sums[:, 0], weights.sum(1)
+    active = (positives > 0) & (positives < total)
+    fits[~active] = np.nan
+    for _ in range(STEPS):
+        rows = np.flatnonzero(active)
+        if not len(rows):
+            break
+        part = weights if len(rows) == len(weights) else weights[rows]
+        step = _newton_step(fits[rows], part, odds, truth_sums[rows], fixed)
+        fits[rows] += step
+        size = np.abs(step).max(1)
+        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > 1e4)
+        fits[rows[lost]] = np.nan
+        active[rows[lost | (size < STILL)]] = False
+    fits[active] = np.nan
+    return fits
+
+
+def _newton_step(
+    fits: np.ndarray, weights: np.ndarray, odds: np.ndarray, truth_sums: np.ndarray, fixed: bool
+) -> np.ndarray:
+    """Solve one step by hand, 1 × 1 or 2 × 2; at most 2 log-odds, so that none overshoots."""
+    share = expit(fits[:, :1] + fits[:, 1:] * odds)
+    expected = weights * share
+    slope0 = truth_sums[:, 0] - expected.sum(1)
+    information = expected * (1 - share)
+    i00 = information.sum(1)
+    if fixed:
+        step = np.stack([slope0 / i00, np.zeros(len(fits))], 1)
+    else:
+        i01, i11 = information @ odds, information @ odds**2
+        slope1 = truth_sums[:, 1] - expected @ odds
+        det = i00 * i11 - i01**2
+        step = np.stack([i11 * slope0 - i01 * slope1, i00 * slope1 - i01 * slope0], 1)
+        step = step / det[:, None]
+    return np.clip(step, -2, 2)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from hf_cushing.files import written_aside
 from hf_cushing.schema import CONTROL, PROBABILITY_PREFIX, SEXES, UserError
 
 TEXT = ("photo_id", "patient_id", "label", "sex", "split", "model_revision", "dataset_revision")
 ROW_FIELDS = ("photo_id", "patient_id", "label", "sex", "split", "fold", "seed")
+COLUMNS = (*ROW_FIELDS, "probabilities", "model_revision", "dataset_revision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,9 @@ class Predictions:
         Class names in the order of the columns, ``control`` first.
     model_revision, dataset_revision : str or numpy.ndarray
         What was scored by what; one for all, or of shape (n,).
+    attributes : mapping
+        Further columns (age, site, …) by which subgroups can be made: shape (n,) each, words or
+        float64 with NaN for unknown.
     """
 
     photo_id: np.ndarray
@@ -44,6 +50,7 @@ class Predictions:
     labels: tuple[str, ...]
     model_revision: str | np.ndarray
     dataset_revision: str | np.ndarray
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         for name in ("model_revision", "dataset_revision"):
@@ -56,8 +63,9 @@ class Predictions:
 
     def select(self, mask: np.ndarray) -> Predictions:
         """The rows where `mask` (bool, shape (n,)) is true."""
-        names = (item.name for item in fields(self) if item.name != "labels")
-        return replace(self, **{name: getattr(self, name)[mask] for name in names})
+        kept = {name: values[mask] for name, values in self.attributes.items()}
+        rows = {name: getattr(self, name)[mask] for name in COLUMNS}
+        return replace(self, **rows, attributes=kept)
 
     def of_split(self, split: str) -> Predictions:
         """The rows of one split; an error names those that there are."""
@@ -84,6 +92,7 @@ class Predictions:
         columns = {name: getattr(self, name) for name in ROW_FIELDS}
         columns |= {PROBABILITY_PREFIX + label: self.score(label) for label in self.labels}
         columns |= {n: getattr(self, n) for n in ("model_revision", "dataset_revision")}
+        columns |= self.attributes
         table = pyarrow.table(columns).sort_by([("split", "ascending"), ("photo_id", "ascending")])
         with written_aside(path) as aside:
             pyarrow.parquet.write_table(table, aside)
@@ -116,26 +125,65 @@ def load_predictions(path: Path) -> Predictions:
         for name in dict.fromkeys((*ROW_FIELDS, *TEXT))
     }
     probabilities = [table[PROBABILITY_PREFIX + label].to_numpy() for label in labels]
+    known = {*columns, *(PROBABILITY_PREFIX + label for label in labels)}
+    further = {n: _attribute(table[n]) for n in table.column_names if n not in known}
     try:
-        return Predictions(**columns, probabilities=np.stack(probabilities, 1), labels=labels)
+        return Predictions(
+            **columns,
+            probabilities=np.stack(probabilities, 1),
+            labels=labels,
+            attributes=further,
+        )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
+def _attribute(column: Any) -> np.ndarray:
+    """Words, or numbers with NaN for unknown."""
+    values = column.to_pylist()
+    if any(isinstance(value, str) for value in values):
+        return np.array([value or "" for value in values], dtype=str)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
 def concatenate(parts: Sequence[Predictions]) -> Predictions:
-    """Join predictions, for instance of all folds; the labels must be the same."""
+    """Join predictions, for instance of all folds; the labels must be the same.
+
+    Attributes that not every part has are left out.
+    """
     if len({part.labels for part in parts}) > 1:
         raise UserError("these predictions have different labels; evaluate them apart")
-    names = [item.name for item in fields(Predictions) if item.name != "labels"]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Predictions(**joined, labels=parts[0].labels)
+    joined = {n: np.concatenate([getattr(part, n) for part in parts]) for n in COLUMNS}
+    shared = [n for n in parts[0].attributes if all(n in part.attributes for part in parts)]
+    further = {n: np.concatenate([part.attributes[n] for part in parts]) for n in shared}
+    return Predictions(**joined, labels=parts[0].labels, attributes=further)
+
+
+def by_patient(predictions: Predictions) -> Predictions:
+    """One row a patient: the mean of the log-odds over the photos.
+
+    With several classes the mean of the log-probabilities, scaled to sum to 1, which for two
+    classes is the same. A patient whose label changes between visits has a row for each label;
+    attributes are those of the first photo.
+    """
+    p = predictions
+    keys = np.stack([p.patient_id, p.label, p.split, p.model_revision.astype(str)], 1).astype(str)
+    _, first, of_row = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    of_row = of_row.ravel()
+    logs = np.log(np.clip(p.probabilities, np.finfo(float).tiny, None))
+    counts = np.bincount(of_row)
+    means = np.stack([np.bincount(of_row, column) / counts for column in logs.T], 1)
+    rows = p.select(first)
+    names = ["/".join(key) for key in keys[first].tolist()]
+    return replace(rows, photo_id=np.array(names), probabilities=softmax(means, axis=1))
 
 
 def _check(predictions: Predictions) -> None:
     count = len(predictions.photo_id)
-    for name in ROW_FIELDS:
-        if len(getattr(predictions, name)) != count:
-            raise UserError(f"column {name} has {len(getattr(predictions, name))} of {count} rows")
+    columns = {name: getattr(predictions, name) for name in ROW_FIELDS} | predictions.attributes
+    for name, values in columns.items():
+        if len(values) != count:
+            raise UserError(f"column {name} has {len(values)} of {count} rows")
     shape = (count, len(predictions.labels))
     if predictions.probabilities.shape != shape:
         raise UserError(f"probabilities have shape {predictions.probabilities.shape}, not {shape}")
@@ -145,8 +193,15 @@ def _check(predictions: Predictions) -> None:
         unknown = sorted(set(getattr(predictions, name).tolist()) - set(known))
         if unknown:
             raise UserError(f"unknown {name} {', '.join(unknown)}; known: {', '.join(known)}")
-    bad = ~np.isclose(predictions.probabilities.sum(1), 1, atol=1e-4)
-    bad |= ~np.isfinite(predictions.probabilities).all(1)
-    if bad.any():
-        first = predictions.photo_id[np.flatnonzero(bad)[0]]
-        raise UserError(f"the probabilities of photo {first} do not sum to 1")
+    values = predictions.probabilities
+    for bad, fault in (
+        (~np.isfinite(values).all(1), "are not all numbers"),
+        (((values < -1e-9) | (values > 1 + 1e-9)).any(1), "lie outside 0..1"),
+        (~np.isclose(values.sum(1), 1, atol=1e-4), "do not sum to 1"),
+    ):
+        if bad.any():
+            first = predictions.photo_id[np.flatnonzero(bad)[0]]
+            raise UserError(
+                f"the probabilities of photo {first} {fault} ({bad.sum()} of {count} photos); "
+                "score it again"
+            )

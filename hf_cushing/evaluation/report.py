@@ -3,76 +3,58 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hf_cushing.evaluation.intervals import patient_bootstrap, wilson
-from hf_cushing.evaluation.metrics import METRICS, WHY_UNDEFINED, binary_metrics
-from hf_cushing.evaluation.operating_points import (
-    OperatingPoint,
-    call_positive,
-    choose_operating_points,
+from hf_cushing.evaluation.comparison import Comparison, compare_models
+from hf_cushing.evaluation.conformal import AbstentionRow, abstention_table, fit_conformal
+from hf_cushing.evaluation.gaps import SHUFFLES, Gap, sex_gaps
+from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
+from hf_cushing.evaluation.predictions import Predictions, by_patient
+from hf_cushing.evaluation.resampling import DRAWS
+from hf_cushing.evaluation.subgroups import (
+    SubgroupReport,
+    macro_subgroups,
+    make_sample,
+    report_subgroups,
+    subgroup_masks,
 )
-from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.tables import report_to_csv, report_to_latex, report_to_markdown
 from hf_cushing.files import write_json, write_text
-from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.schema import RESEARCH_NOTICE, UserError
 
-INSUFFICIENT, WIDE = 10, 50
-"""Fewer positives or negatives than this: no statement possible; only a rough one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Value:
-    """One metric of one subgroup.
-
-    Attributes
-    ----------
-    estimate, low, high : float
-        0..1; NaN where undefined. The 95 % interval is a patient bootstrap; of a proportion, the
-        wider of it and Wilson's on the number of patients. In an insufficient subgroup only
-        proportions have one.
-    reason : str
-        Why it is undefined; empty if it is not.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    reason: str = ""
+SCHEMA_VERSION = 2
+"""Of ``metrics.json``; raised when a reader of the old form would misread the new one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubgroupReport:
-    """All metrics of one disease in one subgroup.
+class EvaluationOptions:
+    """What an evaluation computes.
 
     Attributes
     ----------
-    label : str
-    subgroup : str
-        ``all``, ``female`` or ``male``.
-    photos, patients, positives, negatives : int
-        Positives and negatives count photos.
-    positive_patients, negative_patients : int
-    size : str
-        ``insufficient`` (fewer than 10 positive or negative patients), ``wide`` (fewer than 50)
-        or ``ok``.
-    values : dict
-        Metric name to `Value`.
+    split : str
+    rule : str
+        How thresholds are chosen on validation: one of `operating_points.RULES`.
+    by : tuple of str
+        Subgroups, as `subgroup_masks` takes them.
+    per_sex : bool
+        Women and men have thresholds of their own.
+    abstain : float
+        Error rate at which the model may say "uncertain"; 0 for never.
+    draws, shuffles : int
+        Of the bootstrap and of the permutation test.
     """
 
-    label: str
-    subgroup: str
-    photos: int
-    patients: int
-    positives: int
-    negatives: int
-    positive_patients: int
-    negative_patients: int
-    size: str
-    values: dict[str, Value]
+    split: str = "test"
+    rule: str = "f1"
+    by: tuple[str, ...] = ("sex",)
+    per_sex: bool = False
+    abstain: float = 0.0
+    draws: int = DRAWS
+    shuffles: int = SHUFFLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,192 +66,170 @@ class Report:
     split : str
     operating_points : list of OperatingPoint
     subgroups : list of SubgroupReport
+        By photo; and by patient where a patient has several photos.
+    gaps : list of Gap
+        Women minus men.
+    shared : list of SubgroupReport
+        With thresholds per sex: what the shared threshold would have given.
+    abstention : list of AbstentionRow
+    comparisons : list of Comparison
+        Against another model on the same photos.
     """
 
     split: str
     operating_points: list[OperatingPoint]
     subgroups: list[SubgroupReport]
+    gaps: list[Gap]
+    shared: list[SubgroupReport]
+    abstention: list[AbstentionRow]
+    comparisons: list[Comparison]
 
-    def find(self, label: str, subgroup: str) -> SubgroupReport:
+    def find(self, label: str, subgroup: str, unit: str = "photo") -> SubgroupReport:
         """Give one row."""
-        return next(r for r in self.subgroups if (r.label, r.subgroup) == (label, subgroup))
+        wanted = (label, subgroup, unit)
+        return next(r for r in self.subgroups if (r.label, r.subgroup, r.unit) == wanted)
 
 
 def evaluate(
     predictions: Predictions,
+    options: EvaluationOptions | None = None,
     *,
-    split: str = "test",
-    rule: str = "f1",
     operating_points: list[OperatingPoint] | None = None,
-    draws: int = 2000,
+    against: Predictions | None = None,
 ) -> Report:
-    """Evaluate a split, for all and for each sex.
+    """Evaluate a split, for all and for each subgroup.
 
     Parameters
     ----------
     predictions : Predictions
-        With rows of `split`, and of ``validation`` unless `operating_points` are given. Rows of
-        several models (folds) are pooled; each is judged by its own model's threshold.
-    split : str
-    rule : str
-        How a threshold is chosen on validation.
+        With rows of the split, and of ``validation`` unless `operating_points` are given. Rows
+        of several models (folds) are pooled; each is judged by its own model's threshold.
+    options : EvaluationOptions, optional
     operating_points : list of OperatingPoint, optional
         Thresholds that were chosen before.
-    draws : int
-        Bootstrap draws.
+    against : Predictions, optional
+        Another model's, on the same photos.
+
+    Raises
+    ------
+    UserError
+        No rows of the split; a photo scored twice; photos that differ between two models.
     """
-    points = operating_points or choose_operating_points(predictions, rule)
-    scored = predictions.of_split(split)
-    reports = []
-    for label in predictions.positive_labels:
-        called = call_positive(scored, label, points)
-        for subgroup in ("all", "female", "male"):
-            inside = np.full(len(scored), True) if subgroup == "all" else scored.sex == subgroup
-            reports.append(_subgroup(scored, called, inside, label, subgroup, draws))
-    return Report(split=split, operating_points=points, subgroups=reports)
+    options = options or EvaluationOptions()
+    points = operating_points or choose_operating_points(
+        predictions, options.rule, per_sex=options.per_sex
+    )
+    scored = predictions.of_split(options.split)
+    _check_once(scored)
+    subgroups, gaps = _subgroups_and_gaps(scored, points, options)
+    shared = []
+    if any(point.sex != "all" for point in points):
+        common = [point for point in points if point.sex == "all"]
+        shared = _subgroups_and_gaps(scored, common, options)[0]
+    abstention = []
+    if options.abstain:
+        fitted = fit_conformal(predictions.of_split("validation"), options.abstain)
+        abstention = abstention_table(fitted, scored)
+    return Report(
+        split=options.split,
+        operating_points=points,
+        subgroups=subgroups,
+        gaps=gaps,
+        shared=shared,
+        abstention=abstention,
+        comparisons=_comparisons(predictions, points, against, options) if against else [],
+    )
 
 
-def write_report(out: Path, report: Report, predictions: Predictions) -> None:
-    """Write ``metrics.json``, ``metrics.md``, ``roc.png`` and ``predictions.parquet``."""
-    from hf_cushing.evaluation.figures import plot_roc
+def _subgroups_and_gaps(
+    scored: Predictions, points: Sequence[OperatingPoint], options: EvaluationOptions
+) -> tuple[list[SubgroupReport], list[Gap]]:
+    """For photos, and for patients if any of them has several photos."""
+    units = {"photo": scored}
+    patients = by_patient(scored)
+    if len(patients) < len(scored):
+        units["patient"] = patients
+    reports, gaps = [], []
+    for unit, rows in units.items():
+        sample = make_sample(rows, unit, draws=options.draws)
+        masks = subgroup_masks(sample.rows, options.by)
+        found = [report_subgroups(sample, x, points, masks) for x in rows.positive_labels]
+        if "sex" in options.by:
+            for label, resampled in zip(rows.positive_labels, found, strict=True):
+                gaps += sex_gaps(sample, label, points, resampled, shuffles=options.shuffles)
+        found += [macro_subgroups(found)] if len(found) > 1 else []
+        reports += [part.report for resampled in found for part in resampled.values()]
+    return reports, gaps
+
+
+def _comparisons(
+    predictions: Predictions,
+    points: list[OperatingPoint],
+    against: Predictions,
+    options: EvaluationOptions,
+) -> list[Comparison]:
+    others = choose_operating_points(against, options.rule, per_sex=options.per_sex)
+    return [
+        compare_models(
+            predictions,
+            against,
+            label=label,
+            split=options.split,
+            points=(points, others),
+            draws=options.draws,
+        )
+        for label in predictions.positive_labels
+    ]
+
+
+def _check_once(scored: Predictions) -> None:
+    """Refuse a photo that is there twice: it would count twice."""
+    photos = scored.photo_id.tolist()
+    twice = sorted({photo for photo in set(photos) if photos.count(photo) > 1}) if len(
+        set(photos)) < len(photos) else []  # fmt: skip
+    if twice:
+        raise UserError(
+            f"{len(twice)} photos were scored more than once ({', '.join(twice[:3])}, …): pool "
+            "the folds of one repeat, or evaluate the runs one by one"
+        )
+
+
+def write_report(
+    out: Path, report: Report, predictions: Predictions, *, full: bool = False
+) -> None:
+    """Write ``metrics.json``, ``metrics.md``, ``roc.png`` and ``predictions.parquet``.
+
+    With `full` also ``metrics.csv``, ``metrics.tex``, all figures, and ``report.html`` that
+    holds everything.
+    """
+    from hf_cushing.evaluation.curves import plot_roc
+    from hf_cushing.evaluation.page import write_page
 
     write_json(out / "metrics.json", report_to_json(report))
     write_text(out / "metrics.md", report_to_markdown(report))
-    plot_roc(out / "roc.png", report, predictions)
     predictions.save(out / "predictions.parquet")
+    if full:
+        write_text(out / "metrics.csv", report_to_csv(report))
+        write_text(out / "metrics.tex", report_to_latex(report))
+        write_page(out, report, predictions)
+    else:
+        plot_roc(out / "roc.png", report, predictions)
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
     """Plain data; NaN becomes null beside its reason."""
-    return {"notice": RESEARCH_NOTICE} | asdict(report)
+    return {"schema_version": SCHEMA_VERSION, "notice": RESEARCH_NOTICE} | asdict(report)
 
 
 def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
-    """Read the operating points of a ``metrics.json``."""
-    return [OperatingPoint(**point) for point in metrics["operating_points"]]
-
-
-def report_to_markdown(report: Report) -> str:
-    """Tables of subgroup × metric with 95 % intervals and counts, under the research notice."""
-    return f"> {RESEARCH_NOTICE}\n\n{report_tables(report)}"
-
-
-def report_tables(report: Report) -> str:
-    """The tables alone, one a disease, for a page that has the notice already."""
-    lines = []
-    for label in dict.fromkeys(row.label for row in report.subgroups):
-        rows = [row for row in report.subgroups if row.label == label]
-        lines += [f"### {label}, {report.split} photos", ""]
-        lines += ["| | " + " | ".join(row.subgroup for row in rows) + " |"]
-        lines += ["| --- |" + " --- |" * len(rows)]
-        lines += [
-            "| patients (positive / negative) | "
-            + " | ".join(f"{row.positive_patients} / {row.negative_patients}" for row in rows)
-            + " |",
-            "| photos (positive / negative) | "
-            + " | ".join(f"{row.positives} / {row.negatives}" for row in rows)
-            + " |",
-            "| sample | " + " | ".join(row.size for row in rows) + " |",
-        ]
-        for metric in METRICS:
-            cells = " | ".join(format_value(row.values[metric]) for row in rows)
-            lines.append(f"| {metric} | {cells} |")
-        lines += ["", *_footnotes(report, label, rows), ""]
-    return "\n".join(lines)
-
-
-def format_value(value: Value, digits: int = 3) -> str:
-    """Give an estimate with its interval, or the reason why there is none.
-
-    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9))
-    '0.800 (0.700–0.900)'
-    """
-    if math.isnan(value.estimate):
-        return f"undefined: {value.reason}"
-    if math.isnan(value.low):
-        return f"{value.estimate:.{digits}f} (no interval)"
-    return f"{value.estimate:.{digits}f} ({value.low:.{digits}f}–{value.high:.{digits}f})"
-
-
-def _footnotes(report: Report, label: str, rows: list[SubgroupReport]) -> list[str]:
-    points = [point for point in report.operating_points if point.label == label]
-    thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
-    rule = f"{points[0].rule} on {points[0].split}"
-    notes = [f"Threshold {thresholds} ({rule}). Intervals: 95 %, by patient."]
-    if report.split == points[0].split:
-        notes.append("The threshold was chosen on this very split: these figures are too good.")
-    small = [row.subgroup for row in rows if row.size == "insufficient"]
-    if small:
-        notes.append(
-            f"Insufficient: {', '.join(small)} (fewer than {INSUFFICIENT} positive or negative "
-            "patients); no statement about this subgroup is supported."
+    """Read the operating points of a ``metrics.json``, of this version or an earlier one."""
+    known = {item.name for item in fields(OperatingPoint)}
+    if metrics.get("schema_version", 1) > SCHEMA_VERSION:
+        raise UserError(
+            f"metrics.json has schema version {metrics['schema_version']}, this hf-cushing reads "
+            f"up to {SCHEMA_VERSION}; install a newer one"
         )
-    return ["\n\n".join(notes)]
-
-
-def _subgroup(
-    scored: Predictions,
-    called: np.ndarray,
-    inside: np.ndarray,
-    label: str,
-    subgroup: str,
-    draws: int,
-) -> SubgroupReport:
-    rows = scored.select(inside)
-    truth, score, called = rows.label == label, rows.score(label), called[inside]
-    patients = [_count_patients(rows, mask) for mask in (truth, ~truth)]
-    estimates = binary_metrics(truth, score, called)
-    bootstrap = dict.fromkeys(METRICS, (math.nan, math.nan))
-    if len(rows):
-        bootstrap = patient_bootstrap(
-            lambda i: binary_metrics(truth[i], score[i], called[i]),
-            rows.patient_id,
-            np.char.add(np.char.add(rows.label, "/"), rows.sex),
-            draws=draws,
-        )
-    everybody = np.full(len(rows), True)
-    asked = {"accuracy": everybody, "precision": called, "recall": truth, "specificity": ~truth}
-    intervals = {
-        name: _interval(bootstrap[name], estimates[name], _count_patients(rows, asked[name]))
-        if name in asked
-        else bootstrap[name]
-        for name in METRICS
-    }
-    if min(patients) < INSUFFICIENT:
-        intervals |= dict.fromkeys(METRICS[METRICS.index("f1") :], (math.nan, math.nan))
-        intervals["balanced_accuracy"] = (math.nan, math.nan)
-    smallest = min(patients)
-    return SubgroupReport(
-        label=label,
-        subgroup=subgroup,
-        photos=len(rows),
-        patients=len(set(rows.patient_id.tolist())),
-        positives=int(truth.sum()),
-        negatives=int((~truth).sum()),
-        positive_patients=patients[0],
-        negative_patients=patients[1],
-        size="insufficient" if smallest < INSUFFICIENT else "wide" if smallest < WIDE else "ok",
-        values={
-            name: Value(
-                estimate=estimate,
-                low=intervals[name][0],
-                high=intervals[name][1],
-                reason=WHY_UNDEFINED[name] if math.isnan(estimate) else "",
-            )
-            for name, estimate in estimates.items()
-        },
-    )
-
-
-def _count_patients(rows: Predictions, mask: np.ndarray) -> int:
-    return len(set(rows.patient_id[mask].tolist()))
-
-
-def _interval(bootstrap: tuple[float, float], share: float, patients: int) -> tuple[float, float]:
-    """Give the wider of the bootstrap's and Wilson's interval for a proportion.
-
-    The bootstrap of 2 of 2 right has no width; Wilson's interval on as many observations as
-    there are patients doesn't let that pass for certainty.
-    """
-    low, high = wilson(share, patients)
-    return float(np.fmin(low, bootstrap[0])), float(np.fmax(high, bootstrap[1]))
+    return [
+        OperatingPoint(**{name: value for name, value in point.items() if name in known})
+        for point in metrics["operating_points"]
+    ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.loading import FaceData, load_faces
-from hf_cushing.evaluation.operating_points import RULES, OperatingPoint
+from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.report import Report, evaluate, points_from_json
+from hf_cushing.evaluation.report import EvaluationOptions, Report, evaluate, points_from_json
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier, no_such_run
 from hf_cushing.models.score import check_labels, predictions_of, score, weights_revision
@@ -18,10 +19,11 @@ from hf_cushing.schema import SPLITS, UsageError, UserError
 
 def evaluate_runs(
     runs: Sequence[str],
+    options: EvaluationOptions,
     *,
     dataset: str | None = None,
-    split: str = "test",
     rule: str | None = None,
+    against: Sequence[str] = (),
     cpu: bool = False,
 ) -> tuple[Report, Predictions]:
     """Evaluate one run, or several folds pooled.
@@ -30,11 +32,14 @@ def evaluate_runs(
     ----------
     runs : sequence of str
         Run folders, `predictions.parquet` files, or (with `dataset`) one Hub id.
+    options : EvaluationOptions
+        Its `rule` is replaced by `rule`, or by the recorded one.
     dataset : str, optional
         Score this dataset with the model; without it the recorded predictions are taken.
-    split : str
     rule : str, optional
         Rule for the threshold; by default the one recorded with the run, else ``f1``.
+    against : sequence of str
+        Runs of another model on the same photos, to be compared with.
     cpu : bool
 
     Raises
@@ -42,16 +47,27 @@ def evaluate_runs(
     UserError
         Also if a photo to be scored was trained on.
     """
-    if split not in SPLITS:
-        raise UsageError(f"--split {split}: choose {', '.join(SPLITS)}")
+    if options.split not in SPLITS:
+        raise UsageError(f"--split {options.split}: choose {', '.join(SPLITS)}")
+    if rule:
+        parse_rule(rule)
     if dataset is None:
-        predictions = concatenate([load_predictions(Path(run)) for run in runs])
-        _check_repeats(predictions.of_split(split))
-        rule = rule or _recorded_rule(runs)
-        return evaluate(predictions, split=split, rule=rule), predictions
+        predictions = _recorded(runs)
+        options = replace(options, rule=rule or _recorded_rule(runs))
+        other = _recorded(against) if against else None
+        return evaluate(predictions, options, against=other), predictions
     if len(runs) > 1:
         raise UsageError("with --dataset give one run; several are pooled from their predictions")
-    return _score_dataset(runs[0], dataset, split=split, rule=rule, cpu=cpu)
+    if against:
+        raise UsageError(
+            "--against compares recorded predictions: evaluate both models on the dataset first, "
+            "then compare their report folders"
+        )
+    return _score_dataset(runs[0], dataset, options, rule=rule, cpu=cpu)
+
+
+def _recorded(runs: Sequence[str]) -> Predictions:
+    return concatenate([load_predictions(Path(run)) for run in runs])
 
 
 def _recorded_rule(runs: Sequence[str]) -> str:
@@ -61,37 +77,38 @@ def _recorded_rule(runs: Sequence[str]) -> str:
     if len(rules) > 1:
         raise UsageError(f"these runs chose thresholds by {', '.join(sorted(rules))}; "
                          "name one with --threshold-rule")  # fmt: skip
-    return rules.pop() if rules else RULES[0]
+    return rules.pop() if rules else "f1"
 
 
 def _score_dataset(
-    run: str, dataset: str, *, split: str, rule: str | None, cpu: bool
+    run: str, dataset: str, options: EvaluationOptions, *, rule: str | None, cpu: bool
 ) -> tuple[Report, Predictions]:
     manifest = _run_json(run, "manifest.json") or {}
     data = load_faces(dataset)
     if manifest and data.revision == manifest["dataset_revision"]:
         recorded = manifest["config"]["data"]
         data = load_faces(dataset, fold=recorded["fold"], repeat=recorded["repeat"])
-    if split == "test":
+    if options.split == "test":
         _check_not_seen(data, set(manifest.get("seen_photo_ids", ())))
     classifier = load_classifier(run)
     check_labels(classifier, data.labels, run)
     weights = _run_file(run, "model.safetensors")
     revision = weights_revision(weights) if weights else run
     points = _recorded_points(run, revision, rule)
+    if options.per_sex and all(point.sex == "all" for point in points):
+        points = []  # to be chosen anew, for each sex
     seed = manifest["config"]["training"]["seed"] if manifest else 0
     parts = []
-    for name in [split] if points else dict.fromkeys(["validation", split]):
+    alone = points and not options.abstain
+    for name in [options.split] if alone else dict.fromkeys(["validation", options.split]):
         photos = data.roles[name]
         logits = score(classifier, photos, cpu=cpu)
         parts.append(
             predictions_of(logits, photos, data=data, split=name, seed=seed, revision=revision)
         )
     predictions = concatenate(parts)
-    report = evaluate(
-        predictions, split=split, rule=rule or RULES[0], operating_points=points or None
-    )
-    return report, predictions
+    options = replace(options, rule=rule or (points[0].rule if points else "f1"))
+    return evaluate(predictions, options, operating_points=points or None), predictions
 
 
 def _recorded_points(run: str, revision: str, rule: str | None) -> list[OperatingPoint]:
@@ -106,16 +123,6 @@ def _recorded_points(run: str, revision: str, rule: str | None) -> list[Operatin
             "leave the option out"
         )
     return points
-
-
-def _check_repeats(scored: Predictions) -> None:
-    """Refuse to pool runs that scored the same photo: it would count twice."""
-    photos = scored.photo_id.tolist()
-    if len(set(photos)) < len(photos):
-        raise UserError(
-            f"{len(photos) - len(set(photos))} photos were scored by more than one of these runs; "
-            "pool the folds of one repeat, or evaluate them one by one"
-        )
 
 
 def _check_not_seen(data: FaceData, seen: set[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hf_cushing.data.loading import FaceData, FacePhotos, collate, words
+from hf_cushing.data.loading import NEEDED, FaceData, FacePhotos, collate, words
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
@@ -88,7 +88,22 @@ def predictions_of(
         labels=tuple(data.labels),
         model_revision=revision,
         dataset_revision=data.revision,
+        attributes=_attributes(photos, known={*NEEDED, "pair_id"}),
     )
+
+
+def _attributes(photos: Dataset, known: set[str]) -> dict[str, np.ndarray]:
+    """Columns by which subgroups can be made: numbers and words that are not empty throughout."""
+    found = {}
+    for name, feature in photos.features.items():
+        kind = getattr(feature, "dtype", "")
+        if name in known or name.startswith("fold") or kind not in ("string", "float32", "int32"):
+            continue
+        values = photos[name][:]
+        if any(value not in (None, "") for value in values):
+            empty, dtype = ("", str) if kind == "string" else (np.nan, float)
+            found[name] = np.array([empty if v is None else v for v in values], dtype=dtype)
+    return found
 
 
 def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
-        from hf_cushing.evaluation.report import report_to_markdown
+        from hf_cushing.evaluation.tables import report_to_markdown
 
         sys.stdout.write(report_to_markdown(result.report) + f"\nRun folder: {result.folder}\n")
 

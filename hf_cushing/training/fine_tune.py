@@ -17,7 +17,7 @@ import torch
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
-from hf_cushing.evaluation.report import Report, evaluate
+from hf_cushing.evaluation.report import EvaluationOptions, Report, evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
@@ -109,7 +109,10 @@ def fine_tune(config: RunConfig) -> RunResult:
         state.wait_for_everyone()
         predictions = score_saved(run, config, data)
     report = evaluate(
-        predictions, rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap
+        predictions,
+        EvaluationOptions(
+            rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap
+        ),
     )
     if state.is_main_process:
         facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}

@@ -13,7 +13,8 @@ from torch import nn
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData
 from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.report import Report, report_tables, write_report
+from hf_cushing.evaluation.report import Report, write_report
+from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore

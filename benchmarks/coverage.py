@@ -1,0 +1,131 @@
+"""Do the intervals hold the truth as often as they say? Simulated patients, known truth.
+
+    python benchmarks/coverage.py [--runs 1000] [--boot-runs 400] [--draws 1000]
+
+Each patient, half of them sick, half of them women, has 1 to 3 photos; a photo's log-odds is the
+patient's plus noise, with a correlation of 0.6 within a patient; the threshold is fixed. Women
+and men differ by nothing, so that the gap test should raise a gap in 5 % of the samples.
+Prints the share of 95 % intervals that hold the truth: ours (closed forms), the bootstrap of
+patients, its BCa form, and the bootstrap of rows that other tools use; and the type-I error.
+"""
+
+import argparse
+
+import numpy as np
+from scipy.special import expit, ndtr
+from tqdm import tqdm
+
+from hf_cushing.evaluation.gaps import _p
+from hf_cushing.evaluation.intervals import difference_interval
+from hf_cushing.evaluation.metrics import Decisions, weighted_metrics
+from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
+from hf_cushing.evaluation.subgroups import _closed_forms
+
+SHOWN = ("f1", "auroc", "recall")
+APART, SHARED = 1.5, 0.6
+SIZES = (40, 100, 400)
+ANSWERS = ("ours", "patients", "bca", "rows")
+
+
+def sample(patients: int, rng: np.random.Generator) -> tuple[Decisions, np.ndarray, np.ndarray]:
+    """Draw photos; who is in them, and who is a woman."""
+    sick = np.arange(patients) % 2 == 0
+    women = np.arange(patients) % 4 < 2
+    photos = rng.integers(1, 4, patients)
+    who = np.repeat(np.arange(patients), photos)
+    own = rng.normal(size=patients) * SHARED**0.5
+    value = own[who] + rng.normal(size=len(who)) * (1 - SHARED) ** 0.5 + APART * sick[who]
+    score = expit(value - APART / 2)
+    return Decisions(sick[who], score, np.full(len(who), 0.5)), who, women[who]
+
+
+def truth() -> dict[str, float]:
+    """What a very large sample would show: as many photos of sick as of healthy people."""
+    recall = float(ndtr(APART / 2))
+    alarms = 1 - recall
+    return {
+        "f1": 2 * recall / (2 * recall + (1 - recall) + alarms),
+        "auroc": float(ndtr(APART / 2**0.5)),
+        "recall": recall,
+    }
+
+
+def closed(part: Decisions, who: Patients) -> dict[str, tuple[float, float, float]]:
+    """Estimate and interval as the report shows them."""
+    found = weighted_metrics(part, np.ones((1, len(part))))
+    forms = _closed_forms(part, who)
+    return {m: (float(found[m][0]), *next(iter(forms[m].values()))) for m in SHOWN}
+
+
+def intervals(patients: int, rng: np.random.Generator, draws: int) -> dict[str, dict]:
+    """Intervals of one sample, by way and metric; of all, and of the gap of the sexes."""
+    part, ids, women = sample(patients, rng)
+    strata = 2 * part.truth + women
+    who = Patients(ids, strata)
+    sides = [np.flatnonzero(women), np.flatnonzero(~women)]
+    sexes = [closed(part.select(rows), who.select(rows)) for rows in sides]
+    found = {"ours": {m: bounds[1:] for m, bounds in closed(part, who).items()}}
+    found["ours"] |= {f"{m} gap": difference_interval(sexes[0][m], sexes[1][m]) for m in SHOWN}
+    if not draws:
+        return found
+    single = Patients(np.arange(len(part)), np.zeros(len(part)))
+    estimates = {m: v for m, v in _both(part, sides, np.ones((1, len(part)))).items()}
+    left = _both(part, sides, who.left_out())
+    drawn = _both(part, sides, who.draws(draws, rng))
+    found["patients"] = {name: percentile_interval(drawn[name]) for name in drawn}
+    found["bca"] = {
+        name: bca_interval(drawn[name], float(estimates[name][0]), left[name]) for name in drawn
+    }
+    rows = _both(part, sides, single.draws(draws, rng))
+    found["rows"] = {name: percentile_interval(rows[name]) for name in rows}
+    return found
+
+
+def _both(part: Decisions, sides: list[np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
+    whole = weighted_metrics(part, weights)
+    women, men = (weighted_metrics(part.select(rows), weights[:, rows]) for rows in sides)
+    return {m: whole[m] for m in SHOWN} | {f"{m} gap": women[m] - men[m] for m in SHOWN}
+
+
+def gap_p(patients: int, rng: np.random.Generator, shuffles: int) -> dict[str, float]:
+    """P values of the permutation test in a sample without a gap."""
+    part, ids, women = sample(patients, rng)
+    who = Patients(ids, 2 * part.truth + women)
+    dealt = who.shuffled(women, part.truth, shuffles, rng)
+    sides = [weighted_metrics(part, side.astype(np.float32)) for side in (dealt, ~dealt)]
+    own = [weighted_metrics(part, side[None].astype(float)) for side in (women, ~women)]
+    return {m: _p(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m]) for m in SHOWN}
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=2000, help="samples for the closed forms")
+    parser.add_argument("--boot-runs", type=int, default=400, help="samples for the bootstraps")
+    parser.add_argument("--test-runs", type=int, default=1000, help="samples for the gap test")
+    parser.add_argument("--draws", type=int, default=1000)
+    options = parser.parse_args()
+    real = truth() | {f"{m} gap": 0.0 for m in SHOWN}
+    names = list(real)
+    print("patients | interval | " + " | ".join(names))
+    for patients in SIZES:
+        held = {way: {name: [] for name in names} for way in ANSWERS}
+        for run in tqdm(range(options.runs), desc=f"{patients} patients", leave=False):
+            draws = options.draws if run < options.boot_runs else 0
+            found = intervals(patients, np.random.default_rng([patients, run]), draws)
+            for way, by_name in found.items():
+                for name, (low, high) in by_name.items():
+                    held[way][name].append(low <= real[name] <= high)
+        for way in ANSWERS:
+            shares = [np.mean(held[way][name]) for name in names]
+            print(f"{patients} | {way} | " + " | ".join(f"{share:.3f}" for share in shares))
+        raised = [
+            gap_p(patients, np.random.default_rng([patients, run, 1]), options.draws)
+            for run in tqdm(range(options.test_runs), desc="gap test", leave=False)
+        ]
+        errors = [np.mean([p[m] <= 0.05 for p in raised]) for m in SHOWN]
+        print(f"{patients} | type I | – | – | – | " + " | ".join(f"{e:.3f}" for e in errors))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""Women against men: the difference, how sure it is, and what could have been found at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import fisher_exact
+
+from hf_cushing.evaluation.comparison import holm
+from hf_cushing.evaluation.intervals import difference_interval, wilson
+from hf_cushing.evaluation.metrics import METRICS, weighted_metrics
+from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
+from hf_cushing.evaluation.resampling import percentile_interval
+from hf_cushing.evaluation.subgroups import (
+    INSUFFICIENT,
+    Resampled,
+    Sample,
+    SubgroupReport,
+    Value,
+    size_word,
+)
+
+WOMEN, MEN = "female", "male"
+
+POWER = 0.8
+"""The gap that could have been found is the one that a test at 5 % finds this often."""
+
+PARITY = {
+    "demographic_parity_difference": "the larger share called positive minus the smaller",
+    "equalized_odds_difference": "the larger of the gaps in recall and in false alarms",
+}
+"""Fairness measures that are never negative; names as in fairlearn."""
+
+SHUFFLES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A metric of women minus that of men.
+
+    Attributes
+    ----------
+    label, unit : str
+        As in `SubgroupReport`.
+    metric : str
+        A name of `METRICS` or `PARITY`.
+    women, men : float
+        The metric; NaN for measures that are differences themselves.
+    gap, low, high : float
+        Women minus men with its 95 % interval; NaN where undefined.
+    method : str
+        ``from both intervals`` (Zou and Donner) or ``bootstrap``.
+    p, p_holm : float
+        Of a permutation of the sexes within each class, by patient; and adjusted by Holm's
+        method for all gaps of this disease.
+    detectable : float
+        Size of a gap that a sample like this finds four times in five.
+    worse : str
+        The sex that is worse off, if the interval excludes 0; else empty.
+    size : str
+        ``insufficient``, ``wide`` or ``ok``, by the smaller sex.
+    reason : str
+        Why something is undefined.
+    """
+
+    label: str
+    unit: str
+    metric: str
+    women: float
+    men: float
+    gap: float
+    low: float
+    high: float
+    method: str
+    p: float
+    p_holm: float = math.nan
+    detectable: float
+    worse: str
+    size: str
+    reason: str = ""
+
+
+def sex_gaps(
+    sample: Sample,
+    label: str,
+    points: Sequence[OperatingPoint],
+    subgroups: dict[str, Resampled],
+    *,
+    shuffles: int = SHUFFLES,
+    seed: int = 0,
+) -> list[Gap]:
+    """Every metric's gap, and the parity measures.
+
+    Parameters
+    ----------
+    sample : Sample
+    label : str
+    points : sequence of OperatingPoint
+    subgroups : dict
+        Of `report_subgroups` with the same sample, label and points.
+    shuffles : int
+        Permutations for the p values.
+    """
+    women, men = subgroups[WOMEN], subgroups[MEN]
+    if not (women.report.rows and men.report.rows):
+        return []
+    shuffled = _shuffled(sample, label, points, shuffles, seed)
+    gaps = [_metric_gap(m, women, men, shuffled) for m in METRICS]
+    gaps += [_parity_gap(name, women, men, shuffled) for name in PARITY]
+    adjusted = holm([gap.p for gap in gaps])
+    return [replace(gap, p_holm=float(p)) for gap, p in zip(gaps, adjusted, strict=True)]
+
+
+def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
+    """The gap between two published F1 scores, from hits and errors.
+
+    F1 = 2 TP / (2 TP + errors), and the Jaccard index TP / (TP + errors) is a proportion of the
+    photos that are positive or called so: its Wilson interval gives F1's, and Fisher's exact
+    test on hits and errors gives p. Photos are taken for independent persons, which published
+    tables don't tell.
+
+    Parameters
+    ----------
+    women, men : tuple of int
+        True positives; false positives and false negatives together.
+
+    Examples
+    --------
+    11/13 and 3/4, the F1 of DINOv2 in Liu et al. 2025, are in the smallest counts 11 hits with 4
+    errors, and 3 hits with 2 errors:
+
+    >>> gap = f1_gap_from_counts((11, 4), (3, 2))
+    >>> round(gap.gap, 3), round(gap.low, 2), round(gap.high, 2), round(gap.p, 2)
+    (0.096, -0.15, 0.46, 1.0)
+    """
+    sides = []
+    for hits, errors in (women, men):
+        jaccard = hits / (hits + errors) if hits + errors else math.nan
+        bounds = (jaccard, *wilson(jaccard, hits + errors))
+        sides.append(tuple(2 * x / (1 + x) for x in bounds))
+    low, high = difference_interval(*sides)
+    gap = sides[0][0] - sides[1][0]
+    return Gap(
+        label="",
+        unit="photo",
+        metric="f1",
+        women=sides[0][0],
+        men=sides[1][0],
+        gap=gap,
+        low=low,
+        high=high,
+        method="from both intervals",
+        p=float(fisher_exact([women, men]).pvalue),
+        detectable=_detectable(low, high),
+        worse=_worse(low, high, 1),
+        size=size_word(min(sum(women), sum(men))),
+    )
+
+
+def power_note(gap: Gap) -> str:
+    """Say what the sample could have shown.
+
+    >>> power_note(f1_gap_from_counts((11, 4), (3, 2)))
+    'f1: a gap under 0.44 could not have been found in this sample (power 80 %).'
+    """
+    if math.isnan(gap.detectable):
+        return f"{gap.metric}: no gap can be judged in this sample ({gap.reason})."
+    if gap.detectable >= 1:
+        return f"{gap.metric}: no gap at all could have been found in this sample."
+    return (
+        f"{gap.metric}: a gap under {gap.detectable:.2f} could not have been found in this sample "
+        f"(power {POWER:.0%}).".replace("%)", " %)")
+    )
+
+
+def _shuffled(
+    sample: Sample, label: str, points: Sequence[OperatingPoint], shuffles: int, seed: int
+) -> list[dict[str, np.ndarray]]:
+    """The metrics of women and of men when sex is dealt anew among patients of one class."""
+    known = np.flatnonzero(np.isin(sample.rows.sex, (WOMEN, MEN)))
+    decisions = decisions_of(sample.rows, label, points).select(known)
+    dealt = sample.who.select(known).shuffled(
+        sample.rows.sex[known] == WOMEN,
+        sample.rows.label[known],
+        shuffles,
+        np.random.default_rng([seed, 1]),
+    )
+    return [weighted_metrics(decisions, side.astype(np.float32)) for side in (dealt, ~dealt)]
+
+
+def _metric_gap(
+    metric: str, women: Resampled, men: Resampled, shuffled: list[dict[str, np.ndarray]]
+) -> Gap:
+    values = [side.report.values[metric] for side in (women, men)]
+    gap = values[0].estimate - values[1].estimate
+    if math.isnan(gap):
+        reason = next(v.reason for v in values if math.isnan(v.estimate))
+        return _gap_of(metric, women, men, values, reason=f"undefined: {reason}")
+    dealt = shuffled[0][metric] - shuffled[1][metric]
+    drawn = women.draws[metric] - men.draws[metric]
+    if any(math.isnan(v.low) for v in values):
+        reason = next(v.reason for v in values if math.isnan(v.low))
+        return _gap_of(metric, women, men, values, p=_p(gap, dealt), reason=reason)
+    if values[0].method != "bootstrap":
+        bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
+        method = "from both intervals"
+    else:
+        bounds, method = percentile_interval(drawn), "bootstrap"
+    return _gap_of(metric, women, men, values, bounds=bounds, method=method, p=_p(gap, dealt))
+
+
+def _gap_of(
+    metric: str,
+    women: Resampled,
+    men: Resampled,
+    values: list[Value],
+    *,
+    bounds: tuple[float, float] = (math.nan, math.nan),
+    method: str = "",
+    p: float = math.nan,
+    reason: str = "",
+) -> Gap:
+    return Gap(
+        label=women.report.label,
+        unit=women.report.unit,
+        metric=metric,
+        women=values[0].estimate,
+        men=values[1].estimate,
+        gap=values[0].estimate - values[1].estimate,
+        low=bounds[0],
+        high=bounds[1],
+        method=method,
+        p=p,
+        detectable=_detectable(*bounds),
+        worse=_worse(*bounds, METRICS[metric].goal),
+        size=_size(women.report, men.report),
+        reason=reason,
+    )
+
+
+def _parity_gap(
+    name: str, women: Resampled, men: Resampled, shuffled: list[dict[str, np.ndarray]]
+) -> Gap:
+    """A measure of difference, with percentiles of the draws, which pull it away from 0."""
+    whole = [
+        {m: np.array([side.report.values[m].estimate]) for m in METRICS} for side in (women, men)
+    ]
+    gap = float(_parity(name, *whole)[0])
+    few = _size(women.report, men.report) == "insufficient"
+    bounds = (math.nan, math.nan)
+    if not few and not math.isnan(gap):
+        bounds = percentile_interval(_parity(name, women.draws, men.draws))
+    reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
+    if few and not reason:
+        reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
+    return Gap(
+        label=women.report.label,
+        unit=women.report.unit,
+        metric=name,
+        women=math.nan,
+        men=math.nan,
+        gap=gap,
+        low=bounds[0],
+        high=bounds[1],
+        method="" if reason else "bootstrap",
+        p=_p(gap, _parity(name, *shuffled)),
+        detectable=_detectable(*bounds),
+        worse="",
+        size=_size(women.report, men.report),
+        reason=reason,
+    )
+
+
+def _parity(
+    name: str, women: dict[str, np.ndarray], men: dict[str, np.ndarray]
+) -> np.ndarray:
+    gaps = {m: np.abs(women[m] - men[m]) for m in ("selection_rate", "recall", "specificity")}
+    if name == "demographic_parity_difference":
+        return gaps["selection_rate"]
+    return np.maximum(gaps["recall"], gaps["specificity"])
+
+
+def _p(gap: float, dealt: np.ndarray) -> float:
+    """Two-sided, the observed deal counted among the others; NaN where many are undefined."""
+    known = dealt[np.isfinite(dealt)]
+    if math.isnan(gap) or len(known) < 0.95 * len(dealt):
+        return math.nan
+    as_large = np.abs(known) >= abs(gap) - 1e-12
+    return float((1 + as_large.sum()) / (1 + len(known)))
+
+
+def _detectable(low: float, high: float) -> float:
+    """(z of 97.5 % + z of the power) × standard error, the latter from the interval's width."""
+    z = float(ndtri(0.975))
+    return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
+
+
+def _worse(low: float, high: float, goal: int) -> str:
+    if not goal or not (low > 0 or high < 0):
+        return ""
+    return MEN if (low > 0) == (goal > 0) else WOMEN
+
+
+def _size(women: SubgroupReport, men: SubgroupReport) -> str:
+    counts = [min(r.positive_patients, r.negative_patients) for r in (women, men)]
+    return size_word(min(counts))

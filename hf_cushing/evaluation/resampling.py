@@ -1,0 +1,123 @@
+"""Draws of whole patients, as weights of their photos."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+DRAWS = 2000
+
+MOST_UNDEFINED = 0.05
+"""Share of draws in which a statistic may be undefined and still have an interval."""
+
+
+class Patients:
+    """Who is in which photo, and which patients may stand in for each other.
+
+    Parameters
+    ----------
+    patients, strata : numpy.ndarray
+        Shape (n,): the patient and the stratum (label × sex) of each photo. A patient with
+        photos in several strata belongs to one of their own.
+
+    Examples
+    --------
+    >>> who = Patients(np.array(["A", "A", "B", "C"]), np.array(["x", "x", "x", "y"]))
+    >>> who.count, who.draws(3, np.random.default_rng(0)).sum(1).tolist()
+    (3, [4.0, 4.0, 3.0])
+    """
+
+    def __init__(self, patients: np.ndarray, strata: np.ndarray):
+        names, self.of_photo = np.unique(patients, return_inverse=True)
+        self.count = len(names)
+        pairs = np.unique(np.stack([patients.astype(str), strata.astype(str)], 1), axis=0)
+        held: dict[str, list[str]] = {}
+        for patient, stratum in pairs.tolist():
+            held.setdefault(patient, []).append(stratum)
+        kinds = np.array(["|".join(held[str(name)]) for name in names], dtype=str)
+        self.kinds, self.stratum = np.unique(kinds, return_inverse=True)
+
+    def select(self, rows: np.ndarray) -> Patients:
+        """The patients of some photos (row numbers), in the strata that they have here."""
+        return Patients(self.of_photo[rows], self.stratum[self.of_photo][rows])
+
+    def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Bootstrap within strata: weights of the photos, float32, shape (count, n)."""
+        times = np.empty((count, self.count), np.float32)
+        for stratum in range(len(self.kinds)):
+            inside = np.flatnonzero(self.stratum == stratum)
+            size = len(inside)
+            times[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=count)
+        return times[:, self.of_photo]
+
+    def left_out(self) -> np.ndarray:
+        """Each patient left out in turn: weights, float32, shape (patients, n)."""
+        return (self.of_photo != np.arange(self.count)[:, None]).astype(np.float32)
+
+    def shuffled(
+        self, marked: np.ndarray, classes: np.ndarray, count: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Deal a mark (is a woman) anew among the patients of each class.
+
+        Parameters
+        ----------
+        marked : numpy.ndarray
+            bool, shape (n,); the same for all photos of a patient.
+        classes : numpy.ndarray
+            Shape (n,): patients swap only with those of the same set of classes.
+        count : int
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, shape (count, n).
+        """
+        kinds = Patients(self.of_photo, classes).stratum
+        first = np.unique(self.of_photo, return_index=True)[1]
+        own = marked[first]
+        dealt = np.empty((count, self.count), bool)
+        for kind in np.unique(kinds):
+            inside = np.flatnonzero(kinds == kind)
+            dealt[:, inside] = rng.permuted(np.tile(own[inside], (count, 1)), axis=1)
+        return dealt[:, self.of_photo]
+
+
+def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Quantiles of the draws; NaN where more than 5 % are undefined."""
+    return _quantiles(draws, (1 - level) / 2, (1 + level) / 2)
+
+
+def bca_interval(
+    draws: np.ndarray, estimate: float, left_out: np.ndarray, level: float = 0.95
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval (Efron 1987, J Am Stat Assoc 82:171).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray
+        The statistic in each bootstrap draw.
+    estimate : float
+        On all patients.
+    left_out : numpy.ndarray
+        The statistic without each patient in turn.
+    """
+    known = draws[np.isfinite(draws)]
+    if not len(known) or not np.isfinite(estimate):
+        return float("nan"), float("nan")
+    below = (np.mean(known < estimate) + np.mean(known <= estimate)) / 2
+    pull = left_out[np.isfinite(left_out)]
+    pull = pull.mean() - pull
+    spread = np.sum(pull**2) ** 1.5
+    acceleration = np.sum(pull**3) / (6 * spread) if spread > 0 else 0.0
+    shift = ndtri(np.clip(below, 1 / len(known), 1 - 1 / len(known)))
+    ends = shift + ndtri([(1 - level) / 2, (1 + level) / 2])
+    low, high = ndtr(shift + ends / (1 - acceleration * ends))
+    return _quantiles(draws, float(low), float(high))
+
+
+def _quantiles(draws: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    known = draws[np.isfinite(draws)]
+    if len(known) < (1 - MOST_UNDEFINED) * len(draws) or not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [low, high])
+    return float(low), float(high)

@@ -1,0 +1,359 @@
+"""All metrics of all subgroups, each with its interval and the counts behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hf_cushing.evaluation.intervals import Ratio, clopper_pearson, clustered_auroc
+from hf_cushing.evaluation.intervals import clustered_ratio, wilson
+from hf_cushing.evaluation.metrics import METRICS, Decisions, weighted_metrics
+from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
+from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
+from hf_cushing.schema import UsageError
+
+INSUFFICIENT, WIDE = 10, 50
+"""Fewer positive or negative patients than this: no statement possible; only a rough one."""
+
+AGE_BANDS = (30.0, 45.0, 60.0)
+"""Years at which age is cut where the user names no others."""
+
+MOST_LEFT_OUT = 3000
+"""Patients up to which each is left out in turn, for the acceleration of BCa intervals."""
+
+MACRO = "macro"
+"""In place of a label: the mean over the diseases, each against everything else."""
+
+TOO_FEW = f"no interval: fewer than {INSUFFICIENT} positive or negative patients"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One metric of one subgroup.
+
+    Attributes
+    ----------
+    estimate, low, high : float
+        The metric and its 95 % interval; NaN where undefined.
+    method : str
+        How the interval was made: ``wilson`` (on the effective number of photos, for
+        proportions; F1 by way of the Jaccard index, which is one), ``delong`` (clustered by
+        patient, on the log-odds) or ``bootstrap`` (percentiles of draws of patients).
+    others : dict
+        Other intervals, by name: ``percentile``, ``bca``, ``clopper_pearson``.
+    reason : str
+        Why there is no estimate or no interval; empty if there are both.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    method: str = ""
+    others: dict[str, tuple[float, float]]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubgroupReport:
+    """All metrics of one disease in one subgroup.
+
+    Attributes
+    ----------
+    label : str
+        The disease, or ``macro``.
+    subgroup : str
+        ``all``, ``female``, ``male``, or as in ``female & age 30–45``.
+    unit : str
+        What is counted: ``photo``, or ``patient`` (mean log-odds over the photos).
+    rows, patients, positives, negatives : int
+        Photos or patients, by `unit`; positives and negatives likewise.
+    positive_patients, negative_patients : int
+    cells : dict
+        ``tp``, ``fn``, ``fp``, ``tn``.
+    size : str
+        ``insufficient`` (fewer than 10 positive or negative patients), ``wide`` (fewer than 50)
+        or ``ok``.
+    values : dict
+        Metric name to `Value`.
+    """
+
+    label: str
+    subgroup: str
+    unit: str
+    rows: int
+    patients: int
+    positives: int
+    negatives: int
+    positive_patients: int
+    negative_patients: int
+    cells: dict[str, int]
+    size: str
+    values: dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A subgroup's report with its draws, from which gaps are made.
+
+    Attributes
+    ----------
+    report : SubgroupReport
+    draws : dict
+        Metric name to float, shape (draws,).
+    """
+
+    report: SubgroupReport
+    draws: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Photos of one split, and the draws of their patients, shared by all that is computed.
+
+    Attributes
+    ----------
+    rows : Predictions
+    unit : str
+    who : Patients
+    weights : numpy.ndarray
+        float32, shape (draws, n).
+    """
+
+    rows: Predictions
+    unit: str
+    who: Patients
+    weights: np.ndarray
+
+
+def make_sample(rows: Predictions, unit: str, *, draws: int, seed: int = 0) -> Sample:
+    """Draw patients within label × sex; the same seed gives the same draws.
+
+    The rows are put in order of photo_id first, so that the order of a file does not matter.
+    """
+    rows = rows.select(np.argsort(rows.photo_id, kind="stable"))
+    strata = np.char.add(np.char.add(rows.label, "/"), rows.sex)
+    who = Patients(rows.patient_id, strata)
+    return Sample(rows, unit, who, who.draws(draws, np.random.default_rng(seed)))
+
+
+def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str, np.ndarray]:
+    """Name each subgroup and mark its rows.
+
+    Parameters
+    ----------
+    rows : Predictions
+    by : sequence of str
+        ``sex``, another column, a column of numbers with the edges of its bands
+        (``bmi:25,30``), or several joined by ``*``.
+
+    Returns
+    -------
+    dict
+        Name to bool, shape (n,); ``all`` first. Women and men are there even if there are none.
+
+    Raises
+    ------
+    UsageError
+        No such column, or numbers without edges.
+    """
+    masks = {"all": np.full(len(rows), True)}
+    for term in by:
+        found = {"": np.full(len(rows), True)}
+        for part in term.split("*"):
+            level = _levels(rows, part)
+            found = {
+                f"{name} & {word}" if name else word: mask & inside
+                for name, mask in found.items()
+                for word, inside in level.items()
+            }
+        several = "*" in term
+        masks |= {name: mask for name, mask in found.items() if mask.any() or not several}
+    return masks
+
+
+def _levels(rows: Predictions, part: str) -> dict[str, np.ndarray]:
+    """The values of one column, each with its mask."""
+    column, _, edges = part.partition(":")
+    if column == "sex":
+        return {sex: rows.sex == sex for sex in ("female", "male")}
+    if column not in rows.attributes:
+        known = ", ".join(["sex", *rows.attributes])
+        raise UsageError(f"--by {part}: the predictions have no column '{column}' (known: {known})")
+    values = rows.attributes[column]
+    if values.dtype.kind != "f":
+        return {f"{column} {word}": values == word for word in sorted(set(values.tolist()) - {""})}
+    return _bands(column, values, _edges(part, column, edges))
+
+
+def _edges(part: str, column: str, text: str) -> list[float]:
+    if not text and column == "age":
+        return list(AGE_BANDS)
+    try:
+        edges = [float(word) for word in text.split(",")]
+    except ValueError:
+        edges = []
+    if not edges or sorted(set(edges)) != edges:
+        raise UsageError(
+            f"--by {part}: '{column}' is a number; give rising edges, as in {column}:25,30"
+        )
+    return edges
+
+
+def _bands(column: str, values: np.ndarray, edges: list[float]) -> dict[str, np.ndarray]:
+    names = [f"{column} < {edges[0]:g}"]
+    names += [f"{column} {low:g}–{high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    names += [f"{column} ≥ {edges[-1]:g}"]
+    known = np.isfinite(values)
+    band = np.digitize(np.where(known, values, edges[0]), edges)
+    return {name: known & (band == number) for number, name in enumerate(names)}
+
+
+def report_subgroups(
+    sample: Sample, label: str, points: Sequence[OperatingPoint], masks: dict[str, np.ndarray]
+) -> dict[str, Resampled]:
+    """Metrics, intervals and draws of one disease in every subgroup."""
+    decisions = decisions_of(sample.rows, label, points)
+    return {name: _report(sample, decisions, label, name, mask) for name, mask in masks.items()}
+
+
+def _report(
+    sample: Sample, decisions: Decisions, label: str, name: str, mask: np.ndarray
+) -> Resampled:
+    inside = np.flatnonzero(mask)
+    part, weights = decisions.select(inside), sample.weights[:, inside]
+    who = sample.who.select(inside)
+    estimates = {k: float(v[0]) for k, v in weighted_metrics(part, np.ones((1, len(part)))).items()}
+    draws = weighted_metrics(part, weights)
+    left: dict[str, np.ndarray] = {}
+    if 0 < who.count <= MOST_LEFT_OUT:
+        left = weighted_metrics(part, who.left_out())
+    sides = [len(np.unique(who.of_photo[side])) for side in (part.truth, ~part.truth)]
+    closed = _closed_forms(part, who)
+    few = min(sides) < INSUFFICIENT
+    values = {
+        metric: _value(metric, estimates[metric], draws[metric], left.get(metric), closed, few)
+        for metric in METRICS
+    }
+    return Resampled(
+        SubgroupReport(
+            label=label,
+            subgroup=name,
+            unit=sample.unit,
+            rows=len(part),
+            patients=who.count,
+            positives=int(part.truth.sum()),
+            negatives=int((~part.truth).sum()),
+            positive_patients=sides[0],
+            negative_patients=sides[1],
+            cells=_cells(part),
+            size=size_word(min(sides)),
+            values=values,
+        ),
+        draws,
+    )
+
+
+def size_word(patients: int) -> str:
+    """What a sample with so many patients of the rarer class allows."""
+    return "insufficient" if patients < INSUFFICIENT else "wide" if patients < WIDE else "ok"
+
+
+def _cells(part: Decisions) -> dict[str, int]:
+    truth, called = part.truth, part.called
+    marks = {"tp": truth & called, "fn": truth & ~called, "fp": ~truth & called}
+    return {name: int(mark.sum()) for name, mark in (marks | {"tn": ~truth & ~called}).items()}
+
+
+def _closed_forms(part: Decisions, who: Patients) -> dict[str, dict[str, tuple[float, float]]]:
+    """Intervals in closed form, by metric and method; the first of each is the one to show."""
+    truth, called = part.truth, part.called
+    everybody = np.full(len(part), True)
+    ratios = {
+        "accuracy": (truth == called, everybody),
+        "precision": (truth & called, called),
+        "recall": (truth & called, truth),
+        "specificity": (~truth & ~called, ~truth),
+        "npv": (~truth & ~called, ~called),
+        "f1": (truth & called, truth | called),
+        "selection_rate": (called, everybody),
+    }
+    found = {}
+    for name, (above, below) in ratios.items():
+        ratio = clustered_ratio(above, below, who)
+        forms = {"wilson": _scaled(name, wilson, ratio)}
+        forms["clopper_pearson"] = _scaled(name, clopper_pearson, ratio)
+        found[name] = forms
+    return found | {"auroc": {"delong": clustered_auroc(truth, part.score, who).interval()}}
+
+
+def _scaled(
+    name: str, interval: Callable[[float, float], tuple[float, float]], ratio: Ratio
+) -> tuple[float, float]:
+    low, high = interval(ratio.estimate, ratio.effective)
+    if name == "f1":  # of the Jaccard index TP / (TP + FN + FP)
+        return 2 * low / (1 + low), 2 * high / (1 + high)
+    return low, high
+
+
+def _value(
+    metric: str,
+    estimate: float,
+    draws: np.ndarray,
+    left: np.ndarray | None,
+    closed: dict[str, dict[str, tuple[float, float]]],
+    few: bool,
+) -> Value:
+    """Choose the interval to show; where patients are few, only proportions have one."""
+    nothing = (math.nan, math.nan)
+    if math.isnan(estimate):
+        return Value(
+            estimate=estimate, low=math.nan, high=math.nan, others={},
+            reason=METRICS[metric].undefined,
+        )  # fmt: skip
+    forms = dict(closed.get(metric, {}))
+    if few and "wilson" not in forms:
+        return Value(estimate=estimate, low=math.nan, high=math.nan, others={}, reason=TOO_FEW)
+    drawn = {"percentile": percentile_interval(draws)}
+    drawn["bca"] = bca_interval(draws, estimate, left) if left is not None else nothing
+    method = next(iter(forms), "bootstrap")
+    low, high = forms.pop(method, drawn["percentile"])
+    reason = "no interval: undefined in too many draws" if math.isnan(low) else ""
+    others = {k: v for k, v in (forms | drawn).items() if not math.isnan(v[0])}
+    return Value(estimate=estimate, low=low, high=high, method=method, others=others, reason=reason)
+
+
+def macro_subgroups(per_label: Sequence[dict[str, Resampled]]) -> dict[str, Resampled]:
+    """The mean over several diseases, with percentile intervals from their common draws."""
+    found = {}
+    for name in per_label[0]:
+        parts = [resampled[name] for resampled in per_label]
+        reports = [part.report for part in parts]
+        draws = {m: np.mean([part.draws[m] for part in parts], axis=0) for m in METRICS}
+        rarest = min(min(r.positive_patients, r.negative_patients) for r in reports)
+        values = {}
+        for metric in METRICS:
+            estimates = [r.values[metric].estimate for r in reports]
+            values[metric] = _value(
+                metric, float(np.mean(estimates)), draws[metric], None, {}, rarest < INSUFFICIENT
+            )
+        totals = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
+        report = SubgroupReport(
+            label=MACRO,
+            subgroup=name,
+            unit=reports[0].unit,
+            rows=reports[0].rows,
+            patients=reports[0].patients,
+            positives=sum(r.positives for r in reports),
+            negatives=reports[0].rows - sum(r.positives for r in reports),
+            positive_patients=min(r.positive_patients for r in reports),
+            negative_patients=min(r.negative_patients for r in reports),
+            cells=totals,
+            size=size_word(rarest),
+            values=values,
+        )
+        found[name] = Resampled(report, draws)
+    return found

@@ -1,0 +1,310 @@
+"""The tables of an evaluation: Markdown, CSV, LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from hf_cushing.evaluation.gaps import Gap, power_note
+from hf_cushing.evaluation.metrics import FIXED, METRICS
+from hf_cushing.evaluation.operating_points import RULES
+from hf_cushing.evaluation.subgroups import INSUFFICIENT, MACRO, WIDE, SubgroupReport, Value
+from hf_cushing.schema import RESEARCH_NOTICE
+
+if TYPE_CHECKING:
+    from hf_cushing.evaluation.report import Report
+
+NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall (sensitivity)",
+    "npv": "NPV",
+    "f1": "F1",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "sensitivity_at_specificity": f"sensitivity at specificity {FIXED:g}",
+    "specificity_at_sensitivity": f"specificity at sensitivity {FIXED:g}",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "calibration error (ECE)",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "net_benefit": "net benefit",
+    "selection_rate": "share called positive",
+    "demographic_parity_difference": "demographic parity difference",
+    "equalized_odds_difference": "equalised odds difference",
+}
+"""Names in tables, where they differ from those in files."""
+
+POWER_METRICS = ("f1", "auroc", "recall")
+"""Metrics whose power is told below the table of gaps."""
+
+
+def report_to_markdown(report: Report) -> str:
+    """All tables, under the research notice."""
+    return f"> {RESEARCH_NOTICE}\n\n{report_tables(report)}"
+
+
+def report_tables(report: Report) -> str:
+    """The tables alone, for a page that has the notice already."""
+    lines = []
+    for label, unit, rows in tables(report.subgroups):
+        lines += [f"### {table_title(label, unit, report.split)}", ""]
+        lines += _markdown(["", *(row.subgroup for row in rows)], subgroup_rows(rows))
+        lines += ["", "\n\n".join(footnotes(report, label, unit, rows)), ""]
+        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
+        if gaps:
+            lines += [f"### {label}, women minus men, by {unit}", ""]
+            lines += [*_markdown(GAP_HEADER, gap_rows(gaps)), "", *gap_notes(gaps), ""]
+    for title, header, body, notes in further_tables(report):
+        lines += [f"### {title}", "", *_markdown(header, body), "", *notes, ""]
+    return "\n".join(lines)
+
+
+def report_to_csv(report: Report) -> str:
+    """One line a metric, subgroup and unit; gaps as subgroup ``female - male``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "p", "p_holm"]
+        + ["rows", "patients", "positive_patients", "negative_patients", "size", "reason"]
+    )
+    for row in report.subgroups:
+        counts = [row.rows, row.patients, row.positive_patients, row.negative_patients, row.size]
+        for name, v in row.values.items():
+            numbers = [_cell(x) for x in (v.estimate, v.low, v.high)]
+            start = [row.label, row.unit, row.subgroup, name, *numbers]
+            writer.writerow([*start, v.method, "", "", *counts, v.reason])
+    for gap in report.gaps:
+        numbers = [_cell(x) for x in (gap.gap, gap.low, gap.high)]
+        tested = [gap.method, _cell(gap.p), _cell(gap.p_holm)]
+        start = [gap.label, gap.unit, "female - male", gap.metric, *numbers, *tested]
+        writer.writerow([*start, "", "", "", "", gap.size, gap.reason])
+    return text.getvalue()
+
+
+def report_to_latex(report: Report) -> str:
+    """The tables of subgroups and gaps as ``tabular``; needs the package booktabs."""
+    lines = [f"% {RESEARCH_NOTICE}"]
+    for label, unit, rows in tables(report.subgroups):
+        title = table_title(label, unit, report.split)
+        lines += _latex(title, ["", *(row.subgroup for row in rows)], subgroup_rows(rows))
+        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
+        if gaps:
+            lines += _latex(f"{label}, women minus men, by {unit}", GAP_HEADER, gap_rows(gaps))
+    return "\n".join(lines) + "\n"
+
+
+def tables(
+    subgroups: Sequence[SubgroupReport],
+) -> Iterator[tuple[str, str, list[SubgroupReport]]]:
+    """Label, unit and rows of each table."""
+    for unit in dict.fromkeys(row.unit for row in subgroups):
+        for label in dict.fromkeys(row.label for row in subgroups):
+            yield label, unit, [r for r in subgroups if (r.label, r.unit) == (label, unit)]
+
+
+def table_title(label: str, unit: str, split: str) -> str:
+    """Heading of a table."""
+    name = "mean over the diseases" if label == MACRO else label
+    return f"{name}, {split} photos" + (", by patient" if unit == "patient" else "")
+
+
+def subgroup_rows(rows: Sequence[SubgroupReport]) -> list[list[str]]:
+    """Body of a table of subgroups: counts first, then the metrics."""
+    patients = [f"{r.positive_patients} / {r.negative_patients}" for r in rows]
+    body = [["patients (positive / negative)", *patients]]
+    if rows[0].unit == "photo":
+        photos = [f"{r.positives} / {r.negatives}" for r in rows]
+        body.append(["photos (positive / negative)", *photos])
+    body.append(["sample", *(r.size for r in rows)])
+    for metric in METRICS:
+        values = [format_value(r.values[metric]) for r in rows]
+        body.append([NAMES.get(metric, metric), *values])
+    return body
+
+
+GAP_HEADER = ["metric", "women", "men", "gap", "p", "p (Holm)", "could be found", "sample"]
+
+
+def gap_rows(gaps: Sequence[Gap]) -> list[list[str]]:
+    """Body of a table of gaps."""
+    return [
+        [
+            NAMES.get(gap.metric, gap.metric),
+            _number(gap.women),
+            _number(gap.men),
+            _gap_text(gap),
+            _p_text(gap.p),
+            _p_text(gap.p_holm),
+            f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
+            gap.size,
+        ]
+        for gap in gaps
+    ]
+
+
+def gap_notes(gaps: Sequence[Gap]) -> list[str]:
+    """What the gaps support, and what the sample could have shown."""
+    notes = [gap_sentence(gap) for gap in gaps if gap.metric in POWER_METRICS]
+    more = [
+        NAMES.get(g.metric, g.metric)
+        for g in gaps
+        if g.p_holm < 0.05 and g.metric not in POWER_METRICS
+    ]
+    if more:
+        notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
+    notes.append(
+        "Gap: women minus men, 95 % interval. p: permutation of the sexes within each class, by "
+        "patient. “Could be found”: the size of a gap that a sample like this finds four times in "
+        "five."
+    )
+    return [f"- {note}" for note in notes]
+
+
+def gap_sentence(gap: Gap) -> str:
+    """One sentence that the interval supports."""
+    name = NAMES.get(gap.metric, gap.metric)
+    if math.isnan(gap.gap) or math.isnan(gap.low):
+        return f"{name}: no statement about women and men ({gap.reason})."
+    if gap.size == "insufficient":
+        return f"{name}: too few patients of a sex for a statement. {power_note(gap)}"
+    if gap.worse and gap.p_holm < 0.05:
+        worse = "men" if gap.worse == "male" else "women"
+        return f"{name}: worse for {worse}; the interval excludes 0, p {_p_text(gap.p_holm)} (Holm)."
+    if gap.worse:
+        return (
+            f"{name}: the interval excludes 0, but not after correction for all the gaps tested."
+        )
+    return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
+
+
+def footnotes(
+    report: Report, label: str, unit: str, rows: Sequence[SubgroupReport]
+) -> list[str]:
+    """Where thresholds and intervals come from, and what is too small."""
+    notes = [*_threshold_notes(report, label)]
+    notes.append(
+        "Intervals: 95 %, by patient: Wilson on the effective number of photos for proportions "
+        "and F1, clustered DeLong for AUROC, bootstrap of patients for the rest."
+    )
+    points = report.operating_points
+    if points and report.split == points[0].split:
+        notes.append("The threshold was chosen on this very split: these figures are too good.")
+    for size, limit, meaning in (
+        ("insufficient", INSUFFICIENT, "no statement about this subgroup is supported"),
+        ("wide", WIDE, "read the intervals, not the figures"),
+    ):
+        small = [row.subgroup for row in rows if row.size == size]
+        if small:
+            notes.append(
+                f"{size.capitalize()}: {', '.join(small)} (fewer than {limit} positive or negative "
+                f"patients); {meaning}."
+            )
+    if unit == "patient":
+        notes.append("By patient: the mean log-odds over a patient's photos, same thresholds.")
+    return notes
+
+
+def _threshold_notes(report: Report, label: str) -> list[str]:
+    notes = []
+    for sex in ("all", "female", "male"):
+        points = [p for p in report.operating_points if (p.label, p.sex) == (label, sex)]
+        if not points:
+            continue
+        thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
+        rule = points[0].rule
+        meaning = RULES.get(rule) or rule.replace(":", " ")
+        whose = "" if sex == "all" else f" for {sex}"
+        notes.append(f"Threshold{whose} {thresholds} ({rule} on {points[0].split}: {meaning}).")
+    return notes
+
+
+def further_tables(report: Report) -> Iterator[tuple[str, list[str], list[list[str]], list[str]]]:
+    """Title, header, body and notes of what was asked for beyond the standard tables."""
+    if report.shared:
+        yield _shared_table(report)
+    if report.abstention:
+        yield _abstention_table(report)
+    for comparison in report.comparisons:
+        yield _comparison_table(comparison)
+
+
+def _shared_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
+    body = []
+    for metric in ("recall", "specificity", "precision", "f1"):
+        for row in report.shared:
+            if row.unit == "photo" and row.subgroup in ("female", "male"):
+                own = report.find(row.label, row.subgroup)
+                pair = [format_value(r.values[metric]) for r in (row, own)]
+                body.append([row.label, row.subgroup, NAMES.get(metric, metric), *pair])
+    note = (
+        "- A threshold of its own for each sex means that the same score is called positive in one "
+        "sex and negative in the other. Each was chosen on the validation photos of one sex alone, "
+        "so it is less certain than the shared one."
+    )
+    header = ["disease", "sex", "metric", "shared threshold", "threshold per sex"]
+    return "What thresholds per sex change", header, body, [note]
+
+
+def format_value(value: Value, digits: int = 3) -> str:
+    """Give an estimate with its interval, or the reason why there is none.
+
+    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9, others={}))
+    '0.800 (0.700–0.900)'
+    """
+    if math.isnan(value.estimate):
+        return f"undefined: {value.reason}"
+    return interval_text(value.estimate, value.low, value.high, digits)
+
+
+def interval_text(estimate: float, low: float, high: float, digits: int = 3) -> str:
+    """``0.800 (0.700–0.900)``; negative bounds are set apart by `to`."""
+    if math.isnan(estimate):
+        return "–"
+    if math.isnan(low):
+        return f"{estimate:.{digits}f} (no interval)"
+    dash = "–" if low >= 0 else " to "
+    return f"{estimate:.{digits}f} ({low:.{digits}f}{dash}{high:.{digits}f})"
+
+
+def _gap_text(gap: Gap) -> str:
+    if math.isnan(gap.gap):
+        return gap.reason
+    return interval_text(gap.gap, gap.low, gap.high)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _p_text(p: float) -> str:
+    if math.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6f}" if math.isfinite(value) else ""
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    rule = "| --- |" + " --- |" * (len(header) - 1)
+    return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(r) + " |" for r in body)]
+
+
+LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "–": "--", "≥": r"$\geq$", "<": r"$<$", "#": r"\#"}
+
+
+def _latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+
+    return [
+        r"\begin{table}", rf"\caption{{{''.join(LATEX.get(c, c) for c in title)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", line(header), r"\midrule",
+        *map(line, body), r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
+    ]  # fmt: skip
