@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hf_cushing.evaluation.report import Report, format_value
+from hf_cushing.evaluation.report import EvaluationOptions, Report
+from hf_cushing.evaluation.tables import format_value
 from hf_cushing.files import read_json
 from hf_cushing.models.evaluate_run import evaluate_runs
 
@@ -49,7 +50,7 @@ def train_fold(dataset: Path, run: Path, finetune: str, fold: int, more: list[st
 def print_rows(finetune: str, report: Report, facts: list[dict]) -> None:
     """Print one line for each subgroup."""
     seconds, learning = sum(fact["seconds"] for fact in facts), facts[0]["trainable"]
-    for row in report.subgroups:
+    for row in (row for row in report.subgroups if row.unit == "photo"):
         auroc, f1 = (format_value(row.values[name]) for name in ("auroc", "f1"))
         last = f"{seconds:.0f} | {learning:,}" if row.subgroup == "all" else "|"
         print(f"| {finetune} | {row.subgroup} | {auroc} | {f1} | {last} |", flush=True)
@@ -76,7 +77,7 @@ def main() -> None:
     for finetune in options.finetune:
         runs = [options.work / f"{finetune}-{fold}" for fold in range(options.folds)]
         facts = [train_fold(dataset, r, finetune, f, more) for f, r in enumerate(runs)]
-        report, _ = evaluate_runs([str(run) for run in runs])
+        report, _ = evaluate_runs([str(run) for run in runs], EvaluationOptions())
         print_rows(finetune, report, facts)
 
 

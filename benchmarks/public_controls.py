@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.report import evaluate, format_value
+from hf_cushing.evaluation.report import evaluate
+from hf_cushing.evaluation.tables import format_value
 from hf_cushing.files import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def print_row(name: str, finetune: str, run_folder: Path, *, public: bool) -> No
     if not public:
         predictions = predictions.select((predictions.split != "test") | ~theirs)
     report = evaluate(predictions)
-    cells = [format_value(row.values["auroc"]) for row in report.subgroups]
+    cells = [format_value(row.values["auroc"]) for row in report.subgroups if row.unit == "photo"]
     which = "all of its test split" if public else "the clinic's test photos"
     print(f"| {name} | {finetune} | {which} | {' | '.join(cells)} |", flush=True)
 
