@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, ndtr
 from tqdm import tqdm
 
-from hf_cushing.evaluation.gaps import _p
+from hf_cushing.evaluation.gaps import _chance
 from hf_cushing.evaluation.intervals import difference_interval
 from hf_cushing.evaluation.metrics import Decisions, weighted_metrics
 from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
@@ -52,7 +52,7 @@ def truth() -> dict[str, float]:
 
 def closed(part: Decisions, who: Patients) -> dict[str, tuple[float, float, float]]:
     """Estimate and interval as the report shows them."""
-    found = weighted_metrics(part, np.ones((1, len(part))))
+    found = weighted_metrics(part, np.ones((1, len(part))), SHOWN)
     forms = _closed_forms(part, who)
     return {m: (float(found[m][0]), *next(iter(forms[m].values()))) for m in SHOWN}
 
@@ -82,8 +82,8 @@ def intervals(patients: int, rng: np.random.Generator, draws: int) -> dict[str, 
 
 
 def _both(part: Decisions, sides: list[np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
-    whole = weighted_metrics(part, weights)
-    women, men = (weighted_metrics(part.select(rows), weights[:, rows]) for rows in sides)
+    whole = weighted_metrics(part, weights, SHOWN)
+    women, men = (weighted_metrics(part.select(rows), weights[:, rows], SHOWN) for rows in sides)
     return {m: whole[m] for m in SHOWN} | {f"{m} gap": women[m] - men[m] for m in SHOWN}
 
 
@@ -92,9 +92,11 @@ def gap_p(patients: int, rng: np.random.Generator, shuffles: int) -> dict[str, f
     part, ids, women = sample(patients, rng)
     who = Patients(ids, 2 * part.truth + women)
     dealt = who.shuffled(women, part.truth, shuffles, rng)
-    sides = [weighted_metrics(part, side.astype(np.float32)) for side in (dealt, ~dealt)]
-    own = [weighted_metrics(part, side[None].astype(float)) for side in (women, ~women)]
-    return {m: _p(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m]) for m in SHOWN}
+    sides = [weighted_metrics(part, side.astype(np.float32), SHOWN) for side in (dealt, ~dealt)]
+    own = [weighted_metrics(part, side[None].astype(float), SHOWN) for side in (women, ~women)]
+    return {
+        m: _chance(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m])[1] for m in SHOWN
+    }
 
 
 def main() -> None:

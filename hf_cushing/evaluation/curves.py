@@ -200,7 +200,9 @@ def new_figure(width: float, height: float) -> Figure:
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG aside, then rename it; without a date, so that the bytes repeat."""
     with written_aside(path) as aside:
-        figure.savefig(aside, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(
+            aside, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None}
+        )
 
 
 def _line(axes: Axes, x: np.ndarray, y: np.ndarray, part: Part, **more: Any) -> None:

@@ -17,6 +17,8 @@ from hf_cushing.evaluation.subgroups import SubgroupReport
 from hf_cushing.evaluation.tables import NAMES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from hf_cushing.evaluation.report import Report
 
 SHARES = (
@@ -30,35 +32,42 @@ FADED = 0.35
 
 def plot_forest(path: Path, rows: Sequence[SubgroupReport]) -> None:
     """Metrics by subgroup with intervals and counts; insufficient subgroups are faded."""
-    height = 0.22 * len(rows) + 0.25
-    figure = new_figure(8.6, 1.1 + height * len(SHARES))
+    step = len(rows) + 1.5
+    figure = new_figure(7.2, 0.9 + 0.21 * step * len(SHARES))
     axes = figure.subplots()
-    styles = [STYLES.get(row.subgroup, STYLES["all"]) for row in rows]
+    ticks, names = [], []
     for block, metric in enumerate(SHARES):
-        for line, (row, style) in enumerate(zip(rows, styles, strict=True)):
-            value, y = row.values[metric], -(block * (len(rows) + 1) + line)
-            shade = FADED if row.size == "insufficient" else 1.0
-            if math.isfinite(value.low):
-                axes.plot([value.low, value.high], [y, y], color=style.color, alpha=shade, lw=1.8)
-            if math.isfinite(value.estimate):
-                axes.plot(value.estimate, y, style.marker, color=style.color, alpha=shade, ms=6)
-                text = f"{value.estimate:.2f}"
-                if math.isfinite(value.low):
-                    text += f"  {value.low:.2f}–{value.high:.2f}"
-            else:
-                text = "undefined"
-            axes.text(1.04, y, text, va="center", fontsize=8, color="0.15")
-            axes.text(-0.03, y, row.subgroup, va="center", ha="right", fontsize=8, color="0.15")
-    steps = [-(b * (len(rows) + 1) + (len(rows) - 1) / 2) for b in range(len(SHARES))]
-    for block, (metric, y) in enumerate(zip(SHARES, steps, strict=True)):
-        axes.text(-0.34, y, NAMES.get(metric, metric), va="center", fontsize=9, weight="bold")
+        top = -block * step
+        ticks.append(top)
+        names.append(NAMES.get(metric, metric))
+        for line, row in enumerate(rows, 1):
+            _forest_line(axes, row, metric, top - line)
+            ticks.append(top - line)
+            names.append(row.subgroup)
         if block:
-            axes.axhline(y + (len(rows) + 1) / 2, color="0.9", lw=0.8)
-    axes.set(xlim=(0, 1), ylim=(steps[-1] - len(rows) / 2 - 0.5, len(rows) / 2), yticks=[])
+            axes.axhline(top + 0.75, color="0.88", lw=0.8)
+    axes.set(xlim=(0, 1), ylim=(ticks[-1] - 0.8, 0.6))
+    axes.set_yticks(ticks, names, fontsize=8)
+    for label in axes.get_yticklabels()[:: len(rows) + 1]:
+        label.set(weight="bold", fontsize=9)
+    axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.92")
+    axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_xlabel("; ".join(_counts(row) for row in rows), fontsize=8)
+    axes.set_xlabel("\n".join(_counts(row) for row in rows), fontsize=8)
     save(figure, path)
+
+
+def _forest_line(axes: Axes, row: SubgroupReport, metric: str, y: float) -> None:
+    value, style = row.values[metric], STYLES.get(row.subgroup, STYLES["all"])
+    shade = FADED if row.size == "insufficient" else 1.0
+    text = f"{value.estimate:.2f}" if math.isfinite(value.estimate) else "undefined"
+    if math.isfinite(value.low):
+        axes.plot([value.low, value.high], [y, y], color=style.color, alpha=shade, lw=1.8)
+        text += f"  {value.low:.2f}–{value.high:.2f}"
+    if math.isfinite(value.estimate):
+        axes.plot(value.estimate, y, style.marker, color=style.color, alpha=shade, ms=6)
+    axes.text(1.03, y, text, va="center", fontsize=8, color="0.15")
 
 
 def _counts(row: SubgroupReport) -> str:
@@ -78,6 +87,8 @@ def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
         shade = FADED if gap.size == "insufficient" else 1.0
         if math.isfinite(gap.low):
             axes.plot([gap.low, gap.high], [-line, -line], color="black", lw=1.8, alpha=shade)
+        if math.isfinite(gap.expected):
+            axes.plot(gap.expected, -line, "o", mfc="white", mec="0.35", ms=5)
         axes.plot(gap.gap, -line, "D", color="black", ms=5.5, alpha=shade)
         p = f"p {gap.p:.2f}" if gap.p >= 0.005 else "p < 0.01"
         axes.text(1.02, -line, p if math.isfinite(gap.p) else "", va="center", fontsize=8,
@@ -87,7 +98,8 @@ def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
     axes.set_yticks(-np.arange(len(shown)), [NAMES.get(g.metric, g.metric) for g in shown])
     axes.set_xlabel(
         "← better for men      women − men      better for women →\n"
-        "grey: gaps too small to be found in this sample (power 80 %)", fontsize=9
+        "grey: gaps too small to be found in this sample (power 80 %); "
+        "circle: gap by different shares of positives alone", fontsize=8.5
     )  # fmt: skip
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -128,5 +140,3 @@ def _calls(report: Report, scored: Predictions) -> np.ndarray:
         other = next(label for label in scored.labels if label != disease)
         return np.where(called, disease, other)
     return np.array(scored.labels)[scored.probabilities.argmax(1)]
-
-

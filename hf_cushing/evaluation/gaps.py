@@ -54,9 +54,13 @@ class Gap:
         Women minus men with its 95 % interval; NaN where undefined.
     method : str
         ``from both intervals`` (Zou and Donner) or ``bootstrap``.
+    expected : float
+        The gap that the sexes' different shares of positives would give by themselves: the mean
+        over permutations of the sexes within each class. Near 0 but for metrics that depend on
+        the prevalence, as precision and F1 do.
     p, p_holm : float
-        Of a permutation of the sexes within each class, by patient; and adjusted by Holm's
-        method for all gaps of this disease.
+        How often a permutation of the sexes within each class, by patient, lies as far from
+        `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease.
     detectable : float
         Size of a gap that a sample like this finds four times in five.
     worse : str
@@ -76,6 +80,7 @@ class Gap:
     low: float
     high: float
     method: str
+    expected: float
     p: float
     p_holm: float = math.nan
     detectable: float
@@ -154,6 +159,7 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
         low=low,
         high=high,
         method="from both intervals",
+        expected=0.0,
         p=float(fisher_exact([women, men]).pvalue),
         detectable=_detectable(low, high),
         worse=_worse(low, high, 1),
@@ -165,15 +171,16 @@ def power_note(gap: Gap) -> str:
     """Say what the sample could have shown.
 
     >>> power_note(f1_gap_from_counts((11, 4), (3, 2)))
-    'f1: a gap under 0.44 could not have been found in this sample (power 80 %).'
+    'A gap under 0.44 could hardly have been found in this sample (power 80 %).'
     """
     if math.isnan(gap.detectable):
-        return f"{gap.metric}: no gap can be judged in this sample ({gap.reason})."
-    if gap.detectable >= 1:
-        return f"{gap.metric}: no gap at all could have been found in this sample."
+        return f"No gap can be judged in this sample ({gap.reason})."
+    if gap.detectable >= 1 and gap.low >= -1:
+        return "No gap at all could have been found in this sample."
+    share = f"{100 * POWER:.0f} %"
     return (
-        f"{gap.metric}: a gap under {gap.detectable:.2f} could not have been found in this sample "
-        f"(power {POWER:.0%}).".replace("%)", " %)")
+        f"A gap under {gap.detectable:.2f} could hardly have been found in this sample "
+        f"(power {share})."
     )
 
 
@@ -200,17 +207,17 @@ def _metric_gap(
     if math.isnan(gap):
         reason = next(v.reason for v in values if math.isnan(v.estimate))
         return _gap_of(metric, women, men, values, reason=f"undefined: {reason}")
-    dealt = shuffled[0][metric] - shuffled[1][metric]
+    chance = _chance(gap, shuffled[0][metric] - shuffled[1][metric])
     drawn = women.draws[metric] - men.draws[metric]
     if any(math.isnan(v.low) for v in values):
         reason = next(v.reason for v in values if math.isnan(v.low))
-        return _gap_of(metric, women, men, values, p=_p(gap, dealt), reason=reason)
+        return _gap_of(metric, women, men, values, chance=chance, reason=reason)
     if values[0].method != "bootstrap":
         bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
         method = "from both intervals"
     else:
         bounds, method = percentile_interval(drawn), "bootstrap"
-    return _gap_of(metric, women, men, values, bounds=bounds, method=method, p=_p(gap, dealt))
+    return _gap_of(metric, women, men, values, bounds=bounds, method=method, chance=chance)
 
 
 def _gap_of(
@@ -221,7 +228,7 @@ def _gap_of(
     *,
     bounds: tuple[float, float] = (math.nan, math.nan),
     method: str = "",
-    p: float = math.nan,
+    chance: tuple[float, float] = (math.nan, math.nan),
     reason: str = "",
 ) -> Gap:
     return Gap(
@@ -234,7 +241,8 @@ def _gap_of(
         low=bounds[0],
         high=bounds[1],
         method=method,
-        p=p,
+        expected=chance[0],
+        p=chance[1],
         detectable=_detectable(*bounds),
         worse=_worse(*bounds, METRICS[metric].goal),
         size=_size(women.report, men.report),
@@ -254,6 +262,7 @@ def _parity_gap(
     bounds = (math.nan, math.nan)
     if not few and not math.isnan(gap):
         bounds = percentile_interval(_parity(name, women.draws, men.draws))
+    expected, p = _chance(gap, _parity(name, *shuffled))
     reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
     if few and not reason:
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
@@ -267,7 +276,8 @@ def _parity_gap(
         low=bounds[0],
         high=bounds[1],
         method="" if reason else "bootstrap",
-        p=_p(gap, _parity(name, *shuffled)),
+        expected=expected,
+        p=p,
         detectable=_detectable(*bounds),
         worse="",
         size=_size(women.report, men.report),
@@ -275,22 +285,24 @@ def _parity_gap(
     )
 
 
-def _parity(
-    name: str, women: dict[str, np.ndarray], men: dict[str, np.ndarray]
-) -> np.ndarray:
+def _parity(name: str, women: dict[str, np.ndarray], men: dict[str, np.ndarray]) -> np.ndarray:
     gaps = {m: np.abs(women[m] - men[m]) for m in ("selection_rate", "recall", "specificity")}
     if name == "demographic_parity_difference":
         return gaps["selection_rate"]
     return np.maximum(gaps["recall"], gaps["specificity"])
 
 
-def _p(gap: float, dealt: np.ndarray) -> float:
-    """Two-sided, the observed deal counted among the others; NaN where many are undefined."""
+def _chance(gap: float, dealt: np.ndarray) -> tuple[float, float]:
+    """Mean of the deals, and the two-sided p of a gap among them, itself counted as one.
+
+    NaN where more than 5 % of the deals are undefined.
+    """
     known = dealt[np.isfinite(dealt)]
     if math.isnan(gap) or len(known) < 0.95 * len(dealt):
-        return math.nan
-    as_large = np.abs(known) >= abs(gap) - 1e-12
-    return float((1 + as_large.sum()) / (1 + len(known)))
+        return math.nan, math.nan
+    expected = float(known.mean())
+    as_far = np.abs(known - expected) >= abs(gap - expected) - 1e-12
+    return expected, float((1 + as_far.sum()) / (1 + len(known)))
 
 
 def _detectable(low: float, high: float) -> float:

@@ -7,7 +7,7 @@ Undefined is NaN (`METRICS` says why), never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,11 @@ is Vickers and Elkin's (2006, Med Decis Making 26:565) at the threshold in use;
 """
 
 
+RANKED = ("auroc", "auprc", "sensitivity_at_specificity", "specificity_at_sensitivity")
+OF_PROBABILITY = ("brier", "log_loss", "ece")
+CALIBRATION = ("calibration_slope", "calibration_intercept")
+
+
 @dataclass(frozen=True)
 class Decisions:
     """Photos with their truth, score and call.
@@ -126,8 +131,10 @@ def binary_metrics(decisions: Decisions) -> dict[str, float]:
     return {name: float(values[0]) for name, values in found.items()}
 
 
-def weighted_metrics(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """All of `METRICS` for each row of weights.
+def weighted_metrics(
+    decisions: Decisions, weights: np.ndarray, names: Sequence[str] = tuple(METRICS)
+) -> dict[str, np.ndarray]:
+    """The metrics for each row of weights.
 
     Parameters
     ----------
@@ -135,6 +142,8 @@ def weighted_metrics(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
         Of n photos.
     weights : numpy.ndarray
         float, shape (m, n), 0 or more: how often each photo counts, for each of m draws.
+    names : sequence of str
+        Of `METRICS`: those wanted.
 
     Returns
     -------
@@ -142,18 +151,23 @@ def weighted_metrics(decisions: Decisions, weights: np.ndarray) -> dict[str, np.
         Name to float64, shape (m,).
     """
     if not len(decisions):
-        return {name: np.full(len(weights), np.nan) for name in METRICS}
+        return {name: np.full(len(weights), np.nan) for name in names}
     order = np.argsort(decisions.score, kind="stable")
     decisions = decisions.select(order)
-    start = _calibration_start(decisions)
+    start = _calibration_start(decisions) if set(names) & set(CALIBRATION) else None
     parts = []
     for block in blocks(len(weights), len(decisions)):
         part = weights[block][:, order].astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = _by_counts(decisions, part) | _by_ranks(decisions, part)
-            found |= _by_probability(decisions, part) | _calibration(decisions, part, start)
+            found = _by_counts(decisions, part)
+            if set(names) & set(RANKED):
+                found |= _by_ranks(decisions, part)
+            if set(names) & set(OF_PROBABILITY):
+                found |= _by_probability(decisions, part)
+            if start is not None:
+                found |= _calibration(decisions, part, start)
         parts.append(found)
-    return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:

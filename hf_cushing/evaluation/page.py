@@ -20,6 +20,7 @@ from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.evaluation.tables import (
     GAP_HEADER,
     footnotes,
+    format_value,
     further_tables,
     gap_notes,
     gap_rows,
@@ -39,8 +40,7 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
     sections = list(_sections(out, report))
     figures = [
-        (caption, _embed(out / name))
-        for name, caption in _figures(out, report, predictions)
+        (caption, _embed(out / name)) for name, caption in _figures(out, report, predictions)
     ]
     text = render_template(
         "report.html.jinja",
@@ -58,16 +58,17 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
 
 def _verdicts(report: Report) -> list[str]:
     """The few sentences to read first."""
-    found = []
+    found = [
+        f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
+        f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
+        f"{row.negative_patients} without the disease"
+        + (": insufficient for any statement." if row.size == "insufficient" else ".")
+        for row in report.subgroups
+        if row.unit == "photo" and row.label != MACRO
+    ]
     for gap in report.gaps:
         if gap.unit == "photo" and gap.metric in ("f1", "auroc"):
             found.append(f"{gap.label}: {gap_sentence(gap)}")
-    for row in report.subgroups:
-        if row.unit == "photo" and row.size == "insufficient" and row.label != MACRO:
-            found.append(
-                f"{row.label}, {row.subgroup}: {row.positive_patients} patients with and "
-                f"{row.negative_patients} without the disease are insufficient for any statement."
-            )
     return found
 
 
@@ -76,6 +77,7 @@ def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
         name = f"forest_{label}_{unit}.png"
         plot_forest(out / name, rows)
         yield {
+            "unit": unit,
             "title": table_title(label, unit, report.split),
             "header": ["", *(row.subgroup for row in rows)],
             "body": subgroup_rows(rows),
@@ -88,6 +90,7 @@ def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
             name = f"gaps_{label}_{unit}.png"
             plot_gaps(out / name, gaps)
             yield {
+                "unit": unit,
                 "title": f"{label}, women minus men, by {unit}",
                 "header": GAP_HEADER,
                 "body": gap_rows(gaps),
@@ -97,7 +100,8 @@ def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
             }
     for title, header, body, notes in further_tables(report):
         plain = [note.removeprefix("- ") for note in notes]
-        yield {"title": title, "header": header, "body": body, "notes": plain, "figure": ""}
+        yield {"unit": "photo", "title": title, "header": header, "body": body, "notes": plain,
+               "figure": ""}  # fmt: skip
 
 
 def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tuple[str, str]]:

@@ -69,7 +69,8 @@ def report_to_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "p", "p_holm"]
+        ["label", "unit", "subgroup", "metric", "estimate", "low", "high", "method"]
+        + ["expected", "p", "p_holm"]
         + ["rows", "patients", "positive_patients", "negative_patients", "size", "reason"]
     )
     for row in report.subgroups:
@@ -77,10 +78,10 @@ def report_to_csv(report: Report) -> str:
         for name, v in row.values.items():
             numbers = [_cell(x) for x in (v.estimate, v.low, v.high)]
             start = [row.label, row.unit, row.subgroup, name, *numbers]
-            writer.writerow([*start, v.method, "", "", *counts, v.reason])
+            writer.writerow([*start, v.method, "", "", "", *counts, v.reason])
     for gap in report.gaps:
         numbers = [_cell(x) for x in (gap.gap, gap.low, gap.high)]
-        tested = [gap.method, _cell(gap.p), _cell(gap.p_holm)]
+        tested = [gap.method, *(_cell(x) for x in (gap.expected, gap.p, gap.p_holm))]
         start = [gap.label, gap.unit, "female - male", gap.metric, *numbers, *tested]
         writer.writerow([*start, "", "", "", "", gap.size, gap.reason])
     return text.getvalue()
@@ -127,7 +128,9 @@ def subgroup_rows(rows: Sequence[SubgroupReport]) -> list[list[str]]:
     return body
 
 
-GAP_HEADER = ["metric", "women", "men", "gap", "p", "p (Holm)", "could be found", "sample"]
+GAP_HEADER = [
+    "metric", "women", "men", "gap", "by make-up", "p", "p (Holm)", "could be found", "sample",
+]  # fmt: skip
 
 
 def gap_rows(gaps: Sequence[Gap]) -> list[list[str]]:
@@ -138,6 +141,7 @@ def gap_rows(gaps: Sequence[Gap]) -> list[list[str]]:
             _number(gap.women),
             _number(gap.men),
             _gap_text(gap),
+            _number(gap.expected),
             _p_text(gap.p),
             _p_text(gap.p_holm),
             f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
@@ -157,34 +161,35 @@ def gap_notes(gaps: Sequence[Gap]) -> list[str]:
     ]
     if more:
         notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
-    notes.append(
-        "Gap: women minus men, 95 % interval. p: permutation of the sexes within each class, by "
-        "patient. “Could be found”: the size of a gap that a sample like this finds four times in "
-        "five."
-    )
+    notes += [
+        "Gap: women minus men, 95 % interval. “By make-up”: the gap that the sexes' different "
+        "shares of positives give by themselves; precision, NPV and F1 depend on them. p: whether "
+        "the gap differs from that, by permuting the sexes within each class, by patient.",
+        "“Could be found”: the size of a gap that a sample like this finds four times in five.",
+    ]
     return [f"- {note}" for note in notes]
 
 
 def gap_sentence(gap: Gap) -> str:
-    """One sentence that the interval supports."""
+    """What the interval and the test support, and no more."""
     name = NAMES.get(gap.metric, gap.metric)
     if math.isnan(gap.gap) or math.isnan(gap.low):
         return f"{name}: no statement about women and men ({gap.reason})."
     if gap.size == "insufficient":
         return f"{name}: too few patients of a sex for a statement. {power_note(gap)}"
-    if gap.worse and gap.p_holm < 0.05:
-        worse = "men" if gap.worse == "male" else "women"
-        return f"{name}: worse for {worse}; the interval excludes 0, p {_p_text(gap.p_holm)} (Holm)."
-    if gap.worse:
-        return (
-            f"{name}: the interval excludes 0, but not after correction for all the gaps tested."
-        )
-    return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
+    if not gap.worse:
+        return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
+    worse = {"male": "men", "female": "women"}[gap.worse]
+    if gap.p_holm < 0.05:
+        return f"{name}: worse for {worse}, by {abs(gap.gap):.2f}; p {_p_text(gap.p_holm)} (Holm)."
+    return (
+        f"{name}: lower for {worse} in this sample, by {abs(gap.gap):.2f}; the sexes' different "
+        f"shares of positives alone give {abs(gap.expected):.2f}, and beyond that nothing was "
+        f"shown (p {_p_text(gap.p)}, with Holm's correction {_p_text(gap.p_holm)})."
+    )
 
 
-def footnotes(
-    report: Report, label: str, unit: str, rows: Sequence[SubgroupReport]
-) -> list[str]:
+def footnotes(report: Report, label: str, unit: str, rows: Sequence[SubgroupReport]) -> list[str]:
     """Where thresholds and intervals come from, and what is too small."""
     notes = [*_threshold_notes(report, label)]
     notes.append(

@@ -94,14 +94,15 @@ def predictions_of(
 
 def _attributes(photos: Dataset, known: set[str]) -> dict[str, np.ndarray]:
     """Columns by which subgroups can be made: numbers and words that are not empty throughout."""
+    from datasets import Value
+
     found = {}
     for name, feature in photos.features.items():
-        kind = getattr(feature, "dtype", "")
-        if name in known or name.startswith("fold") or kind not in ("string", "float32", "int32"):
+        if name in known or name.startswith("fold") or not isinstance(feature, Value):
             continue
         values = photos[name][:]
         if any(value not in (None, "") for value in values):
-            empty, dtype = ("", str) if kind == "string" else (np.nan, float)
+            empty, dtype = ("", str) if feature.dtype == "string" else (np.nan, float)
             found[name] = np.array([empty if v is None else v for v in values], dtype=dtype)
     return found
 

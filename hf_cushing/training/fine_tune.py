@@ -110,9 +110,7 @@ def fine_tune(config: RunConfig) -> RunResult:
         predictions = score_saved(run, config, data)
     report = evaluate(
         predictions,
-        EvaluationOptions(
-            rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap
-        ),
+        EvaluationOptions(rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap),
     )
     if state.is_main_process:
         facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}

@@ -75,7 +75,9 @@ def test_weighted_metrics_agree_with_scikit_learn(table):
     for name, expected in theirs.items():
         assert ours[name] == pytest.approx(expected, abs=1e-9, nan_ok=True), name
     if not math.isnan(ours["mcc"]):
-        assert ours["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, called, **w), abs=1e-9)
+        assert ours["mcc"] == pytest.approx(
+            sk.matthews_corrcoef(truth, called, sample_weight=weights), abs=1e-9
+        )
 
 
 @settings(max_examples=1000, deadline=None)

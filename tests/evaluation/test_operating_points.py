@@ -1,29 +1,62 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, roc_curve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from hf_cushing.evaluation.operating_points import (
     OperatingPoint,
     best_threshold,
-    call_positive,
     choose_operating_points,
+    decisions_of,
 )
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 from tests.evaluation.test_report import make_predictions
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_no_other_threshold_is_better(seed):
+def brute_force(truth, score, rule):
+    """The best value of a rule over all thresholds, from its definition."""
+    kind, _, number = rule.partition(":")
+    values = []
+    for cut in [*np.unique(score), 2.0]:
+        called = score >= cut
+        recall, specificity = called[truth].mean(), (~called)[~truth].mean()
+        values.append(
+            {
+                "f1": f1_score(truth, called) if kind == "f1" else 0,
+                "youden": recall + specificity,
+                "sensitivity": specificity if recall >= float(number or 0) - 1e-9 else -1,
+                "specificity": recall if specificity >= float(number or 0) - 1e-9 else -1,
+                "cost": -float(number or 0) * (truth & ~called).sum() - (~truth & called).sum(),
+            }[kind]
+        )
+    return max(values)
+
+
+RULES = ("f1", "youden", "sensitivity:0.8", "specificity:0.75", "cost:4")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 25), st.sampled_from([5, 500]))
+@pytest.mark.parametrize("rule", RULES)
+def test_no_other_threshold_is_better(rule, seed, n, steps):
     rng = np.random.default_rng(seed)
-    truth = rng.random(60) < 0.3
-    score = np.clip(rng.normal(0.3 + 0.3 * truth, 0.25), 0, 1).round(2)
-    chosen = best_threshold(truth, score, "f1")
-    best = max(f1_score(truth, score >= t) for t in np.unique(score))
-    assert f1_score(truth, score >= chosen) == pytest.approx(best)
-    chosen = best_threshold(truth, score, "youden")
-    false, true, _ = roc_curve(truth, score)
-    gained = (score >= chosen)[truth].mean() - (score >= chosen)[~truth].mean()
-    assert gained == pytest.approx((true - false).max())
+    truth = rng.random(n) < 0.4
+    truth[:2] = [True, False]
+    score = rng.integers(1, steps, n) / steps
+    chosen = best_threshold(truth, score, rule)
+    reached = brute_force(truth, np.where(score >= chosen, 1.0, 0.0), rule)
+    called = score >= chosen
+    recall, specificity = called[truth].mean(), (~called)[~truth].mean()
+    kind, _, number = rule.partition(":")
+    if kind in ("sensitivity", "specificity"):
+        held, other = (recall, specificity) if kind == "sensitivity" else (specificity, recall)
+        assert held >= float(number) - 1e-9
+        assert other == pytest.approx(brute_force(truth, score, rule))
+    else:
+        assert reached >= brute_force(truth, score, rule) - 1e-9
 
 
 def test_threshold_lies_between_scores_not_on_one():
@@ -44,25 +77,58 @@ def test_threshold_from_test_is_refused(rng):
         choose_operating_points(make_predictions(rng), split="test")
 
 
+def point(threshold, model="m", sex="all"):
+    return OperatingPoint(
+        label="cushing", threshold=threshold, rule="f1", split="validation", model_revision=model,
+        sex=sex,
+    )  # fmt: skip
+
+
 def test_each_fold_is_called_by_its_own_models_threshold(rng):
     predictions = make_predictions(rng)
     models = np.where(np.arange(len(predictions)) % 2, "a", "b")
-    from dataclasses import replace
-
     predictions = replace(predictions, model_revision=models)
-    points = [
-        OperatingPoint(
-            label="cushing", threshold=t, rule="f1", split="validation", model_revision=m
-        )
-        for m, t in (("a", 0.0), ("b", 1.1))
-    ]
-    assert (call_positive(predictions, "cushing", points) == (models == "a")).all()
+    points = [point(0.0, "a"), point(1.1, "b")]
+    assert (decisions_of(predictions, "cushing", points).called == (models == "a")).all()
     with pytest.raises(UserError, match="no threshold is known"):
-        call_positive(predictions, "cushing", points[:1])
+        decisions_of(predictions, "cushing", points[:1])
 
 
-def test_one_class_and_unknown_rule_are_refused():
+def test_thresholds_per_sex_hold_for_that_sex_and_the_shared_one_for_others(rng):
+    predictions = make_predictions(rng)
+    sex = np.where(np.arange(len(predictions)) % 5 == 0, "unknown", predictions.sex)
+    predictions = replace(predictions, sex=sex)
+    points = [point(0.5), point(0.1, sex="female"), point(0.9, sex="male")]
+    found = decisions_of(predictions, "cushing", points).threshold
+    for name, threshold in (("unknown", 0.5), ("female", 0.1), ("male", 0.9)):
+        assert set(found[sex == name]) == {threshold}
+
+
+def test_each_sex_gets_the_threshold_that_is_best_for_it(rng):
+    predictions = make_predictions(rng)
+    points = {p.sex: p for p in choose_operating_points(predictions, "youden", per_sex=True)}
+    for sex in ("female", "male"):
+        own = predictions.select((predictions.sex == sex) & (predictions.split == "validation"))
+        best = best_threshold(own.label == "cushing", own.score("cushing"), "youden")
+        assert points[sex].threshold == best
+    assert points["all"] == choose_operating_points(predictions, "youden")[0]
+
+
+def test_sex_without_patients_cannot_have_its_own_threshold(rng):
+    with pytest.raises(UserError, match="sex 'male': its validation photos are all or none"):
+        choose_operating_points(make_predictions(rng, men=0), per_sex=True)
+
+
+def test_one_class_and_unknown_rules_are_refused():
     with pytest.raises(UserError, match="with and without the disease"):
         best_threshold(np.array([True, True]), np.array([0.1, 0.2]), "f1")
-    with pytest.raises(UserError, match="choose f1 or youden"):
-        best_threshold(np.array([True, False]), np.array([0.1, 0.2]), "magic")
+    both = np.array([True, False]), np.array([0.1, 0.2])
+    for rule, words in (
+        ("magic", "choose one like f1, youden"),
+        ("sensitivity", "needs a number after the colon"),
+        ("sensitivity:90", "above 0, at most 1"),
+        ("cost:-1", "must be above 0"),
+        ("f1:0.5", "takes no number"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            best_threshold(*both, rule)

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -7,8 +9,18 @@ import pytest
 
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.report import evaluate, report_to_json, report_to_markdown, write_report
-from hf_cushing.schema import UserError
+from hf_cushing.evaluation.report import (
+    EvaluationOptions,
+    evaluate,
+    points_from_json,
+    report_to_json,
+    write_report,
+)
+from hf_cushing.evaluation.tables import report_to_csv, report_to_latex, report_to_markdown
+from hf_cushing.schema import UsageError, UserError
+
+
+FEW = EvaluationOptions(draws=100, shuffles=100)
 
 
 def make_predictions(rng, n=240, labels=("control", "cushing"), men=0.4):
@@ -33,20 +45,21 @@ def make_predictions(rng, n=240, labels=("control", "cushing"), men=0.4):
 
 def test_subgroups_count_their_photos_and_patients(rng):
     predictions = make_predictions(rng)
-    report = evaluate(predictions, draws=100)
+    report = evaluate(predictions, FEW)
     test = predictions.of_split("test")
     for sex in ("female", "male"):
         row = report.find("cushing", sex)
         rows = test.select(test.sex == sex)
-        assert row.photos == len(rows)
+        assert row.rows == len(rows)
         assert row.positives == (rows.label == "cushing").sum()
         assert row.patients == len(set(rows.patient_id))
     total = report.find("cushing", "all")
-    assert total.photos == sum(report.find("cushing", sex).photos for sex in ("female", "male"))
+    assert total.rows == sum(report.find("cushing", sex).rows for sex in ("female", "male"))
+    assert sum(total.cells.values()) == total.rows
 
 
 def test_estimates_lie_in_their_intervals(rng):
-    for row in evaluate(make_predictions(rng), draws=300).subgroups:
+    for row in evaluate(make_predictions(rng), replace(FEW, FEW)).subgroups:
         for name, value in row.values.items():
             if not math.isnan(value.low):
                 assert value.low <= value.estimate <= value.high, name
@@ -54,35 +67,37 @@ def test_estimates_lie_in_their_intervals(rng):
 
 def test_each_disease_of_several_has_its_own_rows_and_threshold(rng):
     predictions = make_predictions(rng, labels=("control", "cushing", "acromegaly"))
-    report = evaluate(predictions, draws=100)
-    assert {row.label for row in report.subgroups} == {"cushing", "acromegaly"}
+    report = evaluate(predictions, FEW)
+    assert {row.label for row in report.subgroups} == {"cushing", "acromegaly", "macro"}
     assert [point.label for point in report.operating_points] == ["cushing", "acromegaly"]
 
 
 def test_small_subgroup_is_called_insufficient_and_gets_no_false_certainty(rng):
     predictions = make_predictions(rng, men=0.05)
-    report = evaluate(predictions, draws=100)
+    report = evaluate(predictions, FEW)
     row = report.find("cushing", "male")
     assert row.size == "insufficient"
-    assert math.isnan(row.values["f1"].low)
+    assert math.isnan(row.values["mcc"].low)
+    assert row.values["mcc"].reason.startswith("no interval: fewer than 10")
+    assert row.values["f1"].high - row.values["f1"].low > 0.3
     assert row.values["accuracy"].high - row.values["accuracy"].low > 0.2
     assert "Insufficient: male" in report_to_markdown(report)
 
 
 def test_absent_sex_is_undefined_with_a_reason(rng):
     predictions = make_predictions(rng, men=0)
-    value = evaluate(predictions, draws=100).find("cushing", "male").values["auroc"]
+    value = evaluate(predictions, FEW).find("cushing", "male").values["auroc"]
     assert math.isnan(value.estimate)
     assert value.reason == "one class only"
-    text = report_to_markdown(evaluate(predictions, draws=100))
+    text = report_to_markdown(evaluate(predictions, FEW))
     assert "undefined: one class only" in text
 
 
 def test_report_is_rebuilt_from_the_file_alone(rng, tmp_path):
     predictions = make_predictions(rng)
-    report = evaluate(predictions, draws=100)
+    report = evaluate(predictions, FEW)
     write_report(tmp_path, report, predictions)
-    again = evaluate(load_predictions(tmp_path), draws=100)
+    again = evaluate(load_predictions(tmp_path), FEW)
     written = json.loads((tmp_path / "metrics.json").read_text())
     from hf_cushing.files import plain
 
@@ -90,9 +105,118 @@ def test_report_is_rebuilt_from_the_file_alone(rng, tmp_path):
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_whole_report_holds_every_table_and_figure_in_one_page(rng, tmp_path):
+    predictions = make_predictions(rng)
+    report = evaluate(predictions, FEW)
+    write_report(tmp_path, report, predictions, full=True)
+    page = (tmp_path / "report.html").read_text()
+    figures = {path.stem for path in tmp_path.glob("*.png")}
+    assert figures >= {"roc", "precision_recall", "reliability", "net_benefit", "confusion"}
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert "http" not in page  # self-contained
+    assert "Research use only" in page
+    for sex in ("female", "male"):
+        value = report.find("cushing", sex).values["auroc"]
+        assert f"{value.estimate:.3f} ({value.low:.3f}–{value.high:.3f})" in page
+
+
+def test_pictures_have_the_same_bytes_twice(rng, tmp_path):
+    predictions = make_predictions(rng)
+    report = evaluate(predictions, FEW)
+    for name in ("a", "b"):
+        write_report(tmp_path / name, report, predictions, full=True)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+def test_csv_has_a_line_for_every_figure(rng):
+    report = evaluate(make_predictions(rng), FEW)
+    rows = list(csv.DictReader(io.StringIO(report_to_csv(report))))
+    wanted = [(r.label, r.unit, r.subgroup, m) for r in report.subgroups for m in r.values]
+    wanted += [(g.label, g.unit, "female - male", g.metric) for g in report.gaps]
+    assert [(r["label"], r["unit"], r["subgroup"], r["metric"]) for r in rows] == wanted
+    assert float(rows[0]["estimate"]) == pytest.approx(
+        report.subgroups[0].values[rows[0]["metric"]].estimate, abs=1e-6
+    )
+
+
+def test_latex_has_no_bare_special_characters(rng):
+    text = report_to_latex(evaluate(make_predictions(rng), FEW))
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
+    body = text.replace(r"\%", "").replace(r"\_", "").split("\n", 1)[1]
+    assert "%" not in body
+    assert "_" not in body
+    assert text.isascii()
+
+
+def test_patients_with_several_photos_are_reported_by_patient_too(rng):
+    report = evaluate(make_predictions(rng), FEW)
+    by_patient = report.find("cushing", "all", "patient")
+    assert by_patient.rows == by_patient.patients == report.find("cushing", "all").patients
+    assert by_patient.positives == report.find("cushing", "all").positive_patients
+
+
+def test_macro_is_the_mean_over_the_diseases(rng):
+    report = evaluate(make_predictions(rng, labels=("control", "cushing", "acromegaly")), FEW)
+    for metric in ("auroc", "f1", "brier"):
+        parts = [report.find(x, "female").values[metric] for x in ("cushing", "acromegaly")]
+        macro = report.find("macro", "female").values[metric]
+        assert macro.estimate == pytest.approx(np.mean([part.estimate for part in parts]))
+        assert macro.low < macro.estimate < macro.high
+
+
+def test_thresholds_per_sex_show_what_they_change(rng):
+    report = evaluate(make_predictions(rng), replace(FEW, per_sex=True))
+    shared = evaluate(make_predictions(np.random.default_rng(0)), FEW)
+    assert {p.sex for p in report.operating_points} == {"all", "female", "male"}
+    women = [r for r in report.shared if (r.subgroup, r.unit) == ("female", "photo")][0]
+    assert women.values["f1"] == shared.find("cushing", "female").values["f1"]
+    text = report_to_markdown(report)
+    assert "What thresholds per sex change" in text
+    assert "Threshold for female" in text
+
+
+def test_age_bands_and_intersections_are_subgroups(rng):
+    predictions = make_predictions(rng)
+    age = rng.uniform(20, 80, len(predictions))
+    age[:5] = np.nan
+    predictions = replace(predictions, attributes={"age": age})
+    report = evaluate(predictions, replace(FEW, by=("sex", "age:40", "sex*age:40")))
+    names = {r.subgroup for r in report.subgroups if r.unit == "photo"}
+    assert names == {"all", "female", "male", "age < 40", "age ≥ 40", "female & age < 40",
+                     "female & age ≥ 40", "male & age < 40", "male & age ≥ 40"}  # fmt: skip
+    row = report.find("cushing", "female & age < 40")
+    inside = (age < 40) & (predictions.sex == "female") & (predictions.split == "test")
+    assert row.rows == inside.sum()
+
+
+def test_subgroup_of_an_unknown_column_or_without_edges_is_refused(rng):
+    predictions = make_predictions(rng)
+    predictions = replace(predictions, attributes={"bmi": np.full(len(predictions), 25.0)})
+    with pytest.raises(UsageError, match="no column 'site' .known: sex, bmi"):
+        evaluate(predictions, replace(FEW, by=("site",)))
+    with pytest.raises(UsageError, match="'bmi' is a number; give rising edges"):
+        evaluate(predictions, replace(FEW, by=("bmi",)))
+
+
+def test_photo_scored_twice_is_named(rng):
+    predictions = make_predictions(rng)
+    double = concatenate([predictions, predictions.select(predictions.split == "test")])
+    with pytest.raises(UserError, match=r"scored more than once \(0{16}|[0-9a-f]{16}"):
+        evaluate(double, FEW)
+
+
+def test_metrics_of_an_older_version_are_read_and_of_a_newer_one_refused(rng):
+    old = {"operating_points": [{"label": "cushing", "threshold": 0.5, "rule": "f1",
+                                 "split": "validation", "model_revision": "m"}]}  # fmt: skip
+    assert points_from_json(old)[0].sex == "all"
+    with pytest.raises(UserError, match="schema version 99"):
+        points_from_json(old | {"schema_version": 99})
+
+
 def test_undefined_is_null_in_json_and_not_zero(rng, tmp_path):
     predictions = make_predictions(rng, men=0)
-    write_report(tmp_path, evaluate(predictions, draws=100), predictions)
+    write_report(tmp_path, evaluate(predictions, FEW), predictions)
     rows = json.loads((tmp_path / "metrics.json").read_text())["subgroups"]
     male = next(row for row in rows if row["subgroup"] == "male")
     assert male["values"]["f1"]["estimate"] is None
@@ -100,7 +224,7 @@ def test_undefined_is_null_in_json_and_not_zero(rng, tmp_path):
 
 
 def test_validation_figures_say_that_they_are_too_good(rng):
-    report = evaluate(make_predictions(rng), split="validation", draws=100)
+    report = evaluate(make_predictions(rng), replace(FEW, split="validation"))
     assert "these figures are too good" in report_to_markdown(report)
 
 
@@ -108,7 +232,7 @@ def test_order_of_the_rows_does_not_matter(rng):
     predictions = make_predictions(rng)
     mixed = predictions.select(rng.permutation(len(predictions)))
     assert choose_operating_points(mixed) == choose_operating_points(predictions)
-    first, second = (evaluate(p, draws=100) for p in (predictions, mixed))
+    first, second = (evaluate(p, FEW) for p in (predictions, mixed))
     values = [r.subgroups[0].values["auroc"].estimate for r in (first, second)]
     assert values[0] == values[1]
 
@@ -116,7 +240,11 @@ def test_order_of_the_rows_does_not_matter(rng):
 def test_faulty_predictions_are_refused(rng, tmp_path):
     predictions = make_predictions(rng)
     with pytest.raises(UserError, match="do not sum to 1"):
-        replace(predictions, probabilities=predictions.probabilities * 2)
+        replace(predictions, probabilities=predictions.probabilities * 0.5)
+    with pytest.raises(UserError, match=r"photo 0{16} lie outside 0..1 \(240 of 240 photos\)"):
+        replace(predictions, probabilities=predictions.probabilities * [-1, 1] + [1, 0])
+    with pytest.raises(UserError, match="are not all numbers"):
+        replace(predictions, probabilities=predictions.probabilities * np.nan)
     with pytest.raises(UserError, match="unknown sex x"):
         replace(predictions, sex=np.full(len(predictions), "x"))
     with pytest.raises(UserError, match="no rows of split 'train'"):

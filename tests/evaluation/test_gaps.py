@@ -1,0 +1,117 @@
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from fairlearn import metrics as fl
+from scipy.stats import fisher_exact
+
+from hf_cushing.evaluation.gaps import f1_gap_from_counts, power_note, sex_gaps
+from hf_cushing.evaluation.metrics import METRICS
+from hf_cushing.evaluation.operating_points import choose_operating_points
+from hf_cushing.evaluation.subgroups import make_sample, report_subgroups, subgroup_masks
+from hf_cushing.evaluation.tables import gap_sentence
+from tests.evaluation.test_report import make_predictions
+
+
+def gaps_of(predictions, draws=200, shuffles=400):
+    points = choose_operating_points(predictions)
+    sample = make_sample(predictions.of_split("test"), "photo", draws=draws)
+    masks = subgroup_masks(sample.rows)
+    found = report_subgroups(sample, "cushing", points, masks)
+    gaps = sex_gaps(sample, "cushing", points, found, shuffles=shuffles)
+    return {gap.metric: gap for gap in gaps}, sample, found
+
+
+def test_every_metric_has_a_gap_that_is_women_minus_men(rng):
+    gaps, _, found = gaps_of(make_predictions(rng))
+    assert set(METRICS) < set(gaps)
+    for metric in METRICS:
+        women, men = (found[sex].report.values[metric].estimate for sex in ("female", "male"))
+        assert gaps[metric].gap == pytest.approx(women - men, nan_ok=True)
+        assert gaps[metric].low <= gaps[metric].gap <= gaps[metric].high
+
+
+def test_parity_measures_agree_with_fairlearn(rng):
+    predictions = make_predictions(rng)
+    gaps, sample, _ = gaps_of(predictions)
+    points = choose_operating_points(predictions)
+    rows = sample.rows
+    called = rows.score("cushing") >= points[0].threshold
+    for name in ("demographic_parity_difference", "equalized_odds_difference"):
+        expected = getattr(fl, name)(rows.label == "cushing", called, sensitive_features=rows.sex)
+        assert gaps[name].gap == pytest.approx(expected)
+
+
+def test_permutation_p_agrees_with_all_deals_of_a_small_sample(rng):
+    predictions = make_predictions(rng, n=36)
+    gaps, sample, _ = gaps_of(predictions, shuffles=6000)
+    rows = sample.rows
+    score, sick = rows.score("cushing"), rows.label == "cushing"
+    names, first = np.unique(rows.patient_id, return_index=True)
+    women, ill = rows.sex[first] == "female", sick[first]
+    threshold = choose_operating_points(predictions)[0].threshold
+
+    def gap(chosen):
+        female = np.isin(rows.patient_id, names[list(chosen)])
+        right = (score >= threshold) == sick
+        return right[female].mean() - right[~female].mean()
+
+    observed = gap(np.flatnonzero(women))
+    sick_ones, healthy = np.flatnonzero(ill), np.flatnonzero(~ill)
+    all_gaps = [
+        gap(a + b)
+        for a in combinations(sick_ones, int((women & ill).sum()))
+        for b in combinations(healthy, int((women & ~ill).sum()))
+    ]
+    exact = np.mean(np.abs(all_gaps) >= abs(observed) - 1e-12)
+    assert gaps["accuracy"].p == pytest.approx(exact, abs=0.03)
+
+
+def test_planted_gap_is_found_and_said(rng):
+    predictions = make_predictions(rng, n=1200)
+    men = predictions.sex == "male"
+    worse = np.where(men[:, None], 0.5, predictions.probabilities)
+    noise = rng.random(len(worse))
+    mixed = np.where(men, noise, worse[:, 1])
+    predictions = replace(predictions, probabilities=np.stack([1 - mixed, mixed], 1))
+    gaps, _, _ = gaps_of(predictions)
+    assert gaps["auroc"].low > 0
+    assert gaps["auroc"].worse == "male"
+    assert gaps["auroc"].p_holm < 0.05
+    assert gap_sentence(gaps["auroc"]).startswith("AUROC: worse for men")
+
+
+def test_no_gap_is_never_said_to_be_absent(rng):
+    gaps, _, _ = gaps_of(make_predictions(rng, n=600))
+    sentence = gap_sentence(gaps["auroc"])
+    assert "no gap was shown, which is not the same as none" in sentence
+    assert "could hardly have been found" in sentence
+
+
+def test_holm_never_lowers_a_p_value(rng):
+    gaps, _, _ = gaps_of(make_predictions(rng))
+    assert all(g.p_holm >= g.p for g in gaps.values() if not math.isnan(g.p))
+
+
+def test_sex_without_photos_has_no_gaps(rng):
+    assert gaps_of(make_predictions(rng, men=0))[0] == {}
+
+
+def test_few_men_leave_no_statement(rng):
+    gaps, _, _ = gaps_of(make_predictions(rng, men=0.06))
+    assert gaps["brier"].size == "insufficient"
+    assert math.isnan(gaps["brier"].low)
+    assert "no statement" in gap_sentence(gaps["brier"])
+
+
+def test_published_f1_of_women_and_men_proves_no_bias():
+    """Liu et al. 2025: 11/13 and 3/4 in the smallest counts that give them."""
+    gap = f1_gap_from_counts((11, 4), (3, 2))
+    assert (gap.women, gap.men) == (pytest.approx(11 / 13), pytest.approx(3 / 4))
+    assert gap.low < 0 < gap.high
+    assert gap.p == pytest.approx(fisher_exact([[11, 4], [3, 2]]).pvalue)
+    assert gap.detectable > 0.4
+    assert gap.size == "insufficient"
+    assert "could hardly have been found" in power_note(gap)
