@@ -216,7 +216,7 @@ def _metric_gap(
         bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
         method = "from both intervals"
     else:
-        bounds, method = percentile_interval(drawn), "bootstrap"
+        bounds, method = percentile_interval(drawn, max(women.level, men.level)), "bootstrap"
     return _gap_of(metric, women, men, values, bounds=bounds, method=method, chance=chance)
 
 
@@ -261,7 +261,9 @@ def _parity_gap(
     few = _size(women.report, men.report) == "insufficient"
     bounds = (math.nan, math.nan)
     if not few and not math.isnan(gap):
-        bounds = percentile_interval(_parity(name, women.draws, men.draws))
+        bounds = percentile_interval(
+            _parity(name, women.draws, men.draws), max(women.level, men.level)
+        )
     expected, p = _chance(gap, _parity(name, *shuffled))
     reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
     if few and not reason:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 DRAWS = 2000
 
@@ -49,6 +49,20 @@ class Patients:
             size = len(inside)
             times[:, inside] = rng.multinomial(size, np.full(size, 1 / size), size=count)
         return times[:, self.of_photo]
+
+    def level(self, level: float = 0.95) -> float:
+        """The level at which to cut the draws so that the interval holds the truth at `level`.
+
+        Drawing n patients of n is too narrow by the square root of (n - 1) / n, and quantiles
+        take the spread for known. Hesterberg's expanded percentiles (2015, Am Stat 69:371), with
+        the mean size of a stratum for n and Student's t for the normal.
+        """
+        strata = len(self.kinds)
+        free, size = self.count - strata, self.count / strata if strata else 0
+        if free < 1 or size <= 1:
+            return level
+        z = stdtrit(free, (1 + level) / 2) * np.sqrt(size / (size - 1))
+        return float(2 * ndtr(z) - 1)
 
     def left_out(self) -> np.ndarray:
         """Each patient left out in turn: weights, float32, shape (patients, n)."""

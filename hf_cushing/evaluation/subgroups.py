@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from hf_cushing.evaluation.intervals import Ratio, clopper_pearson, clustered_auroc
-from hf_cushing.evaluation.intervals import clustered_ratio, wilson
+from hf_cushing.evaluation.intervals import (
+    Ratio,
+    clopper_pearson,
+    clustered_auroc,
+    clustered_ratio,
+    wilson,
+)
 from hf_cushing.evaluation.metrics import METRICS, Decisions, weighted_metrics
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
@@ -42,7 +48,8 @@ class Value:
     method : str
         How the interval was made: ``wilson`` (on the effective number of photos, for
         proportions; F1 by way of the Jaccard index, which is one), ``delong`` (clustered by
-        patient, on the log-odds) or ``bootstrap`` (percentiles of draws of patients).
+        patient, on the log-odds) or ``bootstrap`` (expanded percentiles of
+        draws of patients, `Patients.level`).
     others : dict
         Other intervals, by name: ``percentile``, ``bca``, ``clopper_pearson``.
     reason : str
@@ -104,10 +111,13 @@ class Resampled:
     report : SubgroupReport
     draws : dict
         Metric name to float, shape (draws,).
+    level : float
+        At which the draws are cut (`Patients.level`).
     """
 
     report: SubgroupReport
     draws: dict[str, np.ndarray]
+    level: float
 
 
 @dataclass(frozen=True)
@@ -205,7 +215,7 @@ def _edges(part: str, column: str, text: str) -> list[float]:
 
 def _bands(column: str, values: np.ndarray, edges: list[float]) -> dict[str, np.ndarray]:
     names = [f"{column} < {edges[0]:g}"]
-    names += [f"{column} {low:g}–{high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    names += [f"{column} {low:g}–{high:g}" for low, high in pairwise(edges)]
     names += [f"{column} ≥ {edges[-1]:g}"]
     known = np.isfinite(values)
     band = np.digitize(np.where(known, values, edges[0]), edges)
@@ -235,7 +245,15 @@ def _report(
     closed = _closed_forms(part, who)
     few = min(sides) < INSUFFICIENT
     values = {
-        metric: _value(metric, estimates[metric], draws[metric], left.get(metric), closed, few)
+        metric: _value(
+            metric,
+            estimates[metric],
+            draws[metric],
+            left=left.get(metric),
+            closed=closed,
+            few=few,
+            level=who.level(),
+        )
         for metric in METRICS
     }
     return Resampled(
@@ -254,6 +272,7 @@ def _report(
             values=values,
         ),
         draws,
+        who.level(),
     )
 
 
@@ -303,9 +322,11 @@ def _value(
     metric: str,
     estimate: float,
     draws: np.ndarray,
+    *,
     left: np.ndarray | None,
     closed: dict[str, dict[str, tuple[float, float]]],
     few: bool,
+    level: float,
 ) -> Value:
     """Choose the interval to show; where patients are few, only proportions have one."""
     nothing = (math.nan, math.nan)
@@ -320,7 +341,7 @@ def _value(
     drawn = {"percentile": percentile_interval(draws)}
     drawn["bca"] = bca_interval(draws, estimate, left) if left is not None else nothing
     method = next(iter(forms), "bootstrap")
-    low, high = forms.pop(method, drawn["percentile"])
+    low, high = forms.pop(method, percentile_interval(draws, level))
     reason = "no interval: undefined in too many draws" if math.isnan(low) else ""
     others = {k: v for k, v in (forms | drawn).items() if not math.isnan(v[0])}
     return Value(estimate=estimate, low=low, high=high, method=method, others=others, reason=reason)
@@ -338,7 +359,13 @@ def macro_subgroups(per_label: Sequence[dict[str, Resampled]]) -> dict[str, Resa
         for metric in METRICS:
             estimates = [r.values[metric].estimate for r in reports]
             values[metric] = _value(
-                metric, float(np.mean(estimates)), draws[metric], None, {}, rarest < INSUFFICIENT
+                metric,
+                float(np.mean(estimates)),
+                draws[metric],
+                left=None,
+                closed={},
+                few=rarest < INSUFFICIENT,
+                level=per_label[0][name].level,
             )
         totals = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
         report = SubgroupReport(
@@ -355,5 +382,5 @@ def macro_subgroups(per_label: Sequence[dict[str, Resampled]]) -> dict[str, Resa
             size=size_word(rarest),
             values=values,
         )
-        found[name] = Resampled(report, draws)
+        found[name] = Resampled(report, draws, parts[0].level)
     return found

@@ -69,9 +69,8 @@ def report_to_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["label", "unit", "subgroup", "metric", "estimate", "low", "high", "method"]
-        + ["expected", "p", "p_holm"]
-        + ["rows", "patients", "positive_patients", "negative_patients", "size", "reason"]
+        "label,unit,subgroup,metric,estimate,low,high,method,expected,p,p_holm,"
+        "rows,patients,positive_patients,negative_patients,size,reason".split(",")
     )
     for row in report.subgroups:
         counts = [row.rows, row.patients, row.positive_patients, row.negative_patients, row.size]

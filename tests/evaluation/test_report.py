@@ -19,7 +19,6 @@ from hf_cushing.evaluation.report import (
 from hf_cushing.evaluation.tables import report_to_csv, report_to_latex, report_to_markdown
 from hf_cushing.schema import UsageError, UserError
 
-
 FEW = EvaluationOptions(draws=100, shuffles=100)
 
 
@@ -169,7 +168,7 @@ def test_thresholds_per_sex_show_what_they_change(rng):
     report = evaluate(make_predictions(rng), replace(FEW, per_sex=True))
     shared = evaluate(make_predictions(np.random.default_rng(0)), FEW)
     assert {p.sex for p in report.operating_points} == {"all", "female", "male"}
-    women = [r for r in report.shared if (r.subgroup, r.unit) == ("female", "photo")][0]
+    women = next(r for r in report.shared if (r.subgroup, r.unit) == ("female", "photo"))
     assert women.values["f1"] == shared.find("cushing", "female").values["f1"]
     text = report_to_markdown(report)
     assert "What thresholds per sex change" in text
@@ -193,7 +192,7 @@ def test_age_bands_and_intersections_are_subgroups(rng):
 def test_subgroup_of_an_unknown_column_or_without_edges_is_refused(rng):
     predictions = make_predictions(rng)
     predictions = replace(predictions, attributes={"bmi": np.full(len(predictions), 25.0)})
-    with pytest.raises(UsageError, match="no column 'site' .known: sex, bmi"):
+    with pytest.raises(UsageError, match=r"no column 'site' .known: sex, bmi"):
         evaluate(predictions, replace(FEW, by=("site",)))
     with pytest.raises(UsageError, match="'bmi' is a number; give rising edges"):
         evaluate(predictions, replace(FEW, by=("bmi",)))

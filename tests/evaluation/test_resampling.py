@@ -82,3 +82,10 @@ def test_same_seed_gives_the_same_draws():
     who = Patients(np.arange(30), np.zeros(30))
     first, second = (who.draws(5, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_few_patients_widen_the_level_and_many_do_not():
+    few, many = (Patients(np.arange(n), np.arange(n) % 2) for n in (10, 4000))
+    assert 0.97 < few.level() < 0.995
+    assert many.level() == pytest.approx(0.95, abs=1e-4)
+    assert Patients(np.arange(2), np.arange(2)).level() == 0.95

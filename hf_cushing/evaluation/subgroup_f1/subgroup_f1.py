@@ -1,13 +1,13 @@
 """F1 of every subgroup with intervals, and the gap between the groups: a metric for `evaluate`.
 
-`evaluate.load` copies this file alone into its cache and runs it there, so it imports nothing of
+`evaluate.load` copies this file alone into its cache and runs it there. So it imports nothing of
 the package it comes from, and repeats two intervals of it (a test holds them equal).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import datasets
@@ -16,50 +16,36 @@ import numpy as np
 from scipy.special import ndtri
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
-CONFIGS = ("default", "patients")
-
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positives or negatives than this: no statement possible; only a rough one."""
 
-FEWEST_DRAWS = 100
-
-NOTHING = "no positives, and nobody is called positive"
+ROUNDING = 1e-12
 
 DESCRIPTION = """\
 F1 of every subgroup (women and men, say) with its interval, the gap between the best and the worst
 group, and the counts that say how much of it to believe. What is undefined is NaN with a reason.
 """
-
 CITATION = """\
-@article{zou2008construction,
+@article{zou2008construction, author={Zou, Guang Yong and Donner, Allan}, year={2008},
   title={Construction of confidence limits about effect measures: a general approach},
-  author={Zou, Guang Yong and Donner, Allan},
-  journal={Statistics in Medicine},
-  volume={27},
-  number={10},
-  pages={1693--1702},
-  year={2008}
-}
+  journal={Statistics in Medicine}, volume={27}, number={10}, pages={1693--1702}}
 """
-
 INPUTS = """
 Args:
     predictions: labels, whole numbers or words.
     references: the true labels, of the same kind.
-    groups: the subgroup of each example, a word.
+    groups: the subgroup of each example.
     patients: who each example is of; then intervals and sizes count patients. An argument of
         `compute`, or a column of `add_batch` after `load(..., "patients")`.
     pos_label: the positive label for average="binary"; all others count as negative.
-    average: "binary", "macro", "micro" or "weighted", over the labels of all groups.
-    zero_division: the F1 of a label that nobody has and nobody is given: NaN (then macro leaves
-        it out), 0 or 1.
+    average: "binary", "macro", "micro" or "weighted", over the labels found in any group.
+    zero_division: F1 of a label that nobody has or is given: NaN (macro leaves it out), 0 or 1.
     intervals: whether to give intervals.
     level: of the intervals, between 0 and 1.
-    draws: of the bootstrap, for averages other than "binary".
-    seed: of the bootstrap.
+    draws, seed: of the bootstrap, for averages other than "binary".
 Returns:
     f1, f1_low, f1_high, f1_reason: of all examples.
-    by_group: for each group f1, low, high, n, positives, negatives, size, reason.
+    by_group: for each group f1, low, high, reason, n, positives, negatives, size.
     gap, gap_low, gap_high, gap_reason: the largest F1 of a group minus the smallest.
     worst_group: the group with the smallest F1, or None.
 """
@@ -69,75 +55,45 @@ Returns:
 class Options:
     """Arguments of `compute`, checked; the meaning of each is in `INPUTS`."""
 
-    pos_label: int | str
-    average: str
-    zero_division: float
-    intervals: bool
-    level: float
-    draws: int
-    seed: int
+    pos_label: int | str = 1
+    average: str = "binary"
+    zero_division: float = math.nan
+    intervals: bool = True
+    level: float = 0.95
+    draws: int = 2000
+    seed: int = 0
 
     def __post_init__(self):
-        if self.average not in AVERAGES:
-            raise ValueError(
-                f"average={self.average!r} is not known; choose from {', '.join(AVERAGES)}"
-            )
-        number = isinstance(self.zero_division, int | float)
-        if not number or not (self.zero_division in (0, 1) or math.isnan(self.zero_division)):
-            raise ValueError(f"zero_division={self.zero_division!r}: choose from nan, 0 and 1")
-        if not 0 < self.level < 1:
-            raise ValueError(f"level={self.level!r}: choose a share between 0 and 1, as in 0.95")
-        if self.draws < FEWEST_DRAWS:
-            raise ValueError(f"draws={self.draws!r}: choose at least {FEWEST_DRAWS}")
-
-    @property
-    def resampled(self) -> bool:
-        """Whether intervals come from the bootstrap."""
-        return self.intervals and self.average != "binary"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """All that is needed of some examples; `unit` is a patient, or an example without patients.
-
-    Attributes
-    ----------
-    table : numpy.ndarray
-        int, shape (labels, labels): examples by reference (row) and prediction.
-    involved : int
-        Units that are or are called the second label, which is the positive one.
-    positives, negatives : int
-        Units with and without the positive label; for averages over several labels, the one
-        with the fewest units.
-    drawn : numpy.ndarray or None
-        `table` of each bootstrap draw, shape (draws, labels, labels).
-    """
-
-    table: np.ndarray
-    involved: int
-    positives: int
-    negatives: int
-    drawn: np.ndarray | None
+        zero = self.zero_division
+        for name, kept, choices in (
+            ("average", self.average in AVERAGES, ", ".join(AVERAGES)),
+            ("zero_division", zero in (0, 1) or zero != zero, "nan, 0, 1"),
+            ("level", 0 < self.level < 1, "a share between 0 and 1, as in 0.95"),
+            ("draws", isinstance(self.draws, int) and self.draws > 99, "a whole number from 100"),
+        ):
+            if not kept:
+                raise ValueError(f"{name}={getattr(self, name)!r}: choose {choices}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An F1 or a gap; `draws` are its values in the bootstrap, shape (draws,)."""
+    """An F1, or a gap; `draws` are its values in the bootstrap, shape (draws,)."""
 
     value: float
+    sizes: dict[str, Any] | None = None
     low: float = math.nan
     high: float = math.nan
     draws: np.ndarray | None = None
     reason: str = ""
 
-    def flat(self, name: str, prefix: str, options: Options) -> dict[str, Any]:
-        """Entries of the answer; without the ends where no intervals are wanted."""
+    def entries(self, name: str, prefix: str, options: Options) -> dict[str, Any]:
+        """Its part of the answer, without the ends where no intervals are wanted."""
         ends = {f"{prefix}low": self.low, f"{prefix}high": self.high} if options.intervals else {}
         return {name: self.value} | ends | {f"{prefix}reason": self.reason}
 
 
 class SubgroupF1(evaluate.Metric):
-    """F1 by subgroup, with intervals and the gap; see `INPUTS`.
+    """F1 by subgroup, with intervals and the gap; arguments and answer are in `INPUTS`.
 
     Raises
     ------
@@ -156,20 +112,17 @@ class SubgroupF1(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        if self.config_name not in CONFIGS:
-            raise ValueError(
-                f"no configuration '{self.config_name}'; choose from {', '.join(CONFIGS)}"
-            )
-        words = ("groups", "patients") if self.config_name == "patients" else ("groups",)
+        configs = {"default": ["groups"], "patients": ["groups", "patients"]}
+        if self.config_name not in configs:
+            raise ValueError(f"no configuration '{self.config_name}'; choose default or patients")
+        words = {name: datasets.Value("string") for name in configs[self.config_name]}
         return evaluate.MetricInfo(
             description=DESCRIPTION,
             citation=CITATION,
             inputs_description=INPUTS,
-            features=[
-                # words first: `evaluate` would turn the word "1" into the number 1
+            features=[  # words come first: `evaluate` would turn the word "1" into the number 1
                 datasets.Features(
-                    {name: datasets.Value(kind) for name in ("predictions", "references")}
-                    | {name: datasets.Value("string") for name in words}
+                    {name: datasets.Value(kind) for name in ("predictions", "references")} | words
                 )
                 for kind in ("string", "int32")
             ],
@@ -177,85 +130,54 @@ class SubgroupF1(evaluate.Metric):
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **columns: Any) -> None:
         """Add examples, as lists, arrays or tensors of equal length."""
-        columns |= {"predictions": predictions, "references": references}
-        super().add_batch(**_checked(columns, self._feature_names()))
+        columns = {"predictions": predictions, "references": references} | columns
+        names = self._feature_names()
+        known = _checked({name: columns.get(name) for name in names})
+        super().add_batch(**(columns | known))
 
     def add(self, *, prediction: Any = None, reference: Any = None, **columns: Any) -> None:
         """Add one example."""
-        columns |= {"predictions": prediction, "references": reference}
-        columns = {name: value if value is None else [value] for name, value in columns.items()}
-        one = {name: values[0] for name, values in _checked(columns, self._feature_names()).items()}
-        super().add(prediction=one.pop("predictions"), reference=one.pop("references"), **one)
+        columns = {"predictions": prediction, "references": reference} | columns
+        self.add_batch(**{name: [value] for name, value in columns.items()})
 
     def _compute(
-        self,
-        predictions: list,
-        references: list,
-        groups: list,
-        *,
-        patients: Any = None,
-        pos_label: int | str = 1,
-        average: str = "binary",
-        zero_division: float = math.nan,
-        intervals: bool = True,
-        level: float = 0.95,
-        draws: int = 2000,
-        seed: int = 0,
+        self, predictions: list, references: list, groups: list, patients: Any = None, **given: Any
     ) -> dict[str, Any]:
-        options = Options(
-            pos_label=pos_label, average=average, zero_division=zero_division, intervals=intervals,
-            level=level, draws=draws, seed=seed,
-        )  # fmt: skip
-        who = np.arange(len(groups))
-        if patients is not None:
-            columns = _checked({"groups": groups, "patients": patients}, ["groups", "patients"])
-            who = np.unique(columns["patients"], return_inverse=True)[1]
-        labels, truth, called = _numbers(predictions, references, options)
-        rows = np.stack([truth, called, who])
-        groups, rng = np.asarray(groups), np.random.default_rng(seed)
-        judged = [1] if average == "binary" else np.unique(truth).tolist()
-        parts = {
-            name: _count(rows[:, groups == name], len(labels), judged, options, rng)
-            for name in np.unique(groups).tolist()
+        options = Options(**given)
+        labels, rows = _numbers(predictions, references, patients, options)
+        parts = {str(name): rows[:, np.asarray(groups) == name] for name in np.unique(groups)}
+        drawn = _drawn(parts, len(labels), options)
+        found = {
+            name: _estimate(part, rows, drawn.get(name), labels, options)
+            for name, part in parts.items()
         }
-        whole = _count(rows, len(labels), judged, options, None)
-        if options.resampled:
-            whole = replace(whole, drawn=sum(part.drawn for part in parts.values()))
-        found = {name: _estimate(part, labels, options) for name, part in parts.items()}
+        all_drawn = sum(drawn.values()) if drawn else None
+        whole = _estimate(rows, rows, all_drawn, labels, options)
         gap, worst = _gap(found, options)
+        by_group = {n: one.entries("f1", "", options) | one.sizes for n, one in found.items()}
         return {
-            **_estimate(whole, labels, options).flat("f1", "f1_", options),
-            "by_group": {
-                name: estimate.flat("f1", "", options) | _sizes(parts[name])
-                for name, estimate in found.items()
-            },
-            **gap.flat("gap", "gap_", options),
+            **whole.entries("f1", "f1_", options),
+            "by_group": by_group,
+            **gap.entries("gap", "gap_", options),
             "worst_group": worst,
         }
 
 
-def _checked(columns: dict[str, Any], names: list[str]) -> dict[str, list]:
-    """Columns as lists of whole numbers or words, or a ValueError."""
-    for name in names:
-        if columns.get(name) is None:
-            raise ValueError(f"{name} are missing; give one for each example")
-    lists = {
-        name: column if name not in names else _plain(name, column)
-        for name, column in columns.items()
-    }
-    lengths = {name: len(lists[name]) for name in names}
-    if len(set(lengths.values())) > 1 or not min(lengths.values()):
-        told = ", ".join(f"{count} {name}" for name, count in lengths.items())
-        raise ValueError(f"there are {told}; give one of each for each example, and one or more")
-    kinds = {type(value) for name in ("predictions", "references") for value in lists.get(name, [])}
-    if len(kinds) > 1:
-        raise ValueError(
-            "predictions and references mix words and numbers; write both as the same kind"
-        )
+def _checked(columns: dict[str, Any]) -> dict[str, list]:
+    """The columns as lists of whole numbers or words, or a ValueError."""
+    lists = {name: _plain(name, column) for name, column in columns.items()}
+    lengths = {len(values) for values in lists.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        counts = ", ".join(f"{len(values)} {name}" for name, values in lists.items())
+        raise ValueError(f"found {counts}; give as many of each, and at least one")
+    if len({type(v) for name in ("predictions", "references") for v in lists.get(name, [])}) > 1:
+        raise ValueError("predictions and references mix words and numbers; choose one of the two")
     return lists
 
 
 def _plain(name: str, column: Any) -> list:
+    if column is None:
+        raise ValueError(f"{name} are missing; give one for each example")
     values = column.tolist() if hasattr(column, "tolist") else list(column)
     values = [_value(value, f"{name}[{row}]") for row, value in enumerate(values)]
     return values if name in ("predictions", "references") else [str(value) for value in values]
@@ -275,64 +197,67 @@ def _value(value: Any, where: str) -> int | str:
 
 
 def _numbers(
-    predictions: list, references: list, options: Options
-) -> tuple[list, np.ndarray, np.ndarray]:
-    """The labels, and for each example the numbers of the true and of the predicted one."""
+    predictions: list, references: list, patients: Any, options: Options
+) -> tuple[list, np.ndarray]:
+    """The labels; and for each example the numbers of the true label, the call and the patient.
+
+    Without patients each example is its own. For "binary" there are two labels, the positive one
+    last.
+    """
+    who = np.arange(len(references))
+    if patients is not None:
+        checked = _checked({"references": references, "patients": patients})
+        who = np.unique(checked["patients"], return_inverse=True)[1]
     labels = sorted({*predictions, *references})
-    truth, called = np.asarray(references), np.asarray(predictions)
+    columns = [np.asarray(references), np.asarray(predictions)]
     if options.average != "binary":
-        return labels, np.searchsorted(labels, truth), np.searchsorted(labels, called)
+        return labels, np.stack([*(np.searchsorted(labels, column) for column in columns), who])
     positive = options.pos_label
     if positive not in labels:
-        raise ValueError(
-            f"pos_label={positive!r} is nobody's label; choose from {', '.join(map(repr, labels))}"
-        )
-    return ["others", positive], (truth == positive).astype(int), (called == positive).astype(int)
+        known = ", ".join(map(repr, labels))
+        raise ValueError(f"pos_label={positive!r} is nobody's label; choose from {known}")
+    return ["others", positive], np.stack([*(column == positive for column in columns), who])
 
 
-def _count(
-    rows: np.ndarray,
-    size: int,
-    judged: list[int],
-    options: Options,
-    rng: np.random.Generator | None,
-) -> Counts:
-    """Count examples (truth, call, unit; shape (3, n)) of `size` labels."""
-    truth, called, who = rows
-    positives, positive = min((_distinct(who[truth == label]), label) for label in judged)
-    return Counts(
-        table=np.bincount(truth * size + called, minlength=size**2).reshape(size, size),
-        involved=_distinct(who[(truth == 1) | (called == 1)]),
-        positives=positives,
-        negatives=_distinct(who[truth != positive]),
-        drawn=_draw(rows, size, options.draws, rng) if rng and options.resampled else None,
-    )
+def _sizes(part: np.ndarray, rows: np.ndarray, options: Options) -> dict[str, Any]:
+    """Examples, and patients with and without the positive label; for averages, the rarest."""
+    truth, _, who = part
+    judged = [1] if options.average == "binary" else np.unique(rows[0]).tolist()
+    positives, positive = min((len(np.unique(who[truth == label])), label) for label in judged)
+    negatives = len(np.unique(who[truth != positive]))
+    rarer = min(positives, negatives)
+    size = "insufficient" if rarer < INSUFFICIENT else "wide" if rarer < WIDE else "ok"
+    return {"n": len(who), "positives": positives, "negatives": negatives, "size": size}
 
 
-def _distinct(who: np.ndarray) -> int:
-    return len(np.unique(who))
+def _drawn(parts: dict[str, np.ndarray], size: int, options: Options) -> dict[str, np.ndarray]:
+    """What `_draw` gives for each group; nothing where no bootstrap is wanted."""
+    if options.average == "binary" or not options.intervals:
+        return {}
+    rng = np.random.default_rng(options.seed)
+    return {name: _draw(part, size, options, rng) for name, part in parts.items()}
 
 
-def _draw(rows: np.ndarray, size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Tables of bootstrap draws of units, among those that have the same true labels.
+def _draw(part: np.ndarray, size: int, options: Options, rng: np.random.Generator) -> np.ndarray:
+    """Tables of bootstrap draws of patients, among those that have the same true labels.
 
-    Units whose examples are alike are interchangeable, so only their number is drawn.
+    Patients whose examples are alike are interchangeable, so only their number is drawn.
     """
-    truth, called, who = rows
-    units, unit = np.unique(who, return_inverse=True)
-    cells = np.zeros((len(units), size**2), np.int64)
-    np.add.at(cells, (unit, truth * size + called), 1)
+    truth, called, who = part
+    patients, own = np.unique(who, return_inverse=True)
+    cells = np.zeros((len(patients), size**2), np.int64)
+    np.add.at(cells, (own, truth * size + called), 1)
     held = cells.reshape(-1, size, size).any(2)
     kinds = np.unique(held, axis=0, return_inverse=True)[1].reshape(-1)
-    total = np.zeros((draws, size**2), np.int64)
+    total = np.zeros((options.draws, size**2), np.int64)
     for kind in range(kinds.max() + 1):
         profiles, times = np.unique(cells[kinds == kind], axis=0, return_counts=True)
-        total += rng.multinomial(times.sum(), times / times.sum(), draws) @ profiles
-    return total.reshape(draws, size, size)
+        total += rng.multinomial(times.sum(), times / times.sum(), options.draws) @ profiles
+    return total.reshape(-1, size, size)
 
 
 def f1_of(tables: np.ndarray, options: Options) -> np.ndarray:
-    """F1 of tables of references (rows) and predictions, shape (..., labels, labels)."""
+    """F1 of tables of true labels (rows) and calls, shape (..., labels, labels)."""
     hits = np.diagonal(tables, axis1=-2, axis2=-1)
     support = tables.sum(-1)
     either = support + tables.sum(-2)
@@ -349,22 +274,36 @@ def _ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray
     return np.where(below > 0, above / np.maximum(below, 1), undefined)
 
 
-def _estimate(counts: Counts, labels: list, options: Options) -> Estimate:
-    value = float(f1_of(counts.table, options))
-    reason = _reason(counts.table, labels, options)
-    if not options.intervals:
-        return Estimate(value=value, reason=reason)
-    if not options.resampled:
-        whole = counts.table[1].sum() + counts.table[0, 1]
-        share = counts.table[1, 1] / whole if whole else math.nan  # the Jaccard index
-        low, high = (2 * x / (1 + x) for x in wilson(share, counts.involved, options.level))
-        return Estimate(value=value, low=low, high=high, reason=reason)
-    if min(counts.positives, counts.negatives) < INSUFFICIENT:
+def _estimate(
+    part: np.ndarray, rows: np.ndarray, drawn: np.ndarray | None, labels: list, options: Options
+) -> Estimate:
+    size = len(labels)
+    table = np.bincount(part[0] * size + part[1], minlength=size**2).reshape(size, size)
+    sizes, reason = _sizes(part, rows, options), _reason(table, labels, options)
+    draws, ends = None, {}
+    if options.intervals and options.average == "binary":
+        ends = _closed_form(part, options)
+    elif options.intervals and sizes["size"] == "insufficient":
         few = f"no interval: fewer than {INSUFFICIENT} of the rarest label"
-        return Estimate(value=value, reason="; ".join(filter(None, (reason, few))))
-    draws = f1_of(counts.drawn, options)
-    low, high = _percentiles(draws, options.level)
-    return Estimate(value=value, low=low, high=high, draws=draws, reason=reason)
+        reason = f"{reason}; {few}" if reason else few
+    elif options.intervals:
+        draws = f1_of(drawn, options)
+        ends = _percentiles(draws, options)
+    value = float(f1_of(table, options))
+    return Estimate(value=value, sizes=sizes, draws=draws, reason=reason, **ends)
+
+
+def _closed_form(part: np.ndarray, options: Options) -> dict[str, float]:
+    """Wilson's interval of the Jaccard index TP / (TP + FP + FN), of which F1 is a function."""
+    truth, called, who = part[:, part[:2].any(0)]
+    share = float((truth * called).mean()) if len(who) else math.nan
+    ends = wilson(share, len(np.unique(who)), options.level)
+    return dict(zip(("low", "high"), (2 * end / (1 + end) for end in ends), strict=True))
+
+
+def _percentiles(draws: np.ndarray, options: Options) -> dict[str, float]:
+    low, high = np.quantile(draws, [(1 - options.level) / 2, (1 + options.level) / 2])
+    return {"low": float(low), "high": float(high)}
 
 
 def _reason(table: np.ndarray, labels: list, options: Options) -> str:
@@ -372,48 +311,30 @@ def _reason(table: np.ndarray, labels: list, options: Options) -> str:
     used = (table.sum(0) + table.sum(1)) > 0
     by_hand = "" if math.isnan(options.zero_division) else "set by zero_division: "
     if options.average == "binary":
-        return "" if used[1] else by_hand + NOTHING
+        return "" if used[1] else f"{by_hand}no positives, and nobody is called positive"
     if options.average != "macro" or used.all():
         return ""
     absent = ", ".join(str(label) for label, one in zip(labels, used, strict=True) if not one)
-    told = f"nobody has or is given {absent}"
-    return by_hand + told if by_hand else f"mean over {used.sum()} of {len(labels)} labels: {told}"
+    start = by_hand or f"mean over {used.sum()} of {len(labels)} labels: "
+    return f"{start}nobody has or is called {absent}"
 
 
 def _gap(found: dict[str, Estimate], options: Options) -> tuple[Estimate, str | None]:
     """Largest minus smallest F1 of the groups that have one, and the group of the smallest."""
     known = sorted((one.value, name) for name, one in found.items() if not math.isnan(one.value))
-    without = [f"{name} ({one.reason})" for name, one in found.items() if math.isnan(one.value)]
-    reason = f"without {', '.join(without)}" if without else ""
+    reason = "; ".join(f"{name}: {one.reason}" for name, one in found.items() if one.reason)
+    if len(found) == 1:
+        reason = f"only one group: {', '.join(found)}"
     if len(known) < 2:
-        reason = reason or f"only one group: {', '.join(found)}"
-        return Estimate(value=math.nan, reason=f"undefined {reason}"), None
-    worst, best = found[known[0][1]], found[known[-1][1]]
-    gap = best.value - worst.value
-    low, high = math.nan, math.nan
+        return Estimate(value=math.nan, reason=reason), None
+    best, worst = found[known[-1][1]], found[known[0][1]]
+    gap, ends = best.value - worst.value, {}
     if best.draws is not None and worst.draws is not None:
-        low, high = _percentiles(best.draws - worst.draws, options.level)
-    elif options.intervals and not options.resampled:
-        low, high = difference_interval(*((x.value, x.low, x.high) for x in (best, worst)))
-    if options.intervals and math.isnan(low):
-        reason = "; ".join(filter(None, (reason, best.reason, worst.reason)))
-    return Estimate(value=gap, low=low, high=high, reason=reason), known[0][1] if gap else None
-
-
-def _percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _sizes(counts: Counts) -> dict[str, Any]:
-    rarer = min(counts.positives, counts.negatives)
-    size = "insufficient" if rarer < INSUFFICIENT else "wide" if rarer < WIDE else "ok"
-    return {
-        "n": int(counts.table.sum()),
-        "positives": counts.positives,
-        "negatives": counts.negatives,
-        "size": size,
-    }
+        ends = _percentiles(best.draws - worst.draws, options)
+    elif options.average == "binary":
+        sides = ((one.value, one.low, one.high) for one in (best, worst))
+        ends = dict(zip(("low", "high"), difference_interval(*sides), strict=True))
+    return Estimate(value=gap, reason=reason, **ends), known[0][1] if gap > ROUNDING else None
 
 
 def wilson(share: float, count: float, level: float) -> tuple[float, float]:
@@ -429,10 +350,7 @@ def wilson(share: float, count: float, level: float) -> tuple[float, float]:
 def difference_interval(
     first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> tuple[float, float]:
-    """Interval of a difference from estimate, low and high of each side.
-
-    Zou and Donner (2008, Stat Med 27:1693).
-    """
+    """Interval of a difference of (estimate, low, high); Zou and Donner 2008."""
     (a, a_low, a_high), (b, b_low, b_high) = first, second
     gap = a - b
     return gap - math.hypot(a - a_low, b_high - b), gap + math.hypot(a_high - a, b - b_low)
