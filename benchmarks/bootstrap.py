@@ -16,10 +16,11 @@ import numpy as np
 from fairlearn.metrics import MetricFrame
 from sklearn import metrics as sk
 
+from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.metrics import METRICS
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.subgroups import make_sample, report_subgroups, subgroup_masks
+from hf_cushing.evaluation.subgroups import make_sample, report_subgroups
 
 
 def photos(count: int) -> Predictions:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+
+from hf_cushing.evaluation.logistic import fit_logistic
 
 BINS = 10
 """Bins of the calibration error, each of a tenth of the photos."""
@@ -21,9 +22,6 @@ FIXED = 0.9
 
 BLOCK = 4_000_000
 """Cells of a weight matrix that are worked on at once; bounds the memory."""
-
-STEPS, STILL = 40, 1e-8
-"""Newton steps of the calibration fit, and the size of a step that ends it."""
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -342,10 +340,10 @@ def _calibration_error(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
 
 def _calibration_start(decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
     """The fits on all photos, from which those of the draws set out; zeros if there are none."""
-    once = np.ones((1, len(decisions)))
+    once, rows = np.ones((1, len(decisions))), (decisions.truth, logit(decisions.score))
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = _logistic(decisions, once, np.zeros(2), fixed=False)[0]
-        shift = _logistic(decisions, once, np.array([0.0, 1.0]), fixed=True)[0]
+        slope = fit_logistic(*rows, once, np.zeros(2), fixed=False)[0]
+        shift = fit_logistic(*rows, once, np.array([0.0, 1.0]), fixed=True)[0]
     return np.nan_to_num(slope, nan=0.0), np.nan_to_num(shift, nan=0.0)
 
 
@@ -353,55 +351,8 @@ def _calibration(
     decisions: Decisions, weights: np.ndarray, start: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Logistic regression of the truth on the log-odds; with slope 1 for the intercept."""
+    rows = decisions.truth, logit(decisions.score)
     return {
-        "calibration_slope": _logistic(decisions, weights, start[0], fixed=False)[:, 1],
-        "calibration_intercept": _logistic(decisions, weights, start[1], fixed=True)[:, 0],
+        "calibration_slope": fit_logistic(*rows, weights, start[0], fixed=False)[:, 1],
+        "calibration_intercept": fit_logistic(*rows, weights, start[1], fixed=True)[:, 0],
     }
-
-
-def _logistic(
-    decisions: Decisions, weights: np.ndarray, start: np.ndarray, *, fixed: bool
-) -> np.ndarray:
-    """Intercept and slope for each row of weights, shape (m, 2); NaN where none is best.
-
-    Newton's method for all rows at once. `fixed` holds the slope at 1.
-    """
-    odds = logit(decisions.score)
-    fits = np.tile([start[0], 1.0] if fixed else start, (len(weights), 1))
-    truth_sums = weights @ np.stack([decisions.truth, decisions.truth * odds], 1)
-    positives, total = truth_sums[:, 0], weights.sum(1)
-    active = (positives > 0) & (positives < total)
-    fits[~active] = np.nan
-    for _ in range(STEPS):
-        rows = np.flatnonzero(active)
-        if not len(rows):
-            break
-        part = weights if len(rows) == len(weights) else weights[rows]
-        step = _newton_step(fits[rows], part, odds, truth_sums[rows], fixed)
-        fits[rows] += step
-        size = np.abs(step).max(1)
-        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > 1e4)
-        fits[rows[lost]] = np.nan
-        active[rows[lost | (size < STILL)]] = False
-    fits[active] = np.nan
-    return fits
-
-
-def _newton_step(
-    fits: np.ndarray, weights: np.ndarray, odds: np.ndarray, truth_sums: np.ndarray, fixed: bool
-) -> np.ndarray:
-    """Solve one step by hand, 1 × 1 or 2 × 2; at most 2 log-odds, so that none overshoots."""
-    share = expit(fits[:, :1] + fits[:, 1:] * odds)
-    expected = weights * share
-    slope0 = truth_sums[:, 0] - expected.sum(1)
-    information = expected * (1 - share)
-    i00 = information.sum(1)
-    if fixed:
-        step = np.stack([slope0 / i00, np.zeros(len(fits))], 1)
-    else:
-        i01, i11 = information @ odds, information @ odds**2
-        slope1 = truth_sums[:, 1] - expected @ odds
-        det = i00 * i11 - i01**2
-        step = np.stack([i11 * slope0 - i01 * slope1, i00 * slope1 - i01 * slope0], 1)
-        step = step / det[:, None]
-    return np.clip(step, -2, 2)

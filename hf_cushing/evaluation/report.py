@@ -9,7 +9,9 @@ from typing import Any
 
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import AbstentionRow, abstention_table, fit_conformal
+from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
 from hf_cushing.evaluation.gaps import SHUFFLES, Gap, sex_gaps
+from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.evaluation.resampling import DRAWS
@@ -18,9 +20,8 @@ from hf_cushing.evaluation.subgroups import (
     macro_subgroups,
     make_sample,
     report_subgroups,
-    subgroup_masks,
 )
-from hf_cushing.evaluation.tables import report_to_csv, report_to_latex, report_to_markdown
+from hf_cushing.evaluation.tables import report_to_markdown
 from hf_cushing.files import write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 

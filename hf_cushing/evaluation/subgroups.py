@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -20,13 +19,9 @@ from hf_cushing.evaluation.metrics import METRICS, Decisions, weighted_metrics
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
-from hf_cushing.schema import UsageError
 
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positive or negative patients than this: no statement possible; only a rough one."""
-
-AGE_BANDS = (30.0, 45.0, 60.0)
-"""Years at which age is cut where the user names no others."""
 
 MOST_LEFT_OUT = 3000
 """Patients up to which each is left out in turn, for the acceleration of BCa intervals."""
@@ -148,78 +143,6 @@ def make_sample(rows: Predictions, unit: str, *, draws: int, seed: int = 0) -> S
     strata = np.char.add(np.char.add(rows.label, "/"), rows.sex)
     who = Patients(rows.patient_id, strata)
     return Sample(rows, unit, who, who.draws(draws, np.random.default_rng(seed)))
-
-
-def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str, np.ndarray]:
-    """Name each subgroup and mark its rows.
-
-    Parameters
-    ----------
-    rows : Predictions
-    by : sequence of str
-        ``sex``, another column, a column of numbers with the edges of its bands
-        (``bmi:25,30``), or several joined by ``*``.
-
-    Returns
-    -------
-    dict
-        Name to bool, shape (n,); ``all`` first. Women and men are there even if there are none.
-
-    Raises
-    ------
-    UsageError
-        No such column, or numbers without edges.
-    """
-    masks = {"all": np.full(len(rows), True)}
-    for term in by:
-        found = {"": np.full(len(rows), True)}
-        for part in term.split("*"):
-            level = _levels(rows, part)
-            found = {
-                f"{name} & {word}" if name else word: mask & inside
-                for name, mask in found.items()
-                for word, inside in level.items()
-            }
-        several = "*" in term
-        masks |= {name: mask for name, mask in found.items() if mask.any() or not several}
-    return masks
-
-
-def _levels(rows: Predictions, part: str) -> dict[str, np.ndarray]:
-    """The values of one column, each with its mask."""
-    column, _, edges = part.partition(":")
-    if column == "sex":
-        return {sex: rows.sex == sex for sex in ("female", "male")}
-    if column not in rows.attributes:
-        known = ", ".join(["sex", *rows.attributes])
-        raise UsageError(f"--by {part}: the predictions have no column '{column}' (known: {known})")
-    values = rows.attributes[column]
-    if values.dtype.kind != "f":
-        return {f"{column} {word}": values == word for word in sorted(set(values.tolist()) - {""})}
-    return _bands(column, values, _edges(part, column, edges))
-
-
-def _edges(part: str, column: str, text: str) -> list[float]:
-    if not text and column == "age":
-        return list(AGE_BANDS)
-    try:
-        edges = [float(word) for word in text.split(",")]
-    except ValueError:
-        edges = []
-    if not edges or sorted(set(edges)) != edges:
-        raise UsageError(
-            f"--by {part}: '{column}' is a number; give rising edges, as in {column}:25,30"
-        )
-    return edges
-
-
-def _bands(column: str, values: np.ndarray, edges: list[float]) -> dict[str, np.ndarray]:
-    names = [f"{column} < {edges[0]:g}"]
-    names += [f"{column} {low:g}–{high:g}" for low, high in pairwise(edges)]
-    names += [f"{column} ≥ {edges[-1]:g}"]
-    known = np.isfinite(values)
-    band = np.digitize(np.where(known, values, edges[0]), edges)
-    return {name: known & (band == number) for number, name in enumerate(names)}
 
 
 def report_subgroups(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from hf_cushing.evaluation.subgroups import INSUFFICIENT, MACRO, WIDE, SubgroupR
 from hf_cushing.schema import RESEARCH_NOTICE
 
 if TYPE_CHECKING:
+    from hf_cushing.evaluation.comparison import Comparison
     from hf_cushing.evaluation.report import Report
 
 NAMES = {
@@ -62,40 +61,6 @@ def report_tables(report: Report) -> str:
     for title, header, body, notes in further_tables(report):
         lines += [f"### {title}", "", *_markdown(header, body), "", *notes, ""]
     return "\n".join(lines)
-
-
-def report_to_csv(report: Report) -> str:
-    """One line a metric, subgroup and unit; gaps as subgroup ``female - male``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        "label,unit,subgroup,metric,estimate,low,high,method,expected,p,p_holm,"
-        "rows,patients,positive_patients,negative_patients,size,reason".split(",")
-    )
-    for row in report.subgroups:
-        counts = [row.rows, row.patients, row.positive_patients, row.negative_patients, row.size]
-        for name, v in row.values.items():
-            numbers = [_cell(x) for x in (v.estimate, v.low, v.high)]
-            start = [row.label, row.unit, row.subgroup, name, *numbers]
-            writer.writerow([*start, v.method, "", "", "", *counts, v.reason])
-    for gap in report.gaps:
-        numbers = [_cell(x) for x in (gap.gap, gap.low, gap.high)]
-        tested = [gap.method, *(_cell(x) for x in (gap.expected, gap.p, gap.p_holm))]
-        start = [gap.label, gap.unit, "female - male", gap.metric, *numbers, *tested]
-        writer.writerow([*start, "", "", "", "", gap.size, gap.reason])
-    return text.getvalue()
-
-
-def report_to_latex(report: Report) -> str:
-    """The tables of subgroups and gaps as ``tabular``; needs the package booktabs."""
-    lines = [f"% {RESEARCH_NOTICE}"]
-    for label, unit, rows in tables(report.subgroups):
-        title = table_title(label, unit, report.split)
-        lines += _latex(title, ["", *(row.subgroup for row in rows)], subgroup_rows(rows))
-        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
-        if gaps:
-            lines += _latex(f"{label}, women minus men, by {unit}", GAP_HEADER, gap_rows(gaps))
-    return "\n".join(lines) + "\n"
 
 
 def tables(
@@ -254,6 +219,40 @@ def _shared_table(report: Report) -> tuple[str, list[str], list[list[str]], list
     return "What thresholds per sex change", header, body, [note]
 
 
+def _abstention_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
+    raise NotImplementedError
+
+
+def _comparison_table(
+    comparison: Comparison,
+) -> tuple[str, list[str], list[list[str]], list[str]]:
+    body = [
+        [
+            NAMES.get(d.metric, d.metric),
+            _number(d.first),
+            _number(d.second),
+            interval_text(d.difference, d.low, d.high),
+            _p_text(d.p_holm),
+            _p_text(d.equivalence_p),
+            d.verdict + (f" ({d.reason})" if d.reason else ""),
+        ]
+        for d in comparison.differences.values()
+    ]
+    c = comparison
+    notes = [
+        f"- {c.photos} photos of {c.patients} patients ({c.positive_patients} with, "
+        f"{c.negative_patients} without the disease): {c.size}. The same draws of patients for "
+        "both models; AUROC by paired DeLong, clustered by patient.",
+        f"- Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
+        "difference nor equivalence was shown.",
+        f"- McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
+        f"other alone on {c.by_patient.second_only}; exact p {_p_text(c.by_patient.p)}, mid-p "
+        f"{_p_text(c.by_patient.mid_p)}.",
+    ]
+    header = ["metric", "this", "other", "difference", "p (Holm)", "p (equivalence)", "verdict"]
+    return f"{c.label}: this model against the other", header, body, notes
+
+
 def format_value(value: Value, digits: int = 3) -> str:
     """Give an estimate with its interval, or the reason why there is none.
 
@@ -291,24 +290,6 @@ def _p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _cell(value: float) -> str:
-    return f"{value:.6f}" if math.isfinite(value) else ""
-
-
 def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     rule = "| --- |" + " --- |" * (len(header) - 1)
     return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(r) + " |" for r in body)]
-
-
-LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "–": "--", "≥": r"$\geq$", "<": r"$<$", "#": r"\#"}
-
-
-def _latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
-
-    return [
-        r"\begin{table}", rf"\caption{{{''.join(LATEX.get(c, c) for c in title)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", line(header), r"\midrule",
-        *map(line, body), r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
-    ]  # fmt: skip

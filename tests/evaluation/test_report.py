@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.report import (
@@ -16,7 +17,7 @@ from hf_cushing.evaluation.report import (
     report_to_json,
     write_report,
 )
-from hf_cushing.evaluation.tables import report_to_csv, report_to_latex, report_to_markdown
+from hf_cushing.evaluation.tables import report_to_markdown
 from hf_cushing.schema import UsageError, UserError
 
 FEW = EvaluationOptions(draws=100, shuffles=100)

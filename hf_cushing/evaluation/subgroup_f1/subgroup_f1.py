@@ -19,8 +19,6 @@ AVERAGES = ("binary", "macro", "micro", "weighted")
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positives or negatives than this: no statement possible; only a rough one."""
 
-ROUNDING = 1e-12
-
 DESCRIPTION = """\
 F1 of every subgroup (women and men, say) with its interval, the gap between the best and the worst
 group, and the counts that say how much of it to believe. What is undefined is NaN with a reason.
@@ -40,8 +38,7 @@ Args:
     pos_label: the positive label for average="binary"; all others count as negative.
     average: "binary", "macro", "micro" or "weighted", over the labels found in any group.
     zero_division: F1 of a label that nobody has or is given: NaN (macro leaves it out), 0 or 1.
-    intervals: whether to give intervals.
-    level: of the intervals, between 0 and 1.
+    intervals, level: whether to give intervals, and their level, between 0 and 1.
     draws, seed: of the bootstrap, for averages other than "binary".
 Returns:
     f1, f1_low, f1_high, f1_reason: of all examples.
@@ -95,10 +92,7 @@ class Estimate:
 class SubgroupF1(evaluate.Metric):
     """F1 by subgroup, with intervals and the gap; arguments and answer are in `INPUTS`.
 
-    Raises
-    ------
-    ValueError
-        On bad input; a batch that is refused leaves nothing behind.
+    Bad input is a ValueError, and a batch that is refused leaves nothing behind.
 
     Examples
     --------
@@ -131,8 +125,7 @@ class SubgroupF1(evaluate.Metric):
     def add_batch(self, *, predictions: Any = None, references: Any = None, **columns: Any) -> None:
         """Add examples, as lists, arrays or tensors of equal length."""
         columns = {"predictions": predictions, "references": references} | columns
-        names = self._feature_names()
-        known = _checked({name: columns.get(name) for name in names})
+        known = _checked({name: columns.get(name) for name in self._feature_names()})
         super().add_batch(**(columns | known))
 
     def add(self, *, prediction: Any = None, reference: Any = None, **columns: Any) -> None:
@@ -151,8 +144,7 @@ class SubgroupF1(evaluate.Metric):
             name: _estimate(part, rows, drawn.get(name), labels, options)
             for name, part in parts.items()
         }
-        all_drawn = sum(drawn.values()) if drawn else None
-        whole = _estimate(rows, rows, all_drawn, labels, options)
+        whole = _estimate(rows, rows, sum(drawn.values()), labels, options)
         gap, worst = _gap(found, options)
         by_group = {n: one.entries("f1", "", options) | one.sizes for n, one in found.items()}
         return {
@@ -275,35 +267,34 @@ def _ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray
 
 
 def _estimate(
-    part: np.ndarray, rows: np.ndarray, drawn: np.ndarray | None, labels: list, options: Options
+    part: np.ndarray, rows: np.ndarray, drawn: Any, labels: list, options: Options
 ) -> Estimate:
     size = len(labels)
     table = np.bincount(part[0] * size + part[1], minlength=size**2).reshape(size, size)
     sizes, reason = _sizes(part, rows, options), _reason(table, labels, options)
-    draws, ends = None, {}
+    draws, low, high = None, math.nan, math.nan
     if options.intervals and options.average == "binary":
-        ends = _closed_form(part, options)
+        low, high = _closed_form(part, options)
     elif options.intervals and sizes["size"] == "insufficient":
         few = f"no interval: fewer than {INSUFFICIENT} of the rarest label"
         reason = f"{reason}; {few}" if reason else few
     elif options.intervals:
         draws = f1_of(drawn, options)
-        ends = _percentiles(draws, options)
+        low, high = _percentiles(draws, options)
     value = float(f1_of(table, options))
-    return Estimate(value=value, sizes=sizes, draws=draws, reason=reason, **ends)
+    return Estimate(value=value, sizes=sizes, low=low, high=high, draws=draws, reason=reason)
 
 
-def _closed_form(part: np.ndarray, options: Options) -> dict[str, float]:
+def _closed_form(part: np.ndarray, options: Options) -> tuple[float, float]:
     """Wilson's interval of the Jaccard index TP / (TP + FP + FN), of which F1 is a function."""
     truth, called, who = part[:, part[:2].any(0)]
     share = float((truth * called).mean()) if len(who) else math.nan
-    ends = wilson(share, len(np.unique(who)), options.level)
-    return dict(zip(("low", "high"), (2 * end / (1 + end) for end in ends), strict=True))
+    low, high = wilson(share, len(np.unique(who)), options.level)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
-def _percentiles(draws: np.ndarray, options: Options) -> dict[str, float]:
-    low, high = np.quantile(draws, [(1 - options.level) / 2, (1 + options.level) / 2])
-    return {"low": float(low), "high": float(high)}
+def _percentiles(draws: np.ndarray, options: Options) -> tuple[float, float]:
+    return tuple(np.quantile(draws, [0.5 - options.level / 2, 0.5 + options.level / 2]).tolist())
 
 
 def _reason(table: np.ndarray, labels: list, options: Options) -> str:
@@ -328,13 +319,14 @@ def _gap(found: dict[str, Estimate], options: Options) -> tuple[Estimate, str | 
     if len(known) < 2:
         return Estimate(value=math.nan, reason=reason), None
     best, worst = found[known[-1][1]], found[known[0][1]]
-    gap, ends = best.value - worst.value, {}
+    gap, low, high = best.value - worst.value, math.nan, math.nan
     if best.draws is not None and worst.draws is not None:
-        ends = _percentiles(best.draws - worst.draws, options)
+        low, high = _percentiles(best.draws - worst.draws, options)
     elif options.average == "binary":
         sides = ((one.value, one.low, one.high) for one in (best, worst))
-        ends = dict(zip(("low", "high"), difference_interval(*sides), strict=True))
-    return Estimate(value=gap, reason=reason, **ends), known[0][1] if gap > ROUNDING else None
+        low, high = difference_interval(*sides)
+    worse = known[0][1] if gap > 1e-12 else None
+    return Estimate(value=gap, low=low, high=high, reason=reason), worse
 
 
 def wilson(share: float, count: float, level: float) -> tuple[float, float]:
