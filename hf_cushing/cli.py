@@ -261,6 +261,55 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    dataset: Annotated[str, typer.Option(help="Dataset folder or Hub id.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; called again, it goes on.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Study, as in configs/studies; needed the first time.")
+    ] = None,
+    shard: Annotated[
+        str, typer.Option(help="Train every n-th arm only, as 0/4; all share --out.")
+    ] = "0/1",
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Run this study folder's study anew in --out and compare the tables."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a grid of models and methods; tables with intervals, and what can be told apart."""
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+    from hf_cushing.study import compare as study
+    from hf_cushing.study.cells import parse_shard
+    from hf_cushing.study.plan import read_study
+    from hf_cushing.study.tables import tables_to_markdown
+
+    if replay:
+        differ = study.replay(replay, dataset, out, tell=_say)
+        if differ:
+            raise UserError(f"these tables came out differently: {', '.join(differ)}")
+        _say("all tables came out again, byte for byte")
+        return
+    plan = read_study(config) if config else study.read_plan(out)
+    result = study.compare(plan, dataset, out, shard=parse_shard(shard), tell=_say)
+    outcome = result.outcome
+    if as_json:
+        names = [cell.folder.name for cell in outcome.done]
+        _print_json({"done": names, "missing": len(outcome.missing), "failed": outcome.failed})
+    elif result.tables:
+        print(tables_to_markdown(result.tables))
+        _say(f"study: {out / 'study.html'}")
+    if outcome.missing:
+        _say(f"{len(outcome.missing)} cells are left to other shards; then call this once more")
+    if outcome.failed:
+        raise UserError(
+            f"{len(outcome.failed)} cells failed: {'; '.join(outcome.failed)}. See {out}/failed; "
+            "called again, this tries them again"
+        )
+
+
+@app.command()
 def predict(
     run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
     photos: Annotated[list[Path], typer.Argument(help="Photographs.")],

@@ -29,6 +29,9 @@ NAN = math.nan
 NO_SPREAD = 1e-8
 """Differences and errors below this are rounding."""
 
+LEVELS = np.array([LEVEL, 2 * LEVEL - 1])
+"""Of the interval that is shown, and of the one for equivalence: two one-sided tests at 5 %."""
+
 UNBOUNDED = ("log_loss", "calibration_slope", "calibration_intercept", "net_benefit")
 """One photo can change these by any amount, so that agreement in a sample bounds nothing."""
 
@@ -199,7 +202,7 @@ def compare_models(
     sample = make_sample(one, "photo", draws=draws, seed=seed)
     who, weights = sample.who.select(inside), sample.weights[:, inside]
     both = zip((one, two), points, strict=True)
-    pair = [decisions_of(rows, label, own).select(inside) for rows, own in both]
+    pair = [decisions_of(model, label, own).select(inside) for model, own in both]
     sides = [len(np.unique(who.of_photo[side])) for side in (pair[0].truth, ~pair[0].truth)]
     right = [decisions.called == decisions.truth for decisions in pair]
     return Comparison(
@@ -349,7 +352,7 @@ def _aligned(
     remedy = "evaluate both models on the same revision of the dataset"
     for column in ("label", "patient_id", "sex"):
         differ = getattr(one, column) != getattr(two, column)
-        _refuse(one.photo_id[differ], f"given another {column} by each model's file", remedy)
+        _refuse(one.photo_id[differ], f"given another {column} by the second model", remedy)
     return one, two
 
 
@@ -378,44 +381,84 @@ def _differences(
     drawn = [weighted_metrics(decisions, weights) for decisions in pair]
     found = []
     for metric, kind in METRICS.items():
-        values = [metrics[metric] for metrics in whole]
-        bare = Difference(metric, *values, values[0] - values[1])
-        if math.isnan(bare.difference) or few:
-            known = math.isfinite(bare.difference)
-            found.append(replace(bare, reason=TOO_FEW if known else f"undefined: {kind.undefined}"))
-            continue
-        draws = drawn[0][metric] - drawn[1][metric]
-        found.append(_judged(bare, _spread(bare, draws, pair, who), margin))
+        first, second = (metrics[metric] for metrics in whole)
+        bare = Difference(metric, first, second, first - second)
+        if math.isnan(bare.difference):
+            found.append(replace(bare, reason=f"undefined: {kind.undefined}"))
+        elif few:
+            found.append(replace(bare, reason=TOO_FEW))
+        else:
+            draws = drawn[0][metric] - drawn[1][metric]
+            found.append(_judged(_with_intervals(bare, draws, pair, who), margin))
     adjusted = holm(each.p for each in found)
     return {d.metric: replace(d, p_holm=float(p)) for d, p in zip(found, adjusted, strict=True)}
 
 
-@dataclass(frozen=True)
-class _Spread:
-    """How sure a difference is: 95 % and 90 % intervals, and the standard error."""
-
-    outer: tuple[float, float]
-    inner: tuple[float, float]
-    error: float
-    method: str
-
-
-def _spread(
+def _with_intervals(
     bare: Difference, draws: np.ndarray, pair: Sequence[Decisions], who: Patients
-) -> _Spread:
-    """By DeLong for the AUROC, else by the draws; and otherwise if nothing varies."""
-    levels = (LEVEL, 2 * LEVEL - 1)  # the inner one is two one-sided tests at 5 %
+) -> Difference:
+    """By DeLong for the AUROC, else by the draws; by the rule of three where nothing varies."""
     if bare.metric == "auroc":
         error, method = _area_error(pair, who), "delong"
-        halves = [float(ndtri(0.5 + level / 2)) * error for level in levels]
+        ends = _around(bare, error * ndtri(0.5 + LEVELS / 2))
     else:
-        known = draws[np.isfinite(draws)]
-        error, method = float(known.std(ddof=1)) if len(known) > 1 else NAN, "bootstrap"
-        halves = []
+        method = "bootstrap"
+        ends = np.array([percentile_interval(draws, level) for level in LEVELS])
+        error = NAN if np.isnan(ends).any() else float(draws[np.isfinite(draws)].std(ddof=1))
+    reason = "no interval: undefined in too many draws" if np.isnan(ends).any() else ""
     if error <= NO_SPREAD:
-        method, error = "none seen", NAN
-        halves = [_unseen(bare.metric, pair, who, level) for level in levels]
-    centre = bare.difference
-    ends = [(centre - half, centre + half) for half in halves]
-    ends = ends or [percentile_interval(draws, level) for level in levels]
-    return _Spread(*ends, error, method)
+        error, method, ends = NAN, "none seen", _around(bare, _unseen(bare.metric, pair, who))
+        reason = "no interval: the models agree here" if np.isnan(ends).any() else ""
+    (low, high), (inner_low, inner_high) = ends.tolist()
+    return replace(
+        bare, low=low, high=high, inner_low=inner_low, inner_high=inner_high, error=error,
+        method="" if reason else method, reason=reason,
+    )  # fmt: skip
+
+
+def _around(bare: Difference, halves: np.ndarray) -> np.ndarray:
+    return bare.difference + np.outer(halves, [-1, 1])
+
+
+def _area_error(pair: Sequence[Decisions], who: Patients) -> float:
+    """Standard error of the difference of two AUROCs on the same photos."""
+    scores = np.stack([decisions.score for decisions in pair])
+    covariance = clustered_aurocs(pair[0].truth, scores, who)[1]
+    return math.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
+
+
+def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray:
+    """How far metrics may differ though they do in no draw, at `LEVELS`.
+
+    Of n patients none does otherwise, so that a share of 1 - (tail)^(1/n) may at most (the "rule
+    of three", Hanley and Lippman-Hand 1983, JAMA 249:1743), and each moves a difference by 2 at
+    most. The rarest of positives, negatives, called and not called are those n.
+    """
+    if metric in UNBOUNDED:
+        return np.full(2, NAN)
+    masks = [mask for each in pair for mask in (each.truth, each.called)]
+    sides = [side for mask in masks for side in (mask, ~mask) if side.any()]
+    rarest = min(len(np.unique(who.of_photo[side])) for side in sides)
+    return 2 * (1 - ((1 - LEVELS) / 2) ** (1 / rarest))
+
+
+def _judged(found: Difference, margin: float) -> Difference:
+    """Add z, p values and the verdict."""
+    z = found.difference / found.error
+    shown = found.low > NO_SPREAD or found.high < -NO_SPREAD
+    equivalent = -margin < found.inner_low and found.inner_high < margin
+    verdict, reason = "equivalent" if equivalent else "undecided", found.reason
+    goal = METRICS[found.metric].goal
+    if shown and goal:
+        verdict = "first better" if (found.low > 0) == (goal > 0) else "second better"
+    elif shown:
+        reason = "neither direction is better"
+    return replace(
+        found,
+        z=z,
+        p=2 * float(ndtr(-abs(z))),
+        equivalence_p=tost(found.difference, found.error, margin),
+        equivalent=equivalent,
+        verdict=verdict,
+        reason=reason,
+    )

@@ -46,10 +46,10 @@ def report_to_latex(report: Report) -> str:
     lines = [f"% {RESEARCH_NOTICE}"]
     for label, unit, rows in tables(report.subgroups):
         title = table_title(label, unit, report.split)
-        lines += _latex(title, ["", *(row.subgroup for row in rows)], subgroup_rows(rows))
+        lines += latex_lines(title, ["", *(row.subgroup for row in rows)], subgroup_rows(rows))
         gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
         if gaps:
-            lines += _latex(f"{label}, women minus men, by {unit}", GAP_HEADER, gap_rows(gaps))
+            lines += latex_lines(f"{label}, women minus men, by {unit}", GAP_HEADER, gap_rows(gaps))
     return "\n".join(lines) + "\n"
 
 
@@ -57,7 +57,9 @@ def _cell(value: float) -> str:
     return f"{value:.6f}" if math.isfinite(value) else ""
 
 
-def _latex(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def latex_lines(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """A ``table`` with its caption."""
+
     def line(cells: Sequence[str]) -> str:
         return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
 

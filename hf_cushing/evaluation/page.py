@@ -40,7 +40,7 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
     sections = list(_sections(out, report))
     figures = [
-        (caption, _embed(out / name)) for name, caption in _figures(out, report, predictions)
+        (caption, embed(out / name)) for name, caption in _figures(out, report, predictions)
     ]
     text = render_template(
         "report.html.jinja",
@@ -82,7 +82,7 @@ def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
             "header": ["", *(row.subgroup for row in rows)],
             "body": subgroup_rows(rows),
             "notes": footnotes(report, label, unit, rows),
-            "figure": _embed(out / name),
+            "figure": embed(out / name),
             "caption": "Estimates with 95 % intervals; pale: too few patients for a statement.",
         }
         gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
@@ -95,7 +95,7 @@ def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
                 "header": GAP_HEADER,
                 "body": gap_rows(gaps),
                 "notes": [note.removeprefix("- ") for note in gap_notes(gaps)],
-                "figure": _embed(out / name),
+                "figure": embed(out / name),
                 "caption": "A gap inside the grey could not have been found, if it is there.",
             }
     for title, header, body, notes in further_tables(report):
@@ -120,5 +120,6 @@ def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tu
         yield name, caption
 
 
-def _embed(path: Path) -> str:
+def embed(path: Path) -> str:
+    """A picture as a data URL."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -17,8 +17,8 @@ from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.evaluation.resampling import DRAWS
 from hf_cushing.evaluation.subgroups import (
     SubgroupReport,
-    macro_subgroups,
     make_sample,
+    mean_subgroups,
     report_subgroups,
 )
 from hf_cushing.evaluation.tables import report_to_markdown
@@ -157,7 +157,7 @@ def _subgroups_and_gaps(
         if "sex" in options.by:
             for label, resampled in zip(rows.positive_labels, found, strict=True):
                 gaps += sex_gaps(sample, label, points, resampled, shuffles=options.shuffles)
-        found += [macro_subgroups(found)] if len(found) > 1 else []
+        found += [mean_subgroups(found)] if len(found) > 1 else []
         reports += [part.report for resampled in found for part in resampled.values()]
     return reports, gaps
 

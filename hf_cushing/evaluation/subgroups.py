@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -270,8 +270,10 @@ def _value(
     return Value(estimate=estimate, low=low, high=high, method=method, others=others, reason=reason)
 
 
-def macro_subgroups(per_label: Sequence[dict[str, Resampled]]) -> dict[str, Resampled]:
-    """The mean over several diseases, with percentile intervals from their common draws."""
+def mean_subgroups(
+    per_label: Sequence[dict[str, Resampled]], label: str = MACRO
+) -> dict[str, Resampled]:
+    """The mean over several diseases or seeds, with intervals from their common draws."""
     found = {}
     for name in per_label[0]:
         parts = [resampled[name] for resampled in per_label]
@@ -290,20 +292,18 @@ def macro_subgroups(per_label: Sequence[dict[str, Resampled]]) -> dict[str, Resa
                 few=rarest < INSUFFICIENT,
                 level=per_label[0][name].level,
             )
-        totals = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
-        report = SubgroupReport(
-            label=MACRO,
-            subgroup=name,
-            unit=reports[0].unit,
-            rows=reports[0].rows,
-            patients=reports[0].patients,
-            positives=sum(r.positives for r in reports),
-            negatives=reports[0].rows - sum(r.positives for r in reports),
+        report = replace(
+            reports[0],
+            label=label,
             positive_patients=min(r.positive_patients for r in reports),
             negative_patients=min(r.negative_patients for r in reports),
-            cells=totals,
             size=size_word(rarest),
             values=values,
         )
+        if label == MACRO:  # the diseases' counts together; seeds have the same photos
+            positives = sum(r.positives for r in reports)
+            cells = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
+            negatives = report.rows - positives
+            report = replace(report, positives=positives, negatives=negatives, cells=cells)
         found[name] = Resampled(report, draws, parts[0].level)
     return found

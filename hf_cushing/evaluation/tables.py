@@ -52,14 +52,14 @@ def report_tables(report: Report) -> str:
     lines = []
     for label, unit, rows in tables(report.subgroups):
         lines += [f"### {table_title(label, unit, report.split)}", ""]
-        lines += _markdown(["", *(row.subgroup for row in rows)], subgroup_rows(rows))
+        lines += markdown_lines(["", *(row.subgroup for row in rows)], subgroup_rows(rows))
         lines += ["", "\n\n".join(footnotes(report, label, unit, rows)), ""]
         gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
         if gaps:
             lines += [f"### {label}, women minus men, by {unit}", ""]
-            lines += [*_markdown(GAP_HEADER, gap_rows(gaps)), "", *gap_notes(gaps), ""]
+            lines += [*markdown_lines(GAP_HEADER, gap_rows(gaps)), "", *gap_notes(gaps), ""]
     for title, header, body, notes in further_tables(report):
-        lines += [f"### {title}", "", *_markdown(header, body), "", *notes, ""]
+        lines += [f"### {title}", "", *markdown_lines(header, body), "", *notes, ""]
     return "\n".join(lines)
 
 
@@ -102,12 +102,12 @@ def gap_rows(gaps: Sequence[Gap]) -> list[list[str]]:
     return [
         [
             NAMES.get(gap.metric, gap.metric),
-            _number(gap.women),
-            _number(gap.men),
+            number_text(gap.women),
+            number_text(gap.men),
             _gap_text(gap),
-            _number(gap.expected),
-            _p_text(gap.p),
-            _p_text(gap.p_holm),
+            number_text(gap.expected),
+            p_text(gap.p),
+            p_text(gap.p_holm),
             f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
             gap.size,
         ]
@@ -145,11 +145,11 @@ def gap_sentence(gap: Gap) -> str:
         return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
     worse = {"male": "men", "female": "women"}[gap.worse]
     if gap.p_holm < 0.05:
-        return f"{name}: worse for {worse}, by {abs(gap.gap):.2f}; p {_p_text(gap.p_holm)} (Holm)."
+        return f"{name}: worse for {worse}, by {abs(gap.gap):.2f}; p {p_text(gap.p_holm)} (Holm)."
     return (
         f"{name}: lower for {worse} in this sample, by {abs(gap.gap):.2f}; the sexes' different "
         f"shares of positives alone give {abs(gap.expected):.2f}, and beyond that nothing was "
-        f"shown (p {_p_text(gap.p)}, with Holm's correction {_p_text(gap.p_holm)})."
+        f"shown (p {p_text(gap.p)}, with Holm's correction {p_text(gap.p_holm)})."
     )
 
 
@@ -229,11 +229,11 @@ def _comparison_table(
     body = [
         [
             NAMES.get(d.metric, d.metric),
-            _number(d.first),
-            _number(d.second),
+            number_text(d.first),
+            number_text(d.second),
             interval_text(d.difference, d.low, d.high),
-            _p_text(d.p_holm),
-            _p_text(d.equivalence_p),
+            p_text(d.p_holm),
+            p_text(d.equivalence_p),
             d.verdict + (f" ({d.reason})" if d.reason else ""),
         ]
         for d in comparison.differences.values()
@@ -246,8 +246,8 @@ def _comparison_table(
         f"- Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
         "difference nor equivalence was shown.",
         f"- McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
-        f"other alone on {c.by_patient.second_only}; exact p {_p_text(c.by_patient.p)}, mid-p "
-        f"{_p_text(c.by_patient.mid_p)}.",
+        f"other alone on {c.by_patient.second_only}; exact p {p_text(c.by_patient.p)}, mid-p "
+        f"{p_text(c.by_patient.mid_p)}.",
     ]
     header = ["metric", "this", "other", "difference", "p (Holm)", "p (equivalence)", "verdict"]
     return f"{c.label}: this model against the other", header, body, notes
@@ -280,16 +280,19 @@ def _gap_text(gap: Gap) -> str:
     return interval_text(gap.gap, gap.low, gap.high)
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """Three digits, or a dash."""
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def _p_text(p: float) -> str:
+def p_text(p: float) -> str:
+    """Three digits, ``< 0.001``, or a dash."""
     if math.isnan(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def markdown_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """A table in Markdown, a line each."""
     rule = "| --- |" + " --- |" * (len(header) - 1)
     return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(r) + " |" for r in body)]

@@ -1,0 +1,1 @@
+"""Studies over many runs: comparisons of models and methods."""

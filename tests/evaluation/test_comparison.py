@@ -1,0 +1,564 @@
+import json
+import math
+from dataclasses import asdict, replace
+from fractions import Fraction
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import friedmanchisquare, norm
+from sklearn import metrics as sk
+from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
+
+from hf_cushing.evaluation.comparison import (
+    compare_models,
+    friedman_nemenyi,
+    holm,
+    mcnemar,
+    tost,
+)
+from hf_cushing.evaluation.metrics import METRICS
+from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.resampling import Patients
+from hf_cushing.files import plain
+from hf_cushing.schema import UserError
+
+
+def table(both, first, second, neither):
+    """Photos of a fourfold table: who is right on each."""
+    counts = (both, first, second, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False] * 2, counts)
+
+
+def exact_by_counting(first, second):
+    """P and mid-p as fractions, from all 2^n ways in which the models could differ."""
+    n, seen = first + second, abs(first - second)
+    ways = [(abs(2 * hits - n), Fraction(math.comb(n, hits), 2**n)) for hits in range(n + 1)]
+    farther = sum(chance for distance, chance in ways if distance > seen)
+    same = sum(chance for distance, chance in ways if distance == seen)
+    return float(farther + same), float(farther + same / 2)
+
+
+# McNemar
+
+
+def test_mcnemar_gives_the_published_p_values():
+    """Fagerland, Lydersen and Laake 2013: airway hyper-responsiveness (Bentur et al.), 21 children;
+    exact p 0.0703, mid-p 0.0391."""
+    found = mcnemar(*table(1, 1, 7, 12))
+    assert (found.both_right, found.first_only) == (1, 1)
+    assert (found.second_only, found.both_wrong) == (7, 12)
+    assert found.p == pytest.approx(0.0703, abs=5e-5)
+    assert found.mid_p == pytest.approx(0.0391, abs=5e-5)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.tuples(*[st.integers(0, 60)] * 4).filter(lambda counts: counts[1] + counts[2]))
+def test_mcnemar_agrees_with_statsmodels_and_with_counting(counts):
+    both, first, second, neither = counts
+    found = mcnemar(*table(*counts))
+    theirs = contingency_tables.mcnemar([[both, first], [second, neither]], exact=True)
+    assert found.p == pytest.approx(theirs.pvalue, rel=1e-9)
+    assert (found.p, found.mid_p) == pytest.approx(exact_by_counting(first, second), rel=1e-9)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=14)
+)
+def test_swaps_within_patients_agree_with_all_swaps(photos):
+    patients, first, second = (np.array(column) for column in zip(*photos, strict=True))
+    found = mcnemar(first, second, patients)
+    gains = [int(first[patients == p].sum() - second[patients == p].sum()) for p in set(patients)]
+    sums = [abs(sum(s * g for s, g in zip(signs, gains, strict=True)))
+            for signs in product((-1, 1), repeat=len(gains))]  # fmt: skip
+    if not any(gains):
+        assert math.isnan(found.p)
+        return
+    seen = abs(sum(gains))
+    farther, same = (np.mean([op(s) for s in sums]) for op in (seen.__lt__, seen.__eq__))
+    assert found.p == pytest.approx(farther + same)
+    assert found.mid_p == pytest.approx(farther + same / 2)
+
+
+def test_one_photo_a_patient_makes_both_units_agree(rng):
+    first, second = rng.random(50) < 0.8, rng.random(50) < 0.6
+    by_photo, by_patient = mcnemar(first, second), mcnemar(first, second, rng.permutation(50))
+    assert (by_photo.unit, by_patient.unit) == ("photo", "patient")
+    assert replace(by_patient, unit="photo") == by_photo
+
+
+def test_copies_of_photos_make_no_patient_more_certain():
+    first, second = table(10, 9, 2, 3)
+    once = mcnemar(first, second)
+    copies = [np.repeat(a, 5) for a in (first, second, np.arange(len(first)))]
+    assert mcnemar(*copies).p == pytest.approx(once.p)
+    assert mcnemar(*copies[:2]).p < 0.01 < once.p
+
+
+def test_models_that_never_differ_have_no_p_but_a_reason():
+    found = mcnemar(*table(5, 0, 0, 3))
+    assert math.isnan(found.p)
+    assert math.isnan(found.mid_p)
+    assert found.reason == "the models are right equally often on every photo"
+    first, second = np.array([True, False]), np.array([False, True])
+    assert mcnemar(first, second, np.array(["A", "A"])).reason.endswith("every patient")
+    assert mcnemar(first, second).p == 1
+
+
+# Holm, two one-sided tests
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=20))
+def test_holm_agrees_with_statsmodels_and_leaves_nan_out(p_values):
+    found, known = holm(p_values), [p for p in p_values if not math.isnan(p)]
+    assert np.isnan(found).tolist() == np.isnan(p_values).tolist()
+    if known:
+        expected = multipletests(known, method="holm")[1]
+        assert found[~np.isnan(found)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_holm_gives_its_textbook_steps():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 40), st.floats(0.05, 2), st.floats(-1, 1))
+def test_tost_agrees_with_statsmodels(seed, n, margin, shift):
+    gains = np.random.default_rng(seed).normal(shift, 1, n)
+    expected = ttost_paired(gains, np.zeros(n), -margin, margin)[0]
+    error = gains.std(ddof=1) / math.sqrt(n)
+    assert tost(gains.mean(), error, margin, df=n - 1) == pytest.approx(expected, rel=1e-6)
+    sides = norm.sf((gains.mean() + margin) / error), norm.cdf((gains.mean() - margin) / error)
+    assert tost(gains.mean(), error, margin) == pytest.approx(max(sides), abs=1e-12)
+
+
+def test_tost_has_no_p_without_an_error_and_refuses_a_margin_of_nothing():
+    assert all(math.isnan(tost(0.0, error, 0.05)) for error in (0.0, math.nan))
+    assert math.isnan(tost(math.nan, 0.1, 0.05))
+    for margin in (0.0, -0.1, math.nan):
+        with pytest.raises(UserError, match="margin of equivalence must be above 0"):
+            tost(0.0, 0.1, margin)
+
+
+# Friedman and Nemenyi
+
+DEMSAR = np.array(
+    [
+        [4, 3, 2, 1], [1, 2, 3, 4], [4, 1, 2, 3], [4, 1, 3, 2], [4, 2, 3, 1], [1, 2.5, 4, 2.5],
+        [3, 2, 4, 1], [2.5, 2.5, 4, 1], [4, 3, 2, 1], [2.5, 2.5, 2.5, 2.5], [4, 2.5, 1, 2.5],
+        [3, 2, 4, 1], [4, 1, 2, 3], [3, 1, 4, 2],
+    ]
+)  # fmt: skip
+"""Ranks of C4.5, with m, with cf, with both, on 14 data sets (Demšar 2006, table 6)."""
+
+
+def test_ranks_give_demsars_published_example():
+    """Mean ranks 3.143, 2.000, 2.893, 1.964; chi2 9.28 and F 3.69, both without the correction
+    for ties; critical difference 1.25, which no pair reaches."""
+    found = friedman_nemenyi(-DEMSAR)
+    assert found.mean_ranks == pytest.approx((3.143, 2.000, 2.893, 1.964), abs=5e-4)
+    assert found.critical_difference == pytest.approx(1.25, abs=5e-3)
+    assert found.pairs == ()
+    ties = (6 + 6 + 6 + 60) / (14 * (4**3 - 4))
+    uncorrected = found.chi2 * (1 - ties)
+    assert uncorrected == pytest.approx(9.28, abs=5e-3)
+    assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=5e-3)
+
+
+def test_critical_values_are_demsars():
+    """Table 5 (a): the two-tailed Nemenyi test at 0.05, for 2 to 10 models."""
+    values = (1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164)
+    for models, value in enumerate(values, 2):
+        scores = np.tile(np.arange(models), (12, 1))
+        scale = math.sqrt(models * (models + 1) / (6 * 12))
+        found = friedman_nemenyi(scores).critical_difference / scale
+        assert found == pytest.approx(value, abs=1.5e-3)
+
+
+def scores_of(seed, folds, models, steps):
+    return np.random.default_rng(seed).integers(0, steps, (folds, models)) / steps
+
+
+def f_by_regression(ranks):
+    """F of the models in the two-way analysis of variance of ranks, from two least squares."""
+    folds, models = ranks.shape
+    fold = np.kron(np.eye(folds), np.ones((models, 1)))
+    both = np.hstack([fold, np.tile(np.eye(models), (folds, 1))[:, 1:]])
+    left = [
+        np.sum((ranks.ravel() - x @ np.linalg.pinv(x) @ ranks.ravel()) ** 2) for x in (fold, both)
+    ]
+    return (left[0] - left[1]) / (models - 1) / (left[1] / ((models - 1) * (folds - 1)))
+
+
+many = given(
+    st.integers(0, 2**32 - 1), st.integers(2, 9), st.integers(3, 6), st.sampled_from([3, 997])
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@many
+def test_friedman_agrees_with_scipy_and_f_with_least_squares(seed, folds, models, steps):
+    scores = scores_of(seed, folds, models, steps)
+    found = friedman_nemenyi(scores)
+    better = (scores[:, None, :] > scores[:, :, None]).sum(2)
+    ranks = better + ((scores[:, None, :] == scores[:, :, None]).sum(2) + 1) / 2
+    assert found.mean_ranks == pytest.approx(ranks.mean(0))
+    if found.reason:
+        assert (scores == scores[:, :1]).all()
+        return
+    theirs = friedmanchisquare(*scores.T)
+    assert (found.chi2, found.chi2_p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    if math.isfinite(found.f):
+        assert found.f == pytest.approx(f_by_regression(ranks), rel=1e-6, abs=1e-9)
+        assert 0 <= found.f_p <= 1
+
+
+@pytest.mark.parametrize("row", [(3, 2, 1), (2, 1, 1), (4, 3, 2, 1)])
+def test_folds_that_rank_alike_have_the_p_of_that_chance(row):
+    found = friedman_nemenyi(np.tile(row, (3, 1)))
+    orders = set(permutations(row))
+    alike = [len(set(folds)) == 1 for folds in product(orders, repeat=3)]
+    assert found.f == math.inf
+    assert found.f_p == pytest.approx(np.mean(alike))
+
+
+def test_pairs_are_those_beyond_the_critical_difference(rng):
+    found = friedman_nemenyi(rng.normal(size=(12, 5)) + 3 * np.array([0, 2, 1, 0, 2]))
+    mean, limit = found.mean_ranks, found.critical_difference
+    expected = {(a, b) for a, b in product(range(5), repeat=2) if mean[b] - mean[a] > limit}
+    assert set(found.pairs) == expected
+    assert (1, 0) in expected
+
+
+def test_fold_without_every_score_is_left_out(rng):
+    scores = rng.random((6, 3))
+    holed = np.vstack([scores, [[0.1, math.nan, 0.3]]])
+    assert friedman_nemenyi(holed) == friedman_nemenyi(scores)
+
+
+def test_ranks_without_folds_or_differences_are_nan_with_a_reason():
+    single = friedman_nemenyi(np.array([[0.1, 0.2]]))
+    assert all(map(math.isnan, (*single.mean_ranks, single.chi2, single.critical_difference)))
+    assert single.reason == "1 folds have a score of every model; ranks need two or more"
+    tied = friedman_nemenyi(np.ones((5, 3)))
+    assert tied.mean_ranks == (2, 2, 2)
+    assert math.isnan(tied.chi2_p)
+    assert math.isnan(tied.f_p)
+    assert tied.reason == "all models have the same score in every fold"
+    for bad in (np.ones((5, 1)), np.ones(5)):
+        with pytest.raises(UserError, match="2 or more models"):
+            friedman_nemenyi(bad)
+
+
+# Two models
+
+
+def make_pair(seed=0, n=240, skill=(1.5, 1.5), shared=0.7, photos=2, men=0.4):
+    """Two models' test predictions of n photos, `photos` a patient, in different orders."""
+    rng = np.random.default_rng(seed)
+    patients = np.arange(n) // photos
+    sick = (rng.random(n // photos + 1) < 0.4)[patients]
+    common = rng.normal(size=n) * shared
+    models = []
+    for name, strength in zip("ab", skill, strict=True):
+        score = 1 / (
+            1 + np.exp(-(common + rng.normal(size=n) * (1 - shared) + strength * (sick - 0.5)))
+        )
+        models.append(
+            Predictions(
+                photo_id=np.array([f"photo{i:05d}" for i in range(n)]),
+                patient_id=np.array([f"P{p}" for p in patients]),
+                label=np.where(sick, "cushing", "control"),
+                sex=np.where(rng.random(n // photos + 1) < men, "male", "female")[patients],
+                split=np.full(n, "test"),
+                fold=patients % 5,
+                seed=np.zeros(n, int),
+                probabilities=np.stack([1 - score, score], 1),
+                labels=("control", "cushing"),
+                model_revision=name,
+                dataset_revision="d",
+            )
+        )
+    return models[0], replace(models[1], sex=models[0].sex).select(rng.permutation(n))
+
+
+def point(model, threshold=0.5):
+    return [
+        OperatingPoint(
+            label="cushing",
+            threshold=threshold,
+            rule="f1",
+            split="validation",
+            model_revision=model,
+        )
+    ]
+
+
+def compare(first, second, **more):
+    more = {"draws": 200, "points": (point("a"), point("b", 0.4))} | more
+    return compare_models(first, second, label="cushing", **more)
+
+
+def same(found, expected):
+    """Equal in words and numbers, NaN being equal to itself."""
+    return json.dumps(plain(asdict(found))) == json.dumps(plain(asdict(expected)))
+
+
+def in_order(predictions):
+    return predictions.select(np.argsort(predictions.photo_id))
+
+
+def test_differences_are_those_of_scikit_learn():
+    first, second = make_pair()
+    found = compare(first, second)
+    assert list(found.differences) == list(METRICS)
+    values = {name: [] for name in ("accuracy", "f1", "auroc", "brier", "recall")}
+    for model, threshold in ((first, 0.5), (second, 0.4)):
+        truth, score = model.label == "cushing", model.score("cushing")
+        called = score >= threshold
+        values["accuracy"].append(sk.accuracy_score(truth, called))
+        values["f1"].append(sk.f1_score(truth, called))
+        values["auroc"].append(sk.roc_auc_score(truth, score))
+        values["brier"].append(sk.brier_score_loss(truth, score))
+        values["recall"].append(sk.recall_score(truth, called))
+    for name, (one, two) in values.items():
+        each = found.differences[name]
+        assert (each.first, each.second) == pytest.approx((one, two))
+        assert each.difference == pytest.approx(one - two)
+
+
+def test_interval_is_that_of_the_same_draws_for_both_models():
+    first, second = (in_order(model) for model in make_pair())
+    found = compare(first, second, draws=150, seed=3).differences["f1"]
+    who = Patients(first.patient_id, np.char.add(np.char.add(first.label, "/"), first.sex))
+    truth, gaps = first.label == "cushing", []
+    for weights in who.draws(150, np.random.default_rng(3)):
+        one, two = (
+            sk.f1_score(truth, model.score("cushing") >= limit, sample_weight=weights)
+            for model, limit in ((first, 0.5), (second, 0.4))
+        )
+        gaps.append(one - two)
+    assert (found.low, found.high) == pytest.approx(np.quantile(gaps, [0.025, 0.975]))
+    assert (found.inner_low, found.inner_high) == pytest.approx(np.quantile(gaps, [0.05, 0.95]))
+    assert found.error == pytest.approx(np.std(gaps, ddof=1))
+    assert found.method == "bootstrap"
+    assert found.equivalence_p == pytest.approx(tost(found.difference, found.error, 0.05))
+
+
+def test_auroc_difference_is_delongs_paired_test_by_all_pairs():
+    first, second = (in_order(model) for model in make_pair(photos=1, n=150, skill=(1.5, 1.0)))
+    truth, means, rows, columns = first.label == "cushing", [], [], []
+    for model in (first, second):
+        x, y = model.score("cushing")[truth], model.score("cushing")[~truth]
+        kernel = (x[:, None] > y) + 0.5 * (x[:, None] == y)
+        means.append(kernel.mean())
+        rows.append(kernel.mean(1))
+        columns.append(kernel.mean(0))
+    covariance = np.cov(rows) / truth.sum() + np.cov(columns) / (~truth).sum()
+    error = math.sqrt(np.array([1, -1]) @ covariance @ np.array([1, -1]))
+    z = (means[0] - means[1]) / error
+    found = compare(first, second).differences["auroc"]
+    assert (found.method, found.error) == ("delong", pytest.approx(error))
+    assert (found.z, found.p) == pytest.approx((z, 2 * norm.sf(abs(z))))
+    half = 1.959964 * error
+    assert (found.low, found.high) == pytest.approx(
+        (found.difference - half, found.difference + half)
+    )
+
+
+def test_order_of_rows_does_not_matter(rng):
+    first, second = make_pair()
+    assert same(compare(first.select(rng.permutation(240)), second), compare(first, second))
+
+
+def test_exchanging_the_models_turns_every_sign():
+    first, second = make_pair(skill=(2.5, 1.0))
+    forth = compare(first, second)
+    back = compare(second, first, points=(point("b", 0.4), point("a")))
+    turned = {"first better": "second better", "second better": "first better"}
+    assert "first better" in {each.verdict for each in forth.differences.values()}
+    for metric, each in forth.differences.items():
+        other = back.differences[metric]
+        assert other.verdict == turned.get(each.verdict, each.verdict)
+        assert (other.low, other.high) == pytest.approx((-each.high, -each.low), nan_ok=True)
+    assert (forth.by_patient.first_only, forth.by_patient.p) == (
+        back.by_patient.second_only, pytest.approx(back.by_patient.p)
+    )  # fmt: skip
+
+
+def test_mcnemar_is_that_of_the_calls_by_photo_and_by_patient():
+    first, second = (in_order(model) for model in make_pair(skill=(2.5, 0.5)))
+    truth = first.label == "cushing"
+    right = [(m.score("cushing") >= t) == truth for m, t in ((first, 0.5), (second, 0.4))]
+    found = compare(first, second)
+    assert found.by_photo == mcnemar(*right)
+    assert found.by_patient == mcnemar(*right, first.patient_id)
+    assert found.by_patient.p != found.by_photo.p
+
+
+def test_holm_counts_every_metric_that_has_a_p():
+    found = compare(*make_pair(skill=(2.5, 1.0))).differences.values()
+    assert [d.p_holm for d in found] == pytest.approx(holm(d.p for d in found), nan_ok=True)
+    assert any(d.p_holm > d.p for d in found)
+
+
+def test_lower_is_better_for_errors():
+    found = compare(*make_pair(skill=(3.0, 0.0), n=400)).differences
+    assert found["brier"].difference < 0
+    assert found["brier"].verdict == found["auroc"].verdict == "first better"
+
+
+def test_metric_without_a_goal_has_no_better_model():
+    first, second = make_pair(n=400)
+    found = compare(first, second, points=(point("a", 0.1), point("b", 0.9)))
+    each = found.differences["selection_rate"]
+    assert each.low > 0
+    assert (each.verdict, each.reason) == ("undecided", "neither direction is better")
+
+
+def test_alike_models_are_equivalent_only_in_a_large_sample():
+    large = compare(*make_pair(n=3000, shared=0.97), points=(point("a"), point("b")))
+    small = compare(*make_pair(n=100, shared=0.5), points=(point("a"), point("b")))
+    for metric in ("auroc", "f1", "accuracy"):
+        each = large.differences[metric]
+        assert each.equivalent
+        assert each.equivalence_p < 0.05
+        assert -0.05 < each.inner_low <= each.difference <= each.inner_high < 0.05
+        assert small.differences[metric].verdict == "undecided"
+
+
+def test_margin_decides_what_is_equivalent():
+    first, second = make_pair(n=1000, shared=0.9)
+    narrow, wide = (compare(first, second, margin=m).differences["f1"] for m in (0.001, 0.5))
+    assert not narrow.equivalent
+    assert wide.equivalent
+    assert wide.equivalence_p < narrow.equivalence_p
+    with pytest.raises(UserError, match="margin"):
+        compare(first, second, margin=0)
+
+
+def test_agreement_of_few_patients_is_no_proof_of_equivalence():
+    first, _ = make_pair(n=60)
+    twin = replace(first, model_revision="b")
+    found = compare(first, twin, points=(point("a"), point("b")))
+    each = found.differences["f1"]
+    assert (each.difference, each.method, each.verdict) == (0, "none seen", "undecided")
+    assert each.low < -0.2
+    assert math.isnan(each.p)
+    loss = found.differences["log_loss"]
+    assert (loss.verdict, loss.reason) == ("undecided", "no interval: the models agree here")
+    assert math.isnan(loss.low)
+
+
+def test_agreement_of_many_patients_is():
+    first, _ = make_pair(n=1200, photos=1)
+    twin = replace(first, model_revision="b")
+    found = compare(first, twin, points=(point("a"), point("b")), draws=50).differences["f1"]
+    assert (found.method, found.verdict) == ("none seen", "equivalent")
+    called = first.score("cushing") >= 0.5
+    sick = first.label == "cushing"
+    rarest = min(side.sum() for side in (sick, ~sick, called, ~called))
+    assert (1 - found.inner_high / 2) ** rarest == pytest.approx(0.05)
+
+
+def test_few_patients_of_a_class_leave_everything_undecided():
+    first, second = make_pair(n=24)
+    found = compare(first, second)
+    assert found.size == "insufficient"
+    for each in found.differences.values():
+        assert each.verdict == "undecided"
+        assert math.isnan(each.low)
+        assert each.reason
+    assert found.differences["f1"].reason.startswith("no interval: fewer than")
+
+
+def test_undefined_metric_is_nan_with_its_reason():
+    first, second = make_pair()
+    each = compare(first, second, points=(point("a", 1.0), point("b"))).differences["precision"]
+    assert math.isnan(each.difference)
+    assert (each.verdict, each.reason) == ("undecided", "undefined: nobody is called positive")
+
+
+def test_metric_undefined_in_many_draws_has_no_interval():
+    first, second = (in_order(model) for model in make_pair())
+    top = np.sort(first.score("cushing"))[-2:].mean()  # one photo reaches it
+    each = compare(first, second, points=(point("a", top), point("b"))).differences["precision"]
+    assert math.isfinite(each.difference)
+    assert math.isnan(each.low)
+    assert each.reason == "no interval: undefined in too many draws"
+
+
+def test_rows_restrict_the_comparison_to_a_subgroup():
+    first, second = make_pair(n=600)
+    found = compare(first, second, rows=first.sex == "male", subgroup="men")
+    alone = compare(*(model.select(model.sex == "male") for model in (first, second)))
+    assert found.subgroup == "men"
+    assert found.photos == alone.photos == (first.sex == "male").sum()
+    assert found.differences["f1"].difference == alone.differences["f1"].difference
+    assert found.differences["auroc"].p == pytest.approx(alone.differences["auroc"].p)
+    for rows, fault in (([True], "a mask of the 600 rows"), (np.full(600, False), "none of the")):
+        with pytest.raises(UserError, match=fault):
+            compare(first, second, rows=np.array(rows))
+
+
+def test_comparison_becomes_plain_json():
+    found = plain(asdict(compare(*make_pair())))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["first_model"] == "a"
+    assert found["second_model"] == "b"
+
+
+def changed(predictions, column, rows, value):
+    values = getattr(predictions, column).copy()
+    values[rows] = value
+    return replace(predictions, **{column: values})
+
+
+def test_photos_of_one_model_only_are_refused_by_name():
+    first, second = make_pair()
+    short = second.select(second.photo_id != "photo00007")
+    with pytest.raises(
+        UserError, match=r"missing from the second model \(1: photo00007\)"
+    ) as error:
+        compare(first, short)
+    assert "evaluate both models on the same test photos" in str(error.value)
+    with pytest.raises(UserError, match=r"missing from the first model \(240: .*photo00002, …\)"):
+        compare(first.select(first.photo_id > "photo00239"), second)
+
+
+def test_photo_scored_twice_is_refused_by_name():
+    first, second = make_pair()
+    twice = first.select(np.append(np.arange(240), 5))
+    for pair, which in (((twice, second), "first"), ((second, twice), "second")):
+        points = tuple(point(model.model_revision[0]) for model in pair)
+        fault = rf"more than once by the {which} model \(1: photo00005\); compare one run"
+        with pytest.raises(UserError, match=fault):
+            compare(*pair, points=points)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("label", "cushing"), ("patient_id", "X"), ("sex", "unknown")]
+)
+def test_photos_that_the_models_know_otherwise_are_refused_by_name(column, value):
+    first, second = (in_order(model) for model in make_pair())
+    rows = np.flatnonzero(getattr(second, column) != value)[:5]
+    fault = (
+        rf"another {column} by the second model \(5: {first.photo_id[rows[0]]}, .*, …\); evaluate"
+    )
+    with pytest.raises(UserError, match=fault):
+        compare(first, changed(second, column, rows, value))
+
+
+def test_unknown_disease_and_empty_split_are_refused():
+    first, second = make_pair()
+    with pytest.raises(UserError, match=r"first model has no disease 'gout' \(it has: cushing\)"):
+        compare_models(first, second, label="gout", points=(point("a"), point("b")))
+    with pytest.raises(UserError, match="no rows of split 'train'"):
+        compare(first, second, split="train")
