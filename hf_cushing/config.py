@@ -120,9 +120,16 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How the decision threshold is chosen, on the validation split."""
+    """How scores become probabilities and decisions, by the validation split."""
 
-    threshold_rule: Literal["f1", "youden"] = _option("f1", "what the threshold maximises")
+    calibration: Literal["auto", "none", "temperature", "platt"] = _option(
+        "auto",
+        "how validation corrects the logits, folded into the saved head; auto: platt for two "
+        "classes, temperature for several",
+    )
+    threshold_rule: str = _option(
+        "f1", "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation"
+    )
     bootstrap: int = _option(2000, "draws of patients for the intervals")
 
 

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
     sections = list(_sections(out, report))
-    figures = [
-        (caption, embed(out / name)) for name, caption in _figures(out, report, predictions)
-    ]
+    figures = [(caption, embed(out / name)) for name, caption in _figures(out, report, predictions)]
     text = render_template(
         "report.html.jinja",
         notice=RESEARCH_NOTICE,

@@ -71,6 +71,8 @@ class Report:
         Women minus men.
     shared : list of SubgroupReport
         With thresholds per sex: what the shared threshold would have given.
+    alpha : float
+        Error rate of the abstention; 0 without.
     abstention : list of AbstentionRow
     comparisons : list of Comparison
         Against another model on the same photos.
@@ -81,6 +83,7 @@ class Report:
     subgroups: list[SubgroupReport]
     gaps: list[Gap]
     shared: list[SubgroupReport]
+    alpha: float
     abstention: list[AbstentionRow]
     comparisons: list[Comparison]
 
@@ -136,6 +139,7 @@ def evaluate(
         subgroups=subgroups,
         gaps=gaps,
         shared=shared,
+        alpha=options.abstain,
         abstention=abstention,
         comparisons=_comparisons(predictions, points, against, options) if against else [],
     )

@@ -220,7 +220,28 @@ def _shared_table(report: Report) -> tuple[str, list[str], list[list[str]], list
 
 
 def _abstention_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
-    raise NotImplementedError
+    rows = report.abstention
+    body = [
+        [
+            row.subgroup,
+            f"{row.certain} of {row.photos}",
+            row.reason or interval_text(row.error, row.error_low, row.error_high),
+            *(number_text(share) for share in row.coverage.values()),
+            " / ".join(str(count) for count in row.patients.values()),
+        ]
+        for row in rows
+    ]
+    covered = [f"{label} covered" for label in rows[0].coverage]
+    header = ["", "get an answer", "of these wrong", *covered, "validation patients"]
+    note = (
+        "- An answer is given where a single class is plausible; else “uncertain”. Limits by class "
+        f"and sex from validation: at least {100 * (1 - report.alpha):.0f} % of the patients of "
+        "each class and sex are covered, if new patients are like those; this doesn't bound the "
+        "share of wrong answers. Fewer than "
+        f"{math.ceil(1 / report.alpha - 1 - 1e-9)} validation patients of a class and sex rule "
+        "nothing out."
+    )
+    return "With the right to say “uncertain”", header, body, [note]
 
 
 def _comparison_table(

@@ -119,9 +119,9 @@ def _by_sex(result: LabelResult) -> Table:
         for (word, _), row in zip(SEXES, rows, strict=True)
     )
     notes = [
-        f"{counts}. Gap: women minus men. By make-up: what the sexes' different shares of positives "
-        "give alone. p: beyond that. Could be found: the gap that this sample finds four times "
-        "five.",
+        f"{counts}. Gap: women minus men. By make-up: what the sexes' different shares of "
+        "positives give alone. p: beyond that. Could be found: the gap that this sample finds "
+        "four times in five.",
     ]
     header.append("could be found")
     return Table(f"sex_{result.label}", f"{result.label}: women and men", header, body, notes)

@@ -23,6 +23,7 @@ from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.schema import UserError
+from hf_cushing.training.calibrate import calibrate_saved, check_evaluation
 from hf_cushing.training.checkpoints import (
     best_auroc,
     check_same_plan,
@@ -89,6 +90,7 @@ def fine_tune(config: RunConfig) -> RunResult:
         repeat=config.data.repeat,
         revision=config.data.dataset_revision,
     )
+    check_evaluation(config, data.labels)
     plan = run_plan(config, data)
     launched = plan | {"processes": state.num_processes}
     if checkpoint:
@@ -106,6 +108,8 @@ def fine_tune(config: RunConfig) -> RunResult:
     )
     with _faults_explained(config):
         facts = _learn(run, config, data, classifier, checkpoint)
+        state.wait_for_everyone()
+        facts |= calibrate_saved(run, config, data)
         state.wait_for_everyone()
         predictions = score_saved(run, config, data)
     report = evaluate(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -21,6 +24,9 @@ from hf_cushing.models.features import FeatureOptions, FeatureStore
 from hf_cushing.models.score import predictions_of, score, weights_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 MERGED_APART = 1e-2
 """Largest difference of logits between adapters in place and merged ones; seen: 1e-5."""
@@ -98,30 +104,32 @@ def _public_name(classifier: Classifier) -> str:
 
 def score_saved(run: Path, config: RunConfig, data: FaceData) -> Predictions:
     """Score validation and test by the model as it was saved, not as it was left in memory."""
-    saved = load_classifier(str(run))
+    logits_of = scorer(load_classifier(str(run)), config)
     revision = weights_revision(run / "model.safetensors")
-    exact = (config.training.precision, config.data.feature_dtype) == ("fp32", "float32")
-    cached = config.uses_features and exact
-    store = FeatureStore(saved, feature_options(config)) if cached else None
     parts = []
     for split in ("validation", "test"):
         photos = data.roles[split]
-        if store:
-            logits = store.logits(photos)
-        else:
-            logits = score(
-                saved,
-                photos,
-                batch_size=2 * config.training.batch_size,
-                num_workers=config.data.num_workers,
-                cpu=config.training.cpu,
-            )
+        logits = logits_of(photos)
         parts.append(
             predictions_of(
                 logits, photos, data=data, split=split, seed=config.training.seed, revision=revision
             )
         )
     return concatenate(parts)
+
+
+def scorer(saved: Classifier, config: RunConfig) -> Callable[[Dataset], np.ndarray]:
+    """What scores photos with a saved model: from cached features where they are exact."""
+    exact = (config.training.precision, config.data.feature_dtype) == ("fp32", "float32")
+    if config.uses_features and exact:
+        return FeatureStore(saved, feature_options(config)).logits
+    return partial(
+        score,
+        saved,
+        batch_size=2 * config.training.batch_size,
+        num_workers=config.data.num_workers,
+        cpu=config.training.cpu,
+    )
 
 
 def write_results(
