@@ -117,9 +117,9 @@ def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     doubled = np.concatenate([odds, odds])
     weights = np.concatenate([share, 1 - share])[None]
     marks = np.repeat([True, False], len(odds))
-    start = np.array([0.0, 1.0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        intercept, slope = fit_logistic(marks, doubled, weights, start, fixed=False)[0].tolist()
+        fit = fit_logistic(marks, doubled, weights, np.zeros(2), fixed=False)[0]
+    intercept, slope = fit.tolist()
     if not slope > 0:
         raise UserError("the scores don't rise with the truth on validation; don't calibrate them")
     return Platt(slope, intercept)

@@ -58,7 +58,7 @@ def wilson(share: float, count: float, level: float = LEVEL) -> tuple[float, flo
     z2 = float(ndtri(0.5 + level / 2)) ** 2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def clopper_pearson(share: float, count: float, level: float = LEVEL) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def subgroup_f1_metrics(
     {'f1': 0.8, 'f1_female': 1.0, 'f1_male': 0.67, 'f1_gap': 0.33}
     """
     masks = _masks(groups)
-    if not (zero_division in (0, 1) or math.isnan(zero_division)):
+    if not (zero_division in (0, 1) or zero_division != zero_division):
         raise ValueError(f"zero_division={zero_division!r}: choose nan, 0 or 1")
 
     def compute(output: EvalPrediction) -> dict[str, float]:

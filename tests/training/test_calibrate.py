@@ -37,7 +37,7 @@ def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, tmp_path):
     runs = {}
     for method in ("none", "platt", "temperature"):
         run = tmp_path / method
-        more = ["--epochs", "1", "--calibration", method]
+        more = ["--finetune", "head", "--calibration", method]
         fine_tune(parse(train_options(dataset, run, *more)))
         runs[method] = run
     plain = load_predictions(runs["none"]).of_split("validation")

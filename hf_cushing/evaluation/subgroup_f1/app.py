@@ -12,6 +12,7 @@ from typing import Any
 import evaluate
 
 FOLDER = Path(__file__).parent
+METRIC_FILE = str(FOLDER / "subgroup_f1.py")  # the folder of a Space has another name
 COLUMNS = ["prediction", "reference", "group"]
 EXAMPLE = [
     ["cushing", "cushing", "female"],
@@ -41,7 +42,7 @@ def score(table: list[list[str]], positive: str, average: str = "binary") -> dic
     rows = [[str(cell or "").strip() for cell in row] for row in table]
     rows = [row for row in rows if any(row)]
     predictions, references, groups = list(zip(*rows, strict=True)) or [()] * 3
-    metric = evaluate.load(str(FOLDER / "subgroup_f1.py"), keep_in_memory=True)
+    metric = evaluate.load(METRIC_FILE, keep_in_memory=True)
     found = metric.compute(
         predictions=predictions,
         references=references,
