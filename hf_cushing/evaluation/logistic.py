@@ -8,6 +8,9 @@ from scipy.special import expit
 STEPS, STILL = 40, 1e-8
 """Newton steps, and the size of a step that ends them."""
 
+PARTED = 50.0
+"""Log-odds per standard deviation beyond which the classes count as parted: no fit is best."""
+
 
 def fit_logistic(
     truth: np.ndarray, odds: np.ndarray, weights: np.ndarray, start: np.ndarray, *, fixed: bool
@@ -32,7 +35,20 @@ def fit_logistic(
     numpy.ndarray
         Intercept and slope, shape (m, 2); NaN where there is one class only, or none is best.
     """
-    fits = np.tile([start[0], 1.0] if fixed else start, (len(weights), 1))
+    if fixed:
+        return _newton(truth, odds, weights, np.array([start[0], 1.0]), fixed=True)
+    middle, spread = odds.mean(), odds.std() or 1.0  # so that steps are of one size
+    first = np.array([start[0] + start[1] * middle, start[1] * spread])
+    fits = _newton(truth, (odds - middle) / spread, weights, first, fixed=False)
+    slope = fits[:, 1] / spread
+    return np.stack([fits[:, 0] - slope * middle, slope], 1)
+
+
+def _newton(
+    truth: np.ndarray, odds: np.ndarray, weights: np.ndarray, start: np.ndarray, *, fixed: bool
+) -> np.ndarray:
+    """Newton's method for all rows of weights; rows that have settled are left alone."""
+    fits = np.tile(start, (len(weights), 1))
     truth_sums = weights @ np.stack([truth, truth * odds], 1)
     positives, total = truth_sums[:, 0], weights.sum(1)
     active = (positives > 0) & (positives < total)
@@ -45,7 +61,7 @@ def fit_logistic(
         step = _newton_step(fits[rows], part, odds, truth_sums[rows], fixed)
         fits[rows] += step
         size = np.abs(step).max(1)
-        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > 1e4)
+        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > PARTED)
         fits[rows[lost]] = np.nan
         active[rows[lost | (size < STILL)]] = False
     fits[active] = np.nan

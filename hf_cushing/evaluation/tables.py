@@ -13,7 +13,7 @@ from hf_cushing.evaluation.subgroups import INSUFFICIENT, MACRO, WIDE, SubgroupR
 from hf_cushing.schema import RESEARCH_NOTICE
 
 if TYPE_CHECKING:
-    from hf_cushing.evaluation.comparison import Comparison
+    from hf_cushing.evaluation.comparison import Comparison, Difference
     from hf_cushing.evaluation.report import Report
 
 NAMES = {
@@ -219,6 +219,13 @@ def _shared_table(report: Report) -> tuple[str, list[str], list[list[str]], list
     return "What thresholds per sex change", header, body, [note]
 
 
+def verdict_text(found: Difference) -> str:
+    """The verdict, with the reason for none, and a warning where correction takes it back."""
+    if found.verdict.endswith("better") and not found.p_holm < 0.05:
+        return f"{found.verdict} (not after correction)"
+    return found.verdict + (f" ({found.reason})" if found.reason else "")
+
+
 def _abstention_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
     rows = report.abstention
     body = [
@@ -255,7 +262,7 @@ def _comparison_table(
             interval_text(d.difference, d.low, d.high),
             p_text(d.p_holm),
             p_text(d.equivalence_p),
-            d.verdict + (f" ({d.reason})" if d.reason else ""),
+            verdict_text(d),
         ]
         for d in comparison.differences.values()
     ]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hf_cushing.config import read_yaml
-from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.exports import latex_lines
 from hf_cushing.evaluation.tables import (
     NAMES,
@@ -17,6 +16,7 @@ from hf_cushing.evaluation.tables import (
     markdown_lines,
     number_text,
     p_text,
+    verdict_text,
 )
 from hf_cushing.files import resource
 from hf_cushing.schema import RESEARCH_NOTICE
@@ -133,7 +133,7 @@ def _pairs(result: LabelResult) -> Table:
         for metric in ("f1", "auroc"):
             d = comparison.differences[metric]
             change = interval_text(d.difference, d.low, d.high)
-            verdict = _verdict(comparison, metric)
+            verdict = verdict_text(comparison.differences[metric])
             body.append([question, NAMES[metric], change, p_text(d.p), verdict])
     header = ["question", "metric", "first − second", "p", "verdict"]
     notes = [
@@ -142,11 +142,6 @@ def _pairs(result: LabelResult) -> Table:
     ]
     return Table(f"pairs_{result.label}", f"{result.label}: the papers' questions", header, body,
                  notes)  # fmt: skip
-
-
-def _verdict(comparison: Comparison, metric: str) -> str:
-    found = comparison.differences[metric]
-    return found.verdict + (f" ({found.reason})" if found.reason else "")
 
 
 def _ranks(result: LabelResult) -> Table:
