@@ -270,6 +270,10 @@ def compare(
     shard: Annotated[
         str, typer.Option(help="Train every n-th arm only, as 0/4; all share --out.")
     ] = "0/1",
+    external: Annotated[
+        str | None,
+        typer.Option(help="A second cohort's dataset: scored by all models, nothing adjusted."),
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(help="Run this study folder's study anew in --out and compare the tables."),
@@ -292,7 +296,9 @@ def compare(
         _say("all tables came out again, byte for byte")
         return
     plan = read_study(config) if config else study.read_plan(out)
-    result = study.compare(plan, dataset, out, shard=parse_shard(shard), tell=_say)
+    result = study.compare(
+        plan, dataset, out, shard=parse_shard(shard), external=external, tell=_say
+    )
     outcome = result.outcome
     if as_json:
         names = [cell.folder.name for cell in outcome.done]

@@ -24,7 +24,10 @@ memorises fewer."""
 
 @dataclass(frozen=True)
 class Temperature:
-    """Logits are divided by `value`: the order stays, extreme probabilities move to the middle."""
+    """Logits are divided by `value`: the order stays, extreme probabilities move to the middle.
+
+    It can't mend a shift between the classes, as weights in the loss make one; `Platt` can.
+    """
 
     value: float
 
@@ -49,19 +52,22 @@ class Platt:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """A rising step function of the probability.
+    """A rising function of the probability, flat where the data say nothing.
+
+    It is for tables and figures: unlike the others it can't be folded into a model's head.
 
     Attributes
     ----------
     edges, values : numpy.ndarray
-        Shape (k,): probabilities given, and what they become; linear in between.
+        float, shape (k,), 0..1: probabilities given, and what they become; linear in between,
+        and flat outside.
     """
 
     edges: np.ndarray
     values: np.ndarray
 
     def apply(self, score: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities, shape (n,)."""
+        """Calibrated probabilities, shape (n,), 0..1."""
         return np.interp(score, self.edges, self.values)
 
 
@@ -79,6 +85,11 @@ def fit_temperature(logits: np.ndarray, numbers: np.ndarray) -> Temperature:
     -------
     Temperature
         Between `COOLEST` and `HOTTEST`.
+
+    Raises
+    ------
+    UserError
+        One class only, logits that are not finite.
 
     Examples
     --------
@@ -100,13 +111,32 @@ def fit_temperature(logits: np.ndarray, numbers: np.ndarray) -> Temperature:
 def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     """Logistic regression on the log-odds, towards Platt's (1999) smoothed truth.
 
-    With k positives of the one class its photos count as (k + 1) / (k + 2) of it, so that the
-    fit exists even where the scores part the classes.
+    With k photos of a class these count as (k + 1) / (k + 2) of it, so that the fit exists even
+    where the scores part the classes.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        float, shape (n, 2).
+    numbers : numpy.ndarray
+        int, shape (n,), 0 or 1: the true classes.
 
     Raises
     ------
     UserError
-        More than two classes, one class only, scores that run against the truth.
+        More than two classes, one class only, logits that are not finite, scores that run
+        against the truth.
+
+    Examples
+    --------
+    Twice too sure, and shifted by 1:
+
+    >>> odds = np.repeat([-1.0, 0.0, 1.0], 10_000)
+    >>> share = np.arange(10_000) / 10_000 < 1 / (1 + np.exp(-np.array([[-1.0], [0.0], [1.0]])))
+    >>> logits = np.stack([np.zeros(30_000), 2 * odds + 1], axis=1)
+    >>> found = fit_platt(logits, share.ravel().astype(int))
+    >>> round(found.slope, 2), round(found.intercept, 2)
+    (0.5, -0.5)
     """
     _check(logits, numbers)
     if logits.shape[1] != 2:
@@ -118,27 +148,42 @@ def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     weights = np.concatenate([share, 1 - share])[None]
     marks = np.repeat([True, False], len(odds))
     with np.errstate(divide="ignore", invalid="ignore"):
-        fit = fit_logistic(marks, doubled, weights, np.zeros(2), fixed=False)[0]
-    intercept, slope = fit.tolist()
+        intercept, slope = fit_logistic(marks, doubled, weights, np.zeros(2), fixed=False)[0]
     if not slope > 0:
         raise UserError("the scores don't rise with the truth on validation; don't calibrate them")
-    return Platt(slope, intercept)
+    return Platt(float(slope), float(intercept))
 
 
 def fit_isotonic(score: np.ndarray, truth: np.ndarray) -> Isotonic:
-    """The rising step function of least squared error.
+    """The rising function of least squared error (Zadrozny and Elkan 2002, KDD).
+
+    Parameters
+    ----------
+    score : numpy.ndarray
+        float, shape (n,), 0..1.
+    truth : numpy.ndarray
+        bool, shape (n,).
 
     Raises
     ------
     UserError
-        Fewer than `ENOUGH` positives or negatives.
+        Fewer than `ENOUGH` positives or negatives, scores that are not finite.
+
+    Examples
+    --------
+    >>> score = np.repeat([0.2, 0.4, 0.9], 200)
+    >>> truth = np.tile(np.arange(200), 3) < np.repeat([50, 30, 160], 200)
+    >>> [round(p, 2) for p in fit_isotonic(score, truth).apply(np.array([0.2, 0.4, 0.9])).tolist()]
+    [0.2, 0.2, 0.8]
     """
-    positives, negatives = int(truth.sum()), int((~truth).sum())
+    positives = int(np.count_nonzero(truth))
+    negatives = len(truth) - positives
     if min(positives, negatives) < ENOUGH:
         raise UserError(
-            f"isotonic calibration needs {ENOUGH} photos with and {ENOUGH} without the disease; "
-            f"there are {positives} and {negatives}: choose temperature"
+            f"isotonic calibration memorises few photos: it needs {ENOUGH} with and {ENOUGH} "
+            f"without the disease; there are {positives} and {negatives}: choose temperature"
         )
+    _check_finite(score)
     order = np.argsort(score, kind="stable")
     edges, first, counts = np.unique(score[order], return_index=True, return_counts=True)
     means = np.add.reduceat(truth[order].astype(float), first) / counts
@@ -146,7 +191,11 @@ def fit_isotonic(score: np.ndarray, truth: np.ndarray) -> Isotonic:
 
 
 def _check(logits: np.ndarray, numbers: np.ndarray) -> None:
-    if not np.isfinite(logits).all():
-        raise UserError("calibration needs finite logits; score the photos again")
+    _check_finite(logits)
     if len(np.unique(numbers)) < 2:
         raise UserError("calibration needs photos of several classes in validation")
+
+
+def _check_finite(scores: np.ndarray) -> None:
+    if not np.isfinite(scores).all():
+        raise UserError("calibration needs finite logits; score the photos again")

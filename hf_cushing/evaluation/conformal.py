@@ -3,12 +3,13 @@
 Mondrian by class × sex (Vovk 2012, PMLR 25:475): for each class and sex a limit is set on
 validation such that the true class of a new patient's photos is inside the set of plausible
 classes with probability of at least 1 - alpha, if patients are exchangeable. A set of one class
-is an answer; any other is "uncertain".
+is an answer; any other is "uncertain", an empty one too: no class looks like the known patients.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,12 +66,14 @@ class AbstentionRow:
     ----------
     subgroup : str
         ``all``, ``female`` or ``male``.
-    photos, certain : int
-        All, and those with a set of exactly one class.
+    photos, certain, empty : int
+        All, those with a set of exactly one class, and those with a set of none.
     error, error_low, error_high : float
         Share of the certain ones that are wrong, with its 95 % interval; NaN if none is certain.
     coverage : dict
         Class to the share of its photos whose set holds it; NaN without photos.
+    of_class : dict
+        Class to the number of its photos: what `coverage` is a share of.
     patients : dict
         Class to the number of validation patients behind the limits, the smallest of the models.
     reason : str
@@ -79,10 +82,12 @@ class AbstentionRow:
     subgroup: str
     photos: int
     certain: int
+    empty: int
     error: float
     error_low: float
     error_high: float
     coverage: dict[str, float]
+    of_class: dict[str, int]
     patients: dict[str, int]
     reason: str = ""
 
@@ -93,10 +98,35 @@ def fit_conformal(validation: Predictions, alpha: float) -> Conformal:
     A patient with several photos counts once, with the least plausible of them, so that all the
     photos of a new patient are covered together.
 
+    Parameters
+    ----------
+    validation : Predictions
+        Photos that the model was not fitted on; those that chose its epoch or its calibration
+        are not quite exchangeable with new ones.
+    alpha : float
+        Error rate, above 0 and below 1.
+
     Raises
     ------
     UserError
         Rows of the test split, or an error rate outside 0..1.
+
+    Examples
+    --------
+    Nine women without the disease; two in ten of such women may be ruled out wrongly:
+
+    >>> women = Predictions(
+    ...     photo_id=np.arange(9).astype(str), patient_id=np.arange(9).astype(str),
+    ...     label=np.full(9, "control"), sex=np.full(9, "female"), split=np.full(9, "validation"),
+    ...     fold=np.zeros(9, int), seed=np.zeros(9, int), labels=("control", "cushing"),
+    ...     probabilities=np.linspace([0.9, 0.1], [0.1, 0.9], 9), model_revision="m",
+    ...     dataset_revision="d")
+    >>> for limit in fit_conformal(women, 0.2).limits:
+    ...     print(limit.label, limit.sex, limit.patients, round(limit.limit, 2))
+    control female 9 0.8
+    control male 0 inf
+    cushing female 0 inf
+    cushing male 0 inf
     """
     if not 0 < alpha < 1:
         raise UsageError(f"error rate {alpha}: give a number between 0 and 1, as 0.1")
@@ -125,9 +155,16 @@ def conformal_limit(values: np.ndarray, alpha: float) -> float:
 def plausible_sets(conformal: Conformal, predictions: Predictions) -> np.ndarray:
     """Which classes are plausible for each photo: bool, shape (n, classes).
 
-    Who is of unknown sex has the wider limit of the two.
+    Who is of unknown sex has the wider limit of the two, so that the guarantee holds whichever
+    sex it is.
+
+    Raises
+    ------
+    UserError
+        Photos of a model or a class without limits.
     """
     known = {(x.model_revision, x.label, x.sex): x.limit for x in conformal.limits}
+    _check_known(known, predictions)
     sets = np.empty(predictions.probabilities.shape, bool)
     for column, label in enumerate(predictions.labels):
         limits = [
@@ -141,49 +178,69 @@ def plausible_sets(conformal: Conformal, predictions: Predictions) -> np.ndarray
 
 
 def abstention_table(conformal: Conformal, scored: Predictions) -> list[AbstentionRow]:
-    """For all, women and men: how many get an answer, and how often it is wrong."""
+    """For all, women and men: how many get an answer, and how often it is wrong.
+
+    Raises
+    ------
+    UserError
+        Photos of a model or a class without limits.
+    """
     sets = plausible_sets(conformal, scored)
-    columns = np.array([scored.labels.index(label) for label in scored.label.tolist()], int)
-    held = sets[np.arange(len(scored)), columns]
-    certain = sets.sum(1) == 1
-    masks = {"all": np.full(len(scored), True)} | {sex: scored.sex == sex for sex in SEXED}
-    return [_row(conformal, scored, name, mask, held, certain) for name, mask in masks.items()]
+    return [_row(conformal, scored, sets, subgroup=name) for name in ("all", *SEXED)]
 
 
 def _row(
-    conformal: Conformal,
-    scored: Predictions,
-    name: str,
-    mask: np.ndarray,
-    held: np.ndarray,
-    certain: np.ndarray,
+    conformal: Conformal, scored: Predictions, sets: np.ndarray, *, subgroup: str
 ) -> AbstentionRow:
-    answered = mask & certain
+    mask = (scored.sex == subgroup) | (subgroup == "all")
+    of_label = {label: mask & (scored.label == label) for label in scored.labels}
+    held = np.zeros(len(scored), bool)
+    for column, own in enumerate(of_label.values()):
+        held |= own & sets[:, column]
+    answered = mask & (sets.sum(1) == 1)
     strata = np.char.add(np.char.add(scored.label, "/"), scored.sex)
     ratio = clustered_ratio(answered & ~held, answered, Patients(scored.patient_id, strata))
     low, high = wilson(ratio.estimate, ratio.effective)
-    sexes = SEXED if name == "all" else (name,)
-    coverage, patients = {}, {}
-    for label in scored.labels:
-        own = mask & (scored.label == label)
-        coverage[label] = float(held[own].mean()) if own.any() else math.nan
-        patients[label] = min(
-            x.patients for x in conformal.limits if x.label == label and x.sex in sexes
-        )
+    sexes = SEXED if subgroup == "all" else (subgroup,)
+    behind = [limit for limit in conformal.limits if limit.sex in sexes]
     return AbstentionRow(
-        subgroup=name,
+        subgroup=subgroup,
         photos=int(mask.sum()),
         certain=int(answered.sum()),
+        empty=int((mask & ~sets.any(1)).sum()),
         error=ratio.estimate,
         error_low=low,
         error_high=high,
-        coverage=coverage,
-        patients=patients,
+        coverage={name: _share(held, own) for name, own in of_label.items()},
+        of_class={name: int(own.sum()) for name, own in of_label.items()},
+        patients={
+            name: min(limit.patients for limit in behind if limit.label == name)
+            for name in scored.labels
+        },
         reason="" if answered.any() else "nobody gets an answer",
     )
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    """Of the photos in `whole`, the share that is in `part`; NaN without photos."""
+    return float(part[whole].mean()) if whole.any() else math.nan
 
 
 def _worst_of_patients(rows: Predictions, label: str) -> np.ndarray:
     """The largest 1 - probability of the true class among each patient's photos."""
     value = 1 - rows.score(label)
     return np.array([value[rows.patient_id == p].max() for p in np.unique(rows.patient_id)])
+
+
+def _check_known(known: Collection[tuple[str, str, str]], predictions: Predictions) -> None:
+    """Refuse photos for which no limit was set."""
+    models, labels = ({key[place] for key in known} for place in (0, 1))
+    for kind, found in (
+        ("model", sorted(set(predictions.model_revision.tolist()) - models)),
+        ("class", [label for label in predictions.labels if label not in labels]),
+    ):
+        if found:
+            raise UserError(
+                f"no abstention limits are known for {kind} {found[0]}; fit them on its own "
+                "validation photos"
+            )

@@ -12,9 +12,11 @@ from hf_cushing import __version__
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.page import embed
 from hf_cushing.evaluation.rank_figure import plot_ranks
+from hf_cushing.evaluation.resampling import DRAWS
 from hf_cushing.files import plain, read_json, render_template, write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.study.cells import Outcome, Tell, run_cells
+from hf_cushing.study.external import external_tables
 from hf_cushing.study.figures import plot_arms, plot_gap_and_cost
 from hf_cushing.study.plan import Cell, Study, make_cells, make_study, study_to_json
 from hf_cushing.study.results import LabelResult, collect
@@ -51,10 +53,13 @@ def compare(
     out: Path,
     *,
     shard: tuple[int, int] = (0, 1),
-    draws: int = 2000,
+    external: str | None = None,
+    draws: int = DRAWS,
     tell: Tell,
 ) -> StudyResult:
     """Train the cells that are not there, then write tables and figures if none is missing.
+
+    With `external`, a second dataset, its tables are added.
 
     Raises
     ------
@@ -75,6 +80,8 @@ def compare(
         return StudyResult(outcome, [])
     results = collect(whole, draws=draws)
     tables = study_tables(results, study.published)
+    if external:
+        tables += external_tables(whole, external, draws=draws, tell=tell)
     _write(out, results, tables, record, outcome=outcome, left_out=left_out)
     return StudyResult(outcome, tables)
 
@@ -88,7 +95,7 @@ def read_plan(out: Path) -> Study:
     return make_study(values, str(out / "study.json"))
 
 
-def replay(out: Path, dataset: str, again: Path, *, tell: Tell) -> list[str]:
+def replay(out: Path, dataset: str, again: Path, *, tell: Tell, draws: int = DRAWS) -> list[str]:
     """Run a study anew in the folder `again`; the tables whose content came out differently."""
     old = read_json(out / "study.json")["study"]
     revision = load_faces(dataset).revision
@@ -97,7 +104,7 @@ def replay(out: Path, dataset: str, again: Path, *, tell: Tell) -> list[str]:
             f"--dataset {dataset} has revision {revision}, the study was made with "
             f"{old['dataset_revision']}; give the same dataset"
         )
-    result = compare(read_plan(out), dataset, again, tell=tell)
+    result = compare(read_plan(out), dataset, again, draws=draws, tell=tell)
     names = {table.name for table in result.tables}
     names |= {path.stem for path in (out / "tables").glob("*.csv")}
     return sorted(name for name in names if not _same(out, again, f"tables/{name}.csv"))

@@ -5,8 +5,11 @@ The run folder stays an ordinary model: the plain pipeline's probabilities are t
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,12 +20,19 @@ from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData
 from hf_cushing.evaluation.calibration import Platt, Temperature, fit_platt, fit_temperature
 from hf_cushing.evaluation.operating_points import parse_rule
+from hf_cushing.files import written_aside
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import load_classifier
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.training.run_folder import scorer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 FITS = {"temperature": fit_temperature, "platt": fit_platt}
+WEIGHTS = "model.safetensors"
+
+log = logging.getLogger(__name__)
 
 
 def check_evaluation(config: RunConfig, labels: list[str]) -> None:
@@ -36,11 +46,17 @@ def check_evaluation(config: RunConfig, labels: list[str]) -> None:
         )
 
 
+def check_head(config: RunConfig, model: nn.Module) -> None:
+    """Refuse a named method that the network's head can't take up, before any training."""
+    if config.evaluation.calibration in FITS:
+        _last_layer(model)
+
+
 def calibrate_saved(run: Path, config: RunConfig, data: FaceData) -> dict[str, Any]:
     """Fit on the validation photos as the saved model scores them, and save the model anew.
 
     Every process of a launch calls this; the first one writes. The head was written just before,
-    uncalibrated, so nothing is applied twice.
+    uncalibrated, so nothing is applied twice. Adapters beside the model get the same head.
 
     Where ``auto`` finds nothing to fold into, or nothing to fit, the model stays as it is.
 
@@ -48,6 +64,11 @@ def calibrate_saved(run: Path, config: RunConfig, data: FaceData) -> dict[str, A
     -------
     dict
         For the manifest: method, parameters, photos, log loss before and after; or the reason.
+
+    Raises
+    ------
+    UserError
+        The method was named, and the head or the validation photos don't allow it.
     """
     from accelerate import PartialState
 
@@ -57,17 +78,20 @@ def calibrate_saved(run: Path, config: RunConfig, data: FaceData) -> dict[str, A
     if forgiving:
         method = "platt" if len(data.labels) == 2 else "temperature"
     saved, photos = load_classifier(str(run)), data.roles["validation"]
-    logits, numbers = scorer(saved, config)(photos), np.array(photos["label"][:])
     try:
-        head_linear(saved.model)
+        _, linear = _last_layer(saved.model)
+        logits, numbers = scorer(saved, config)(photos), np.array(photos["label"][:])
         found = FITS[method](logits, numbers)
     except UserError as error:
         if not forgiving:
             raise
+        log.warning("the probabilities stay uncalibrated: %s", error)
         return {"calibration": {"method": "none", "reason": str(error)}}
-    if PartialState().is_main_process:
-        fold_into(head_linear(saved.model), found)
-        saved.model.save_pretrained(run)
+    state = PartialState()
+    state.wait_for_everyone()  # nobody still reads the file that is replaced
+    if state.is_main_process:
+        fold_into(linear, found)
+        _save_again(run, saved.model, adapters=config.model.finetune == "lora")
     return {
         "calibration": {
             "method": method,
@@ -95,6 +119,45 @@ def fold_into(linear: nn.Linear, found: Temperature | Platt) -> None:
         mapped = torch.from_numpy(mapped)
         linear.weight.copy_(mapped[:, :-1])
         linear.bias.copy_(mapped[:, -1])
+
+
+def _last_layer(model: nn.Module) -> tuple[str, nn.Linear]:
+    """The layer that gives the logits, and its name."""
+    try:
+        linear = head_linear(model)
+    except UserError:
+        linear = None
+    if linear is None or linear.bias is None:
+        raise UsageError(
+            f"the head of this {type(model).__name__} has no single linear layer with a bias, into "
+            "which a calibration could be folded; give --calibration none"
+        )
+    return next(name for name, module in model.named_modules() if module is linear), linear
+
+
+def _save_again(run: Path, model: PreTrainedModel, *, adapters: bool) -> None:
+    """Replace the weights in one step: a reader finds the old file or the new one, whole."""
+    aside = run / ".calibrated"
+    model.save_pretrained(aside)
+    os.replace(aside / WEIGHTS, run / WEIGHTS)
+    shutil.rmtree(aside)
+    if adapters:
+        _save_head_of_adapters(run / "adapter" / "adapter_model.safetensors", model)
+
+
+def _save_head_of_adapters(path: Path, model: PreTrainedModel) -> None:
+    """Give the adapters the model's head, so that they still answer like the merged model."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    name, linear = _last_layer(model)
+    with safe_open(path, "pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    for part, tensor in (("weight", linear.weight), ("bias", linear.bias)):
+        tensors[f"base_model.model.{name}.{part}"] = tensor.detach().cpu()
+    with written_aside(path) as aside:
+        save_file(tensors, aside, metadata)
 
 
 def _log_loss(logits: np.ndarray, numbers: np.ndarray) -> float:

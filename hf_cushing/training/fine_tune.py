@@ -23,7 +23,7 @@ from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.schema import UserError
-from hf_cushing.training.calibrate import calibrate_saved, check_evaluation
+from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import (
     best_auroc,
     check_same_plan,
@@ -106,6 +106,7 @@ def fine_tune(config: RunConfig) -> RunResult:
         revision=config.model.model_revision,
         drop_path=config.model.drop_path,
     )
+    check_head(config, classifier.model)
     with _faults_explained(config):
         facts = _learn(run, config, data, classifier, checkpoint)
         state.wait_for_everyone()

@@ -3,16 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from peft import PeftModel
+from safetensors.torch import load_file
 from torch import nn
+from transformers import set_seed
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.calibration import Platt, Temperature
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
-from hf_cushing.models.build import load_classifier
+from hf_cushing.models.adapt import head_linear
+from hf_cushing.models.build import build_classifier, load_classifier
 from hf_cushing.models.score import score, softmax
-from hf_cushing.schema import UsageError
-from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, fold_into
+from hf_cushing.schema import UsageError, UserError
+from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head, fold_into
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from tests.conftest import train_options
@@ -83,3 +87,130 @@ def test_platt_of_three_classes_and_unknown_rules_are_refused_before_training(tm
     config = parse(train_options("d", tmp_path, "--threshold_rule", "sensitivity:9"))
     with pytest.raises(UsageError, match="above 0, at most 1"):
         check_evaluation(config, ["control", "cushing"])
+
+
+HEAD, FULL = ("--finetune", "head"), ("--finetune", "full", "--epochs", "1")
+LORA = ("--finetune", "lora", "--epochs", "1", "--learning_rate", "0.05")
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("method", [HEAD, FULL, LORA], ids=["head", "full", "lora"])
+def test_resumed_run_is_calibrated_once(dataset, tmp_path, monkeypatch, method):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    options = (*method, "--calibration", "temperature")
+    fine_tune(parse(train_options(dataset, whole, *options, model="tiny-vit")))
+    monkeypatch.setattr("hf_cushing.training.fine_tune.score_saved", _cut)
+    with pytest.raises(Cut):
+        fine_tune(parse(train_options(dataset, cut, *options, model="tiny-vit")))
+    monkeypatch.undo()
+    fine_tune(parse(train_options(dataset, cut, *options, "--resume", model="tiny-vit")))
+    facts = [read_json(run / "manifest.json")["run"]["calibration"] for run in (whole, cut)]
+    assert facts[0] == facts[1]
+    assert facts[0]["parameters"]["value"] != pytest.approx(1, abs=1e-3)
+    weights = [(run / "model.safetensors").read_bytes() for run in (whole, cut)]
+    assert weights[0] == weights[1]
+    if method is LORA:
+        assert_adapters_answer_like_the_model(cut)
+
+
+def _cut(*_):
+    raise Cut
+
+
+def assert_adapters_answer_like_the_model(run):
+    set_seed(0)
+    base = build_classifier("tiny-vit", ["control", "cushing"], init="random").model.eval()
+    adapted = PeftModel.from_pretrained(base, run / "adapter").eval()
+    pixels = torch.randn(3, 3, 64, 64)
+    merged = load_classifier(str(run)).model(pixels).logits
+    assert torch.allclose(adapted(pixels).logits, merged, atol=1e-5)
+
+
+def test_interrupted_write_leaves_the_whole_uncalibrated_model(dataset, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    fine_tune(parse(train_options(dataset, out, *HEAD, "--calibration", "none")))
+    before = (out / "model.safetensors").read_bytes()
+    monkeypatch.setattr("hf_cushing.training.calibrate.os.replace", _cut)
+    config = parse(train_options(dataset, out, *HEAD, "--calibration", "temperature"))
+    with pytest.raises(Cut):
+        calibrate_saved(out, config, load_faces(str(dataset)))
+    assert (out / "model.safetensors").read_bytes() == before
+    monkeypatch.undo()
+    calibrate_saved(out, config, load_faces(str(dataset)))
+    assert (out / "model.safetensors").read_bytes() != before
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_calibration_changes_the_head_alone_and_makes_no_new_features(dataset, tmp_path):
+    tensors = {}
+    for method in ("none", "temperature"):
+        options = ("--features_dir", str(tmp_path / "features"), "--calibration", method)
+        fine_tune(parse(train_options(dataset, tmp_path / method, *HEAD, *options)))
+        tensors[method] = load_file(tmp_path / method / "model.safetensors")
+    changed = {
+        n for n, t in tensors["none"].items() if not torch.equal(t, tensors["temperature"][n])
+    }
+    assert changed == {"classifier.1.weight", "classifier.1.bias"}
+    assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+@pytest.mark.parametrize("found", [Temperature(2.5), Platt(0.4, -0.7)])
+@pytest.mark.parametrize("name", ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet"])
+def test_whole_network_gives_the_calibrated_logits(name, found):
+    torch.manual_seed(0)
+    model = build_classifier(name, ["control", "cushing"], init="random").model.eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = model(pixels).logits.double().numpy()
+        fold_into(head_linear(model), found)
+        after = model(pixels).logits.double().numpy()
+    assert after == pytest.approx(found.apply(before), abs=1e-5)
+
+
+class Network(nn.Module):
+    def __init__(self, classifier):
+        super().__init__()
+        self.classifier = classifier
+
+
+UNFIT = [
+    nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)),
+    nn.Conv2d(4, 2, 1),
+    nn.Linear(4, 2, bias=False),
+]
+
+
+@pytest.mark.parametrize("head", UNFIT, ids=["two layers", "convolution", "no bias"])
+def test_head_that_no_calibration_folds_into_is_refused_where_a_method_is_named(tmp_path, head):
+    named = parse(train_options("d", tmp_path, "--calibration", "temperature"))
+    with pytest.raises(UsageError, match="give --calibration none"):
+        check_head(named, Network(head))
+    check_head(parse(train_options("d", tmp_path)), Network(head))
+
+
+def test_head_that_no_calibration_folds_into_stops_a_run_before_training(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hf_cushing.training.fine_tune._learn", _cut)
+    monkeypatch.setattr("hf_cushing.training.calibrate.head_linear", _not_linear)
+    with pytest.raises(UsageError, match="no single linear layer with a bias"):
+        fine_tune(parse(train_options(dataset, tmp_path / "run", "--calibration", "platt")))
+    with pytest.raises(Cut):
+        fine_tune(parse(train_options(dataset, tmp_path / "other")))
+
+
+def test_head_that_no_calibration_folds_into_stays_as_it_is_by_default(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hf_cushing.training.calibrate.head_linear", _not_linear)
+    fine_tune(parse(train_options(dataset, tmp_path / "run", *HEAD)))
+    facts = read_json(tmp_path / "run" / "manifest.json")["run"]["calibration"]
+    assert facts["method"] == "none"
+    assert "no single linear layer" in facts["reason"]
+
+
+def _not_linear(_):
+    raise UserError("not linear")
