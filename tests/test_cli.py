@@ -29,7 +29,7 @@ def test_help_loads_nothing_heavy():
 
 def test_help_names_every_command_and_the_research_notice():
     text = CliRunner().invoke(app, ["--help"]).output
-    for name in ("prepare", "evaluate", "predict", "demo", "env"):
+    for name in ("prepare", "evaluate", "compare", "predict", "demo", "env"):
         assert name in text
     assert "Research use only" in text
 
@@ -80,8 +80,33 @@ def test_evaluate_rebuilds_the_run_from_its_predictions(monkeypatch, capsys, run
         for report in (shown, recorded)
     ]
     assert pick[0] == pick[1]
-    files = {"metrics.json", "metrics.md", "roc.png", "predictions.parquet"}
-    assert {path.name for path in (tmp_path / "report").iterdir()} == files
+    files = {path.name for path in (tmp_path / "report").iterdir()}
+    tables = {f"metrics.{kind}" for kind in ("json", "md", "csv", "tex")}
+    assert files >= tables | {"report.html", "roc.png", "predictions.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--by", "site"), "no column 'site'"),
+        (("--abstain", "10"), "an error rate of 0 or more, below 1"),
+        (("--threshold-rule", "sensitivity"), "needs a number after the colon"),
+        (("--dataset", "d", "--against", "x"), "compares recorded predictions"),
+    ],
+)
+def test_evaluate_refuses_what_it_cannot_do(monkeypatch, capsys, run, tmp_path, options, words):
+    assert run_main(monkeypatch, "evaluate", run, "--out", tmp_path / "r", *options) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_compare_needs_a_study_and_knows_its_folder(monkeypatch, capsys, dataset, tmp_path):
+    study = ("compare", "--dataset", dataset, "--out", tmp_path / "study")
+    assert run_main(monkeypatch, *study) == 1
+    assert "holds no study.json" in capsys.readouterr().err
+    (tmp_path / "study.yaml").write_text("models: [tiny-vit]\nmethods: [head]\n")
+    assert run_main(monkeypatch, *study, "--config", tmp_path / "study.yaml") == 1
+    assert "unknown name 'methods'; did you mean" in capsys.readouterr().err
 
 
 def test_predict_scores_good_photos_and_names_bad_ones(monkeypatch, capsys, run, clinic, tmp_path):

@@ -116,10 +116,10 @@ def bca_interval(
         The statistic without each patient in turn.
     """
     known = draws[np.isfinite(draws)]
-    if not len(known) or not np.isfinite(estimate):
+    pull = left_out[np.isfinite(left_out)]
+    if not len(known) or not len(pull) or not np.isfinite(estimate):
         return float("nan"), float("nan")
     below = (np.mean(known < estimate) + np.mean(known <= estimate)) / 2
-    pull = left_out[np.isfinite(left_out)]
     pull = pull.mean() - pull
     spread = np.sum(pull**2) ** 1.5
     acceleration = np.sum(pull**3) / (6 * spread) if spread > 0 else 0.0

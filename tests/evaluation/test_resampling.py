@@ -78,6 +78,16 @@ def test_bca_of_a_constant_is_the_constant():
     assert bca_interval(np.ones(100), 1.0, np.ones(10)) == (1.0, 1.0)
 
 
+def test_bca_without_any_defined_value_is_undefined_and_says_nothing():
+    nothing = np.full(10, math.nan)
+    for case in (
+        (nothing, 1.0, np.ones(3)),
+        (np.ones(10), 1.0, nothing),
+        (np.ones(9), math.nan, np.ones(3)),
+    ):
+        assert all(math.isnan(bound) for bound in bca_interval(*case))
+
+
 def test_same_seed_gives_the_same_draws():
     who = Patients(np.arange(30), np.zeros(30))
     first, second = (who.draws(5, np.random.default_rng(3)) for _ in range(2))
