@@ -274,6 +274,10 @@ def compare(
         str | None,
         typer.Option(help="A second cohort's dataset: scored by all models, nothing adjusted."),
     ] = None,
+    export_ensemble: Annotated[
+        str | None,
+        typer.Option(help="Average the fold models of an arm, as 'dinov2-s, head', into one."),
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(help="Run this study folder's study anew in --out and compare the tables."),
@@ -286,6 +290,7 @@ def compare(
     quiet_libraries()
     from hf_cushing.study import compare as study
     from hf_cushing.study.cells import parse_shard
+    from hf_cushing.study.ensemble import export_ensemble as export
     from hf_cushing.study.plan import read_study
     from hf_cushing.study.tables import tables_to_markdown
 
@@ -306,6 +311,8 @@ def compare(
     elif result.tables:
         print(tables_to_markdown(result.tables))
         _say(f"study: {out / 'study.html'}")
+    if export_ensemble:
+        _say(f"ensemble: {export(outcome.done, export_ensemble, out)}")
     if outcome.missing:
         _say(f"{len(outcome.missing)} cells are left to other shards; then call this once more")
     if outcome.failed:

@@ -88,7 +88,7 @@ def test_evaluate_rebuilds_the_run_from_its_predictions(monkeypatch, capsys, run
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--by", "site"), "no column 'site'"),
+        (("--by", "hospital"), "no column 'hospital'"),
         (("--abstain", "10"), "an error rate of 0 or more, below 1"),
         (("--threshold-rule", "sensitivity"), "needs a number after the colon"),
         (("--dataset", "d", "--against", "x"), "compares recorded predictions"),

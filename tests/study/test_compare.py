@@ -10,11 +10,15 @@ from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
+from hf_cushing.models.ensemble import average_heads
+from hf_cushing.models.evaluate_run import evaluate_runs
 from hf_cushing.models.score import score, softmax
 from hf_cushing.schema import UserError
 from hf_cushing.study import compare as study
+from hf_cushing.study.ensemble import export_ensemble
 from hf_cushing.study.plan import Arm, make_study
 from hf_cushing.study.tables import published_table, tables_to_markdown, winner_sentence
 
@@ -193,3 +197,39 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
 def test_photos_that_trained_a_model_are_no_external_cohort(done, dataset):
     with pytest.raises(UserError, match="an external cohort must be of other people"):
         run(dataset, done[0], external=str(dataset))
+
+
+def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
+    out, result = done
+    folder = export_ensemble(result.outcome.done, "tiny-vit, head", out)
+    photos = load_faces(str(dataset)).roles["test"]
+    members = [cell.folder for cell in result.outcome.done if cell.arm.model == "tiny-vit"]
+    logits = [
+        score(load_classifier(str(path)), photos, cpu=True, progress=False)
+        for path in [folder, *members]
+    ]
+    assert len(members) == 2
+    assert np.allclose(logits[0], np.mean(logits[1:], axis=0), atol=1e-5)
+    facts = read_json(folder / "manifest.json")
+    assert set(facts["members"]) == {path.name for path in members}
+    point = read_json(folder / "metrics.json")["operating_points"][0]
+    assert (point["split"], point["model_revision"]) == ("out-of-fold", facts["model_revision"])
+
+
+def test_ensemble_is_tested_on_other_people_only(done, dataset, other_cohort):
+    out, result = done
+    folder = export_ensemble(result.outcome.done, "tiny-resnet, head", out)
+    with pytest.raises(UserError, match="test photos were among the run's train"):
+        evaluate_runs([str(folder)], EvaluationOptions(), dataset=str(dataset), cpu=True)
+    report, _ = evaluate_runs(
+        [str(folder)], EvaluationOptions(), dataset=str(other_cohort), cpu=True
+    )
+    assert report.operating_points[0].split == "out-of-fold"
+
+
+def test_ensemble_of_an_unknown_arm_or_of_trained_backbones_is_refused(done, tmp_path):
+    out, result = done
+    with pytest.raises(UserError, match="there are: tiny-vit, head; tiny-resnet, head"):
+        export_ensemble(result.outcome.done, "vit", out)
+    with pytest.raises(UserError, match="would cost 4 times the memory and time"):
+        average_heads([cell.folder for cell in result.outcome.done], tmp_path)
