@@ -11,8 +11,8 @@ demo: $(VENV)/.installed   ## drawn faces -> dataset -> trained model -> per-sex
 test: $(VENV)/.installed   ## the whole test suite
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.installed   ## the checks that take minutes each
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.installed   ## the checks that take minutes each, and a thousand tables for each formula
+	HYPOTHESIS_PROFILE=thousand $(BIN)/python -m pytest -m "slow or hypothesis"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hf_cushing.schema import UsageError, UserError
+
+RULE = re.compile(r"f1|youden|(sensitivity|specificity|cost):\d+(\.\d+)?")
+"""How a threshold is chosen; `evaluation.operating_points` has the meanings."""
 
 
 def _option(default: Any, text: str) -> Any:
@@ -246,6 +250,12 @@ def _range_problems(config: RunConfig) -> list[str]:
         (data, "num_workers", lambda v: v >= 0, "0 or more"),
         (data, "repeat", lambda v: v >= 1, "1 or more"),
         (data, "fold", lambda v: v is None or v >= 0, "0 or more"),
+        (
+            config.evaluation,
+            "threshold_rule",
+            RULE.fullmatch,
+            "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5",
+        ),
         (config.evaluation, "bootstrap", lambda v: v >= 100, "100 or more"),
     ]
     return [

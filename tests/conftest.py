@@ -15,7 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+settings.register_profile("some", max_examples=100, deadline=None)
+settings.register_profile("thousand", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "some"))
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, log_softmax
 from sklearn.isotonic import IsotonicRegression
@@ -25,7 +25,6 @@ def sample(seed, n=80, classes=2, noise=1.0):
     return logits, numbers
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4), st.integers(6, 60))
 def test_no_other_temperature_has_a_lower_log_loss(seed, classes, n):
     logits, numbers = sample(seed, n, classes)
@@ -73,7 +72,6 @@ def test_platt_agrees_with_logistic_regression_on_smoothed_truth(seed):
     assert changed[:, 1] - changed[:, 0] == pytest.approx(found.slope * odds + found.intercept)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-5, 5), st.floats(-30, 30))
 def test_platt_undoes_any_stretch_and_shift_of_the_log_odds(seed, log_stretch, shift):
     logits, numbers = sample(seed, 60)
@@ -104,7 +102,6 @@ def test_isotonic_agrees_with_scikit_learn(rng):
     assert ours == pytest.approx(theirs)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400))
 def test_isotonic_agrees_with_scikit_learn_whatever_the_ties(seed, steps):
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import friedmanchisquare, norm
 from sklearn import metrics as sk
@@ -57,7 +57,6 @@ def test_mcnemar_gives_the_published_p_values():
     assert found.mid_p == pytest.approx(0.0391, abs=5e-5)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.tuples(*[st.integers(0, 60)] * 4).filter(lambda counts: counts[1] + counts[2]))
 def test_mcnemar_agrees_with_statsmodels_and_with_counting(counts):
     both, first, second, neither = counts
@@ -67,7 +66,6 @@ def test_mcnemar_agrees_with_statsmodels_and_with_counting(counts):
     assert (found.p, found.mid_p) == pytest.approx(exact_by_counting(first, second), rel=1e-9)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=14)
 )
@@ -114,7 +112,6 @@ def test_models_that_never_differ_have_no_p_but_a_reason():
 # Holm, two one-sided tests
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=6))
 def test_holm_is_the_closed_test_by_bonferroni_and_leaves_nan_out(p_values):
     """A p value is as large as the largest of all sets of hypotheses that it belongs to."""
@@ -136,7 +133,6 @@ def test_holm_gives_its_textbook_steps():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 40), st.floats(0.05, 2), st.floats(-1, 1))
 def test_tost_agrees_with_statsmodels(seed, n, margin, shift):
     gains = np.random.default_rng(seed).normal(shift, 1, n)
@@ -210,7 +206,6 @@ many = given(
 )
 
 
-@settings(max_examples=1000, deadline=None)
 @many
 def test_friedman_agrees_with_scipy_and_f_with_least_squares(seed, folds, models, steps):
     scores = scores_of(seed, folds, models, steps)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_cushing.evaluation.conformal import (
@@ -28,7 +28,6 @@ def test_limit_is_the_smallest_that_covers_a_new_patient(rng, n, alpha):
     assert limit == (np.sort(values)[enough[0] - 1] if enough else math.inf)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 60), st.integers(1, 99), st.integers(0, 2**32 - 1))
 def test_limit_is_the_least_value_with_enough_patients_at_or_below_it(n, percent, seed):
     values = np.random.default_rng(seed).integers(0, 20, n) / 20
@@ -37,7 +36,6 @@ def test_limit_is_the_least_value_with_enough_patients_at_or_below_it(n, percent
     assert conformal_limit(values, percent / 100) == min(enough, default=math.inf)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 99))
 def test_whoever_of_some_patients_is_the_new_one_enough_are_covered(values, percent):
     """The guarantee itself, by counting: each patient in turn is new, the others calibrate."""

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
@@ -19,7 +19,6 @@ from hf_cushing.evaluation.resampling import Patients
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@settings(max_examples=1000, deadline=None)
 @given(counts)
 def test_wilson_and_clopper_pearson_agree_with_scipy_and_statsmodels(pair):
     hits, count = pair
@@ -92,7 +91,6 @@ def delong_by_pairs(truth, score):
     return kernel.mean(), rows.var(ddof=1) / len(x) + columns.var(ddof=1) / len(y)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.integers(2, 12), st.sampled_from([3, 99]))
 def test_delong_agrees_with_all_pairs(seed, positives, negatives, steps):
     rng = np.random.default_rng(seed)

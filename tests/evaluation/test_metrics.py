@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from fairlearn.metrics import MetricFrame
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn import metrics as sk
@@ -64,7 +64,6 @@ def by_scikit_learn(truth, score, called, weights):
     }
 
 
-@settings(max_examples=1000, deadline=None)
 @given(tables())
 def test_weighted_metrics_agree_with_scikit_learn(table):
     decisions, weights = table
@@ -80,7 +79,6 @@ def test_weighted_metrics_agree_with_scikit_learn(table):
         )
 
 
-@settings(max_examples=1000, deadline=None)
 @given(tables())
 def test_fixed_specificity_ece_and_net_benefit_agree_with_brute_force(table):
     decisions, _ = table

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -38,7 +38,6 @@ def brute_force(truth, score, rule):
 RULES = ("f1", "youden", "sensitivity:0.8", "specificity:0.75", "cost:4")
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 25), st.sampled_from([5, 500]))
 @pytest.mark.parametrize("rule", RULES)
 def test_no_other_threshold_is_better(rule, seed, n, steps):

@@ -62,7 +62,6 @@ def drawn_table(rng, size):
 zero_divisions = st.sampled_from([math.nan, 0, 1])
 
 
-@settings(max_examples=1000, deadline=None)
 @given(tables([0, 1]), zero_divisions)
 def test_binary_f1_agrees_with_scikit_learn(table, zero_division):
     assume(1 in table["references"] + table["predictions"])
@@ -121,7 +120,6 @@ def test_groups_and_gap_agree_with_fairlearn(batch):
             assert found["worst_group"] is None
 
 
-@settings(max_examples=1000, deadline=None)
 @given(
     tables([0, 1, 2]),
     st.sampled_from(AVERAGES),
@@ -147,7 +145,6 @@ def test_averages_agree_with_scikit_learn(table, average, zero_division, whom):
     assert row.get("n", len(groups)) == inside.sum()
 
 
-@settings(max_examples=1000, deadline=None)
 @given(
     st.lists(st.integers(0, 60), min_size=8, max_size=8),
     st.floats(0.5, 0.999),
@@ -178,7 +175,6 @@ def test_binary_intervals_are_the_packages_wilson_and_difference(cells, level):
         assert (found["gap_low"], found["gap_high"]) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500), st.floats(0.01, 0.999))
 def test_repeated_interval_functions_equal_the_packages(hits, misses, level):
     count = hits + misses

@@ -140,7 +140,7 @@ def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "processes: 1" in done.stderr
-    assert "| auroc |" in done.stdout
+    assert "| AUROC |" in done.stdout
 
 
 def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_path, monkeypatch):
