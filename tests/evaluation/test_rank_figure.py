@@ -3,7 +3,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -71,7 +71,6 @@ def test_bars_join_exactly_the_models_that_do_not_differ(monkeypatch):
         assert joined != (frozenset((one, other)) in differ)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.lists(st.integers(4, 40), min_size=2, max_size=9).map(sorted), st.integers(1, 20))
 def test_bars_are_the_longest_runs_within_the_limit(quarters, limit):
     places = np.array(quarters) / 4
