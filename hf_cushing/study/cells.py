@@ -89,6 +89,11 @@ def result_line(cell: Cell) -> str:
     return ", ".join(shown) or "done"
 
 
+def is_first_process() -> bool:
+    """Of a launch by accelerate or torchrun, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """Read ``0/4``: the first of four."""
     try:
@@ -143,7 +148,7 @@ def _run(cell: Cell, out: Path) -> str:
         fine_tune(cell.config)
     except Exception as error:  # one cell's fault, whatever it is, must not end the study
         fault = (str(error).splitlines() or [type(error).__name__])[0]
-        if os.environ.get("RANK", "0") == "0":
+        if is_first_process():
             write_json(record, {"cell": cell.name, "kind": type(error).__name__, "error": fault})
         return fault
     record.unlink(missing_ok=True)

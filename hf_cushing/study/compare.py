@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from hf_cushing.evaluation.page import embed
 from hf_cushing.evaluation.rank_figure import plot_ranks
 from hf_cushing.evaluation.resampling import DRAWS
 from hf_cushing.files import plain, read_json, render_template, write_json, write_text
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
-from hf_cushing.study.cells import Outcome, Tell, run_cells
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+from hf_cushing.study.cells import Outcome, Tell, is_first_process, run_cells
 from hf_cushing.study.external import external_tables
 from hf_cushing.study.figures import plot_arms, plot_gap_and_cost
 from hf_cushing.study.plan import Cell, Study, make_cells, make_study, study_to_json
@@ -59,21 +60,26 @@ def compare(
 ) -> StudyResult:
     """Train the cells that are not there, then write tables and figures if none is missing.
 
-    With `external`, a second dataset, its tables are added.
+    With `external`, a second dataset, its tables are added. All processes of a launch train
+    together; the first one writes.
 
     Raises
     ------
     UserError
         Faults of the study or the dataset; `out` belongs to another study.
     """
+    first = is_first_process()
+    if external and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("--external scores in one process: call it once more without a launcher")
+    tell = tell if first else (lambda line: None)
     data = load_faces(dataset)
     cells, left_out = make_cells(study, dataset, data, out)
     record = study_to_json(study) | {"dataset_revision": data.revision}
-    _claim(out, record)
+    _claim(out, record, write=first)
     for name, reason in left_out.items():
         tell(f"left out: {name}: {reason}")
     outcome = run_cells(cells, out, shard=shard, tell=tell)
-    if outcome.missing or not outcome.done:
+    if outcome.missing or not outcome.done or not first:
         return StudyResult(outcome, [])
     whole = _whole_arms(cells, outcome)
     if not whole:
@@ -115,7 +121,7 @@ def _same(out: Path, again: Path, name: str) -> bool:
     return all(path.is_file() for path in paths) and paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def _claim(out: Path, record: dict[str, Any]) -> None:
+def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
     """Refuse a folder of another study; its cells would be mixed up in the tables."""
     path = out / "study.json"
     if path.is_file():
@@ -125,7 +131,7 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
             raise UserError(
                 f"{out} belongs to another study ({', '.join(names)} differ); give another --out"
             )
-    else:
+    elif write:
         write_json(path, {"schema_version": SCHEMA_VERSION, "study": record})
 
 

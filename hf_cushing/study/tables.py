@@ -96,7 +96,7 @@ def winner_sentence(result: LabelResult) -> str:
     if not level:
         return f"{result.arms[0].arm.name} has the highest AUROC; all others are shown to be lower."
     return (
-        f"No winner: {len(level)} of the other {len(adjusted)} arms can't be told from the best by "
+        f"No winner: {len(level)} of {len(adjusted)} other arms can't be told from the best by "
         f"AUROC ({'; '.join(level[:6])}{'; …' if len(level) > 6 else ''})."
     )
 

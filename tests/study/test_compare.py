@@ -154,7 +154,7 @@ def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():
         return winner_sentence(SimpleNamespace(arms=arms, adjusted=lambda: others))
 
     assert sentence([0.01, 0.02]).startswith("vit, head has the highest AUROC; all others")
-    assert sentence([0.01, 0.2]).startswith("No winner: 1 of the other 2 arms can't be told")
+    assert sentence([0.01, 0.2]).startswith("No winner: 1 of 2 other arms can't be told")
     assert sentence([0.01, float("nan")]).startswith("No winner")
     assert sentence([]) == "A single arm: nothing to compare."
 
