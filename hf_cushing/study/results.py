@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_cushing.evaluation.comparison import Comparison, compare_models, holm
+from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.metrics import auroc
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.rank_figure import Ranks, friedman_nemenyi
+from hf_cushing.evaluation.significance import holm
 from hf_cushing.evaluation.subgroups import Resampled, make_sample, mean_subgroups, report_subgroups
 from hf_cushing.files import read_json
 from hf_cushing.schema import UserError

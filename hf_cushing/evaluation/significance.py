@@ -1,0 +1,150 @@
+"""Tests that the comparisons rest on: McNemar, two one-sided tests, correction for several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, stdtr
+from scipy.stats import binom
+
+from hf_cushing.schema import UserError
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class McNemar:
+    """Where two models are right, and whether one is right more often.
+
+    Attributes
+    ----------
+    both_right, first_only, second_only, both_wrong : int
+        Photos.
+    p, mid_p : float
+        Exact, two-sided; and with half the chance of what was seen, which is less cautious.
+    unit : str
+        What is taken for independent: ``photo`` or ``patient``.
+    reason : str
+        Why p is NaN.
+    """
+
+    both_right: int
+    first_only: int
+    second_only: int
+    both_wrong: int
+    p: float
+    mid_p: float
+    unit: str
+    reason: str = ""
+
+
+def mcnemar(
+    right_first: np.ndarray, right_second: np.ndarray, patients: np.ndarray | None = None
+) -> McNemar:
+    """McNemar's exact test (1947, Psychometrika 12:153) and its mid-p.
+
+    The mid-p is that of Fagerland, Lydersen and Laake (2013, BMC Med Res Methodol 13:91). With
+    `patients` the models are swapped within each patient, all photos together: a permutation
+    test in which a patient weighs as many photos as one model is right on more than the other.
+    All swaps are counted, none is drawn; with one photo a patient it is McNemar's test.
+
+    Parameters
+    ----------
+    right_first, right_second : numpy.ndarray
+        bool, shape (n,): the model's call is right.
+    patients : numpy.ndarray, optional
+        Shape (n,): whose photo it is.
+
+    Examples
+    --------
+    >>> first, second = np.array([True] * 7 + [False]), np.array([False] * 7 + [True])
+    >>> found = mcnemar(first, second)
+    >>> round(found.p, 4), round(found.mid_p, 4)
+    (0.0703, 0.0391)
+    """
+    unit = "photo" if patients is None else "patient"
+    gain = right_first.astype(np.int64) - right_second
+    if patients is not None:
+        sums = np.bincount(np.unique(patients, return_inverse=True)[1], gain)
+        gain = np.rint(sums).astype(np.int64)
+    alike = not gain.any()
+    beyond, same = _swaps(gain)
+    return McNemar(
+        both_right=int(np.sum(right_first & right_second)),
+        first_only=int(np.sum(right_first & ~right_second)),
+        second_only=int(np.sum(~right_first & right_second)),
+        both_wrong=int(np.sum(~right_first & ~right_second)),
+        p=NAN if alike else min(1.0, beyond + same),
+        mid_p=NAN if alike else min(1.0, beyond + same / 2),
+        unit=unit,
+        reason=f"the models are right equally often on every {unit}" if alike else "",
+    )
+
+
+def _swaps(gain: np.ndarray) -> tuple[float, float]:
+    """Chance of a sum farther from 0 than that of `gain`, and as far, if signs are dealt.
+
+    Gains of one size have a binomial distribution; those of several sizes are convolved.
+    """
+    chances = np.ones(1)
+    for size, count in zip(*np.unique(np.abs(gain[gain != 0]), return_counts=True), strict=True):
+        part = np.zeros(2 * size * count + 1)
+        part[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = np.convolve(chances, part)
+    distance = np.abs(np.arange(len(chances)) - len(chances) // 2)
+    seen = abs(int(gain.sum()))
+    return float(chances[distance > seen].sum()), float(chances[distance == seen].sum())
+
+
+def holm(p_values: Iterable[float]) -> np.ndarray:
+    """P values adjusted for there being several (Holm 1979, Scand J Stat 6:65).
+
+    NaN stays NaN and does not count.
+
+    >>> holm([0.01, 0.04, float("nan"), 0.03]).tolist()
+    [0.03, 0.06, nan, 0.06]
+    """
+    adjusted = np.array(list(p_values), dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(adjusted))
+    order = known[np.argsort(adjusted[known], kind="stable")]
+    scaled = adjusted[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    return adjusted
+
+
+def tost(difference: float, error: float, margin: float, df: float | None = None) -> float:
+    """P of two one-sided tests (Schuirmann 1987, J Pharmacokinet Biopharm 15:657).
+
+    Below 0.05 the difference is shown to be smaller than the margin on either side.
+
+    Parameters
+    ----------
+    difference, error, margin : float
+        Estimate, its standard error, and what would matter (above 0), in one unit.
+    df : float, optional
+        Degrees of freedom of Student's distribution; the normal one if left out.
+
+    Returns
+    -------
+    float
+        0..1; NaN if the difference is undefined or has no error.
+
+    Examples
+    --------
+    >>> round(tost(0.01, 0.02, 0.05), 4)
+    0.0228
+    """
+    check_margin(margin)
+    if not error > 0 or math.isnan(difference):
+        return NAN
+    nearest = (margin - abs(difference)) / error
+    return float(ndtr(-nearest) if df is None else stdtr(df, -nearest))
+
+
+def check_margin(margin: float) -> None:
+    """Refuse a margin of equivalence that is not above 0."""
+    if not margin > 0:
+        raise UserError(f"the margin of equivalence must be above 0, not {margin}")
