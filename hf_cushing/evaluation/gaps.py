@@ -61,6 +61,8 @@ class Gap:
     p, p_holm : float
         How often a permutation of the sexes within each class, by patient, lies as far from
         `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease.
+    worst : float
+        The metric of the sex that is worse off in this sample; NaN where neither direction is.
     detectable : float
         Size of a gap that a sample like this finds four times in five.
     worse : str
@@ -83,6 +85,7 @@ class Gap:
     expected: float
     p: float
     p_holm: float = math.nan
+    worst: float = math.nan
     detectable: float
     worse: str
     size: str
@@ -161,6 +164,7 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
         method="from both intervals",
         expected=0.0,
         p=float(fisher_exact([women, men]).pvalue),
+        worst=min(sides[0][0], sides[1][0]),
         detectable=_detectable(low, high),
         worse=_worse(low, high, 1),
         size=size_word(min(sum(women), sum(men))),
@@ -243,6 +247,7 @@ def _gap_of(
         method=method,
         expected=chance[0],
         p=chance[1],
+        worst=_worst([value.estimate for value in values], METRICS[metric].goal),
         detectable=_detectable(*bounds),
         worse=_worse(*bounds, METRICS[metric].goal),
         size=_size(women.report, men.report),
@@ -311,6 +316,12 @@ def _detectable(low: float, high: float) -> float:
     """(z of 97.5 % + z of the power) × standard error, the latter from the interval's width."""
     z = float(ndtri(0.975))
     return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
+
+
+def _worst(values: list[float], goal: int) -> float:
+    if not goal or any(math.isnan(value) for value in values):
+        return math.nan
+    return min(values) if goal > 0 else max(values)
 
 
 def _worse(low: float, high: float, goal: int) -> str:

@@ -5,7 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 from fairlearn import metrics as fl
+from fairlearn.metrics import MetricFrame
 from scipy.stats import fisher_exact
+from sklearn.metrics import f1_score
 
 from hf_cushing.evaluation.gaps import f1_gap_from_counts, power_note, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
@@ -26,12 +28,23 @@ def gaps_of(predictions, draws=200, shuffles=400):
 
 
 def test_every_metric_has_a_gap_that_is_women_minus_men(rng):
-    gaps, _, found = gaps_of(make_predictions(rng))
+    predictions = make_predictions(rng)
+    points = choose_operating_points(predictions)
+    gaps, sample, found = gaps_of(predictions)
     assert set(METRICS) < set(gaps)
     for metric in METRICS:
         women, men = (found[sex].report.values[metric].estimate for sex in ("female", "male"))
         assert gaps[metric].gap == pytest.approx(women - men, nan_ok=True)
         assert gaps[metric].low <= gaps[metric].gap <= gaps[metric].high
+    frame = MetricFrame(
+        metrics=f1_score,
+        y_true=sample.rows.label == "cushing",
+        y_pred=sample.rows.score("cushing") >= points[0].threshold,
+        sensitive_features=sample.rows.sex,
+    )
+    assert gaps["f1"].worst == pytest.approx(frame.group_min())
+    assert gaps["brier"].worst == max(gaps["brier"].women, gaps["brier"].men)
+    assert math.isnan(gaps["selection_rate"].worst)
 
 
 def test_parity_measures_agree_with_fairlearn(rng):

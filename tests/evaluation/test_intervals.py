@@ -102,6 +102,43 @@ def test_delong_agrees_with_all_pairs(seed, positives, negatives, steps):
     assert area.error**2 == pytest.approx(variance, abs=1e-12)
 
 
+SURGERY = {
+    "albumin": """
+    3.0 3.2 3.9 2.8 3.2 0.9 2.5 1.6 3.8 3.7 3.2 3.8 4.1 3.6 4.3 3.6 2.3 4.2 4.0 3.5 3.8 3.0 4.5
+    3.7 3.1 4.1 4.3 4.3 3.2 2.6 3.3 1.7 3.7 3.3 4.2 3.5 2.9 2.1 2.8 4.0 3.3 3.7 3.6
+    """,
+    "protein": """
+    5.8 6.3 6.8 4.8 5.8 4.0 5.7 5.6 5.7 6.7 5.4 6.6 6.6 5.7 7.0 6.7 4.4 7.6 6.6 5.8 6.8 4.7 7.4
+    7.4 6.6 8.2 7.0 6.5 5.1 4.7 6.8 4.0 6.1 6.3 7.7 6.2 5.7 4.8 6.2 7.0 5.7 6.9 6.6
+    """,
+    "score": """
+    10 5 3 6 3 5 8 5 5 6 4 6 5 5 4 4 6 4 6 6 7 8 5 5 6 6 5 4 5 6 6 7 5 7 6 5 9 7 8 7 6 5 5
+    """,
+    "benefit": """
+    0 1 1 0 1 0 0 1 1 1 1 1 1 1 1 0 1 0 0 1 1 0 1 1 1 1 1 1 1 1 0 0 1 1 1 1 0 1 0 1 1 1 1
+    """,
+}
+"""Patients of DeLong, DeLong and Clarke-Pearson 1988, as the SAS/STAT guide lists them (PROC
+LOGISTIC, "Comparing Receiver Operating Characteristic Curves")."""
+
+
+def test_delong_gives_the_published_areas_errors_and_contrasts():
+    """Output of that example: areas with errors, and contrasts with the K-G score (chi-square)."""
+    albumin, protein, score, benefit = (np.array(v.split(), float) for v in SURGERY.values())
+    tests = np.stack([albumin, 10 - score, protein])
+    areas, covariance, _ = clustered_aurocs(benefit == 1, tests, lone(43))
+    assert areas == pytest.approx([0.7366, 0.7258, 0.6478], abs=5e-5)
+    assert np.sqrt(np.diag(covariance)) == pytest.approx([0.0927, 0.1028, 0.1000], abs=5e-5)
+    for place, difference, error, chi2 in (
+        (0, 0.0108, 0.0953, 0.0127),
+        (2, -0.0780, 0.1046, 0.5554),
+    ):
+        variance = covariance[place, place] + covariance[1, 1] - 2 * covariance[place, 1]
+        assert areas[place] - areas[1] == pytest.approx(difference, abs=5e-5)
+        assert math.sqrt(variance) == pytest.approx(error, abs=5e-5)
+        assert (areas[place] - areas[1]) ** 2 / variance == pytest.approx(chi2, abs=5e-5)
+
+
 def test_clustered_error_of_copies_is_that_of_single_photos(rng):
     truth, score = rng.random(80) < 0.4, rng.random(80)
     once = clustered_auroc(truth, score, lone(80))
