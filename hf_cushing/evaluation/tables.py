@@ -135,17 +135,21 @@ def gap_notes(gaps: Sequence[Gap]) -> list[str]:
 
 
 def gap_sentence(gap: Gap) -> str:
-    """What the interval and the test support, and no more."""
+    """What the interval and the test support, and no more; for metrics where higher is better."""
     name = NAMES.get(gap.metric, gap.metric)
     if math.isnan(gap.gap) or math.isnan(gap.low):
         return f"{name}: no statement about women and men ({gap.reason})."
     if gap.size == "insufficient":
         return f"{name}: too few patients of a sex for a statement. {power_note(gap)}"
+    if gap.p_holm < 0.05:
+        worse = "men" if gap.gap > gap.expected else "women"
+        return (
+            f"{name}: worse for {worse} than the sexes' shares of positives explain: women minus "
+            f"men {gap.gap:.2f}, by make-up alone {gap.expected:.2f}; p {p_text(gap.p_holm)} (Holm)."
+        )
     if not gap.worse:
         return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
     worse = {"male": "men", "female": "women"}[gap.worse]
-    if gap.p_holm < 0.05:
-        return f"{name}: worse for {worse}, by {abs(gap.gap):.2f}; p {p_text(gap.p_holm)} (Holm)."
     return (
         f"{name}: lower for {worse} in this sample, by {abs(gap.gap):.2f}; the sexes' different "
         f"shares of positives alone give {abs(gap.expected):.2f}, and beyond that nothing was "

@@ -95,7 +95,15 @@ def test_planted_gap_is_found_and_said(rng):
     assert gaps["auroc"].worse == "male"
     assert gaps["auroc"].p_holm < 0.06  # 21 gaps times the least that 400 deals can give
     sure = replace(gaps["auroc"], p_holm=0.01)
-    assert gap_sentence(sure).startswith("AUROC: worse for men")
+    assert gap_sentence(sure).startswith("AUROC: worse for men than")
+
+
+def test_equal_f1_where_make_up_favours_women_is_worse_for_women(rng):
+    gaps, _, _ = gaps_of(make_predictions(rng, n=600))
+    equal = replace(gaps["f1"], gap=0.0, low=-0.1, high=0.1, worse="", expected=0.2, p_holm=0.01)
+    sentence = gap_sentence(equal)
+    assert sentence.startswith("F1: worse for women than the sexes' shares of positives explain")
+    assert "women minus men 0.00, by make-up alone 0.20" in sentence
 
 
 def test_no_gap_is_never_said_to_be_absent(rng):
