@@ -145,7 +145,8 @@ def gap_sentence(gap: Gap) -> str:
         worse = "men" if gap.gap > gap.expected else "women"
         return (
             f"{name}: worse for {worse} than the sexes' shares of positives explain: women minus "
-            f"men {gap.gap:.2f}, by make-up alone {gap.expected:.2f}; p {p_text(gap.p_holm)} (Holm)."
+            f"men {gap.gap:.2f}, by make-up alone {gap.expected:.2f}; "
+            f"p {p_text(gap.p_holm)} (Holm)."
         )
     if not gap.worse:
         return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"

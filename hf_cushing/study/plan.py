@@ -68,8 +68,9 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """For tables: the model's last name, and the method."""
-        return f"{Path(self.model).name}, {self.finetune}"
+        """For tables: the model's last name, the method, and the imbalance treatment if unusual."""
+        treated = "" if self.imbalance == "class_sex" else f", {self.imbalance}"
+        return f"{Path(self.model).name}, {self.finetune}{treated}"
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,7 @@ class Cell:
     def name(self) -> str:
         """For messages."""
         where = "" if self.fold is None else f", fold {self.fold}"
-        imbalance = "" if self.arm.imbalance == "class_sex" else f", {self.arm.imbalance}"
-        return f"{self.arm.name}{imbalance}{where}, seed {self.seed}"
+        return f"{self.arm.name}{where}, seed {self.seed}"
 
 
 def read_study(path: Path) -> Study:
@@ -157,7 +157,7 @@ def make_cells(
         try:
             configs = list(_configs(arm, options, folds, study.seeds, dataset, out))
         except UsageError as error:
-            left_out[f"{arm.name}, {imbalance}"] = str(error)
+            left_out[arm.name] = str(error)
             continue
         cells += [_placed(arm, config, data, out) for config in configs]
     if not cells:

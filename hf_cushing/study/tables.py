@@ -168,9 +168,8 @@ def published_table(key: str) -> Table:
 
 
 def _names(arm: ArmResult) -> list[str]:
-    model, finetune = arm.arm.name.split(", ")
-    treated = "" if arm.arm.imbalance == "class_sex" else f", {arm.arm.imbalance}"
-    return [model, finetune + treated]
+    model, _, learns = arm.arm.name.partition(", ")
+    return [model, learns]
 
 
 def tables_to_markdown(tables: Sequence[Table]) -> str:

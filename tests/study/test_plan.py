@@ -60,6 +60,12 @@ def test_combination_that_cannot_be_trained_is_left_out_with_its_reason(data, tm
     assert "a probe draws no photos" in left_out["tiny-vit, head, sample_class_sex"]
 
 
+def test_arms_of_different_imbalance_have_different_names(data, tmp_path):
+    plan = study(models=["tiny-vit"], imbalance=["none", "class", "class_sex"])
+    names = {cell.arm.name for cell in cells_of(plan, data, tmp_path)}
+    assert names == {"tiny-vit, head, none", "tiny-vit, head, class", "tiny-vit, head"}
+
+
 def test_no_folds_means_the_splits(data, tmp_path):
     assert {cell.fold for cell in cells_of(study(folds=0), data, tmp_path)} == {None}
 
