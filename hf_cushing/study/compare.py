@@ -27,6 +27,7 @@ from hf_cushing.study.tables import (
     table_to_csv,
     tables_to_latex,
     tables_to_markdown,
+    winner_sentence,
 )
 from hf_cushing.training.environment import devices, environment
 
@@ -161,6 +162,7 @@ def _write(
         "study.html.jinja",
         notice=RESEARCH_NOTICE,
         version=__version__,
+        verdicts=[f"{result.label}: {winner_sentence(result)}" for result in results],
         tables=tables,
         figures=figures,
         failed=outcome.failed,
