@@ -70,7 +70,7 @@ def intervals(patients: int, rng: np.random.Generator, draws: int) -> dict[str, 
     if not draws:
         return found
     single = Patients(np.arange(len(part)), np.zeros(len(part)))
-    estimates = {m: v for m, v in _both(part, sides, np.ones((1, len(part)))).items()}
+    estimates = _both(part, sides, np.ones((1, len(part))))
     left = _both(part, sides, who.left_out())
     drawn = _both(part, sides, who.draws(draws, rng))
     level = who.level()

@@ -294,6 +294,8 @@ def compare(
     from hf_cushing.study.plan import read_study
     from hf_cushing.study.tables import tables_to_markdown
 
+    if replay and (config or external or export_ensemble or shard != "0/1"):
+        raise UsageError("--replay takes the study as it was; give --dataset and --out only")
     if replay:
         differ = study.replay(replay, dataset, out, tell=_say)
         if differ:

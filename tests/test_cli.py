@@ -104,6 +104,8 @@ def test_compare_needs_a_study_and_knows_its_folder(monkeypatch, capsys, dataset
     study = ("compare", "--dataset", dataset, "--out", tmp_path / "study")
     assert run_main(monkeypatch, *study) == 1
     assert "holds no study.json" in capsys.readouterr().err
+    assert run_main(monkeypatch, *study, "--replay", tmp_path, "--shard", "0/2") == 2
+    assert "give --dataset and --out only" in capsys.readouterr().err
     (tmp_path / "study.yaml").write_text("models: [tiny-vit]\nmethods: [head]\n")
     assert run_main(monkeypatch, *study, "--config", tmp_path / "study.yaml") == 1
     assert "unknown name 'methods'; did you mean" in capsys.readouterr().err

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import AbstentionRow, abstention_table, fit_conformal
 from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
@@ -188,9 +190,8 @@ def _comparisons(
 
 def _check_once(scored: Predictions) -> None:
     """Refuse a photo that is there twice: it would count twice."""
-    photos = scored.photo_id.tolist()
-    twice = sorted({photo for photo in set(photos) if photos.count(photo) > 1}) if len(
-        set(photos)) < len(photos) else []  # fmt: skip
+    photos, times = np.unique(scored.photo_id, return_counts=True)
+    twice = photos[times > 1].tolist()
     if twice:
         raise UserError(
             f"{len(twice)} photos were scored more than once ({', '.join(twice[:3])}, …): pool "
