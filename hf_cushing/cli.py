@@ -215,7 +215,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     by: Annotated[
         list[str] | None,
-        typer.Option(help="Subgroups: sex, site, age, bmi:25,30, sex*age; may be repeated."),
+        typer.Option(help="Further subgroups: site, age, bmi:25,30, sex*age; may be repeated."),
     ] = None,
     threshold_rule: Annotated[
         str | None,
@@ -250,7 +250,10 @@ def evaluate(
     if not 0 <= abstain < 1:
         raise UsageError(f"--abstain {abstain}: give an error rate of 0 or more, below 1")
     options = EvaluationOptions(
-        split=split, by=tuple(by or ("sex",)), per_sex=per_sex_thresholds, abstain=abstain
+        split=split,
+        by=tuple(dict.fromkeys(["sex", *(by or [])])),
+        per_sex=per_sex_thresholds,
+        abstain=abstain,
     )
     report, predictions = evaluate_runs(
         run, options, dataset=dataset, rule=threshold_rule, against=against or (), cpu=cpu

@@ -85,6 +85,16 @@ def test_evaluate_rebuilds_the_run_from_its_predictions(monkeypatch, capsys, run
     assert files >= tables | {"report.html", "roc.png", "predictions.parquet"}
 
 
+def test_further_subgroups_stand_beside_women_and_men(monkeypatch, capsys, run, tmp_path):
+    arguments = ("evaluate", run, "--out", tmp_path / "report", "--by", "sex*site", "--json")
+    assert run_main(monkeypatch, *arguments) == 0
+    shown = json.loads(capsys.readouterr().out)
+    names = [row["subgroup"] for row in shown["subgroups"]]
+    assert names[:3] == ["all", "female", "male"]
+    assert any(name.startswith("female & site") for name in names)
+    assert shown["gaps"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
