@@ -37,6 +37,9 @@ class DataConfig:
     feature_dtype: Literal["float32", "float16"] = _option(
         "float32", "how features are kept; float16 takes half the disk"
     )
+    public_controls: Literal["all", "none", "rarer_sex"] = _option(
+        "all", "which public controls of the dataset train; rarer_sex: of the sex rarer in it"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +96,21 @@ class TrainingConfig:
     layer_decay: float = _option(
         1.0, "the rate of each block over that of the block after it (0.65 to 0.9, or 1)"
     )
-    weight_decay: float = _option(0.05, "of AdamW")
+    weight_decay: float | None = _option(
+        None, "of AdamW; by default 0.05, and 1 with --mitigation group_dro"
+    )
     warmup: float = _option(0.1, "share of the updates over which the rate rises")
     max_grad_norm: float = _option(1.0, "longer gradients are cut to this length")
     imbalance: Literal["none", "class", "class_sex", "sample_class_sex"] = _option(
         "class_sex",
         "none; weights in the loss by class, or by class and sex; or photos drawn so that each "
         "class and sex comes as often (all up to 10 times)",
+    )
+    mitigation: Literal["none", "group_dro", "dfr", "sex_thresholds", "matched_subset"] = _option(
+        "none",
+        "against sex bias: the worst class and sex weighs most (GroupDRO); the last layer learns "
+        "again from held-out photos, each class and sex alike (DFR); a threshold for each sex; or "
+        "as many women as men of each class train",
     )
     label_smoothing: float = _option(0.0, "share of the target that goes to all classes alike")
     focal_gamma: float = _option(0.0, "focal loss: easy photos count less; 2 in Lin et al. 2017")
@@ -189,6 +200,13 @@ class RunConfig:
         own = self.training
         return own.learning_rate or backbone, own.head_learning_rate or head
 
+    @property
+    def weight_decay(self) -> float:
+        """Of AdamW; GroupDRO needs a strong one (arXiv 1911.08731)."""
+        if self.training.weight_decay is None:
+            return 1.0 if self.training.mitigation == "group_dro" else 0.05
+        return self.training.weight_decay
+
 
 DEFAULT_RATES = {
     "head": (5e-5, 3e-3),
@@ -236,7 +254,7 @@ def _range_problems(config: RunConfig) -> list[str]:
         (training, "learning_rate", lambda v: v is None or v > 0, "above 0"),
         (training, "head_learning_rate", lambda v: v is None or v > 0, "above 0"),
         (training, "layer_decay", lambda v: 0 < v <= 1, "above 0, at most 1"),
-        (training, "weight_decay", lambda v: v >= 0, "0 or more"),
+        (training, "weight_decay", lambda v: v is None or v >= 0, "0 or more"),
         (training, "max_grad_norm", lambda v: v > 0, "above 0"),
         (training, "label_smoothing", lambda v: 0 <= v < 1, "0 up to 1"),
         (training, "focal_gamma", lambda v: 0 <= v <= 10, "0 to 10"),
@@ -297,6 +315,8 @@ def _combination_problems(config: RunConfig) -> list[str]:
         )
     if config.is_probe and config.training.imbalance == "sample_class_sex":
         problems.append("--imbalance sample_class_sex: a probe draws no photos; give class_sex")
+    if config.training.mitigation == "group_dro" and config.training.imbalance.startswith("sample"):
+        problems.append("--mitigation group_dro weighs the groups itself; give --imbalance class")
     if config.training.label_smoothing and config.training.focal_gamma:
         problems.append("--label_smoothing and --focal_gamma pull apart: leave one out")
     return problems

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hf_cushing.data.augment import VIEW_SEED, augment
+from hf_cushing.data.splits import group_patients, pair_links
 from hf_cushing.schema import NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ def words(photos: Dataset, column: str) -> list[str]:
     """Give a ClassLabel column as words."""
     names = photos.features[column].names
     return [names[number] for number in photos[column][:]]
+
+
+def patient_groups(photos: Dataset) -> np.ndarray:
+    """Who must stay together: a patient's photos, and matched pairs; words, shape (n,)."""
+    patients = photos["patient_id"][:]
+    pairs = photos["pair_id"][:] if "pair_id" in photos.column_names else [""] * len(patients)
+    group = group_patients(patients, pair_links(zip(pairs, patients, strict=True)))
+    return np.array([group[patient] for patient in patients])
 
 
 class FacePhotos(torch.utils.data.Dataset):

@@ -19,6 +19,7 @@ from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 from hf_cushing.study.cells import Outcome, Tell, is_first_process, run_cells
 from hf_cushing.study.external import external_tables
 from hf_cushing.study.figures import plot_arms, plot_gap_and_cost
+from hf_cushing.study.mitigation import mitigation_tables, models_of, plot_mitigations
 from hf_cushing.study.plan import Cell, Study, make_cells, make_study, study_to_json
 from hf_cushing.study.results import LabelResult, collect
 from hf_cushing.study.tables import (
@@ -87,6 +88,7 @@ def compare(
         return StudyResult(outcome, [])
     results = collect(whole, draws=draws)
     tables = study_tables(results, study.published)
+    tables += [table for result in results for table in mitigation_tables(result)]
     if external:
         tables += external_tables(whole, external, draws=draws, tell=tell)
     _write(out, results, tables, record, outcome=outcome, left_out=left_out)
@@ -162,7 +164,7 @@ def _write(
         "study.html.jinja",
         notice=RESEARCH_NOTICE,
         version=__version__,
-        verdicts=[f"{result.label}: {winner_sentence(result)}" for result in results],
+        verdicts=_verdicts(results, tables),
         tables=tables,
         figures=figures,
         failed=outcome.failed,
@@ -187,6 +189,11 @@ def _write(
     write_json(out / "study.json", facts)
 
 
+def _verdicts(results: Sequence[LabelResult], tables: Sequence[Table]) -> list[str]:
+    found = [f"{result.label}: {winner_sentence(result)}" for result in results]
+    return found + [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
+
+
 def _figures(out: Path, results: Sequence[LabelResult]) -> list[tuple[str, str]]:
     """Captions and embedded pictures."""
     found = []
@@ -198,6 +205,10 @@ def _figures(out: Path, results: Sequence[LabelResult]) -> list[tuple[str, str]]
         found.append(
             (f"{result.label}: F1 against the gap of the sexes, and against time.", spread)
         )
+        for number, (name, arms) in enumerate(models_of(result)):
+            path = out / f"mitigation_{result.label}_{number}.png"
+            plot_mitigations(path, name, arms)
+            found.append((f"{result.label}: the worse sex and all together, {name}.", path))
         if result.ranks and not result.ranks.reason:
             path = out / f"ranks_{result.label}.png"
             plot_ranks(path, result.ranks, [arm.arm.name for arm in result.arms])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,13 +46,27 @@ def external_tables(cells: Sequence[Cell], dataset: str, *, draws: int, tell: Te
     UserError
         Other labels than the study's; a photo that trained one of the models.
     """
+    scored = external_results(cells, dataset, draws=draws, tell=tell)
+    return [_table(label, arms, cells) for label, arms in scored.items()]
+
+
+def external_results(
+    cells: Sequence[Cell], dataset: str, *, draws: int, tell: Tell
+) -> dict[str, dict[Arm, dict[str, Resampled]]]:
+    """What `external_tables` shows: disease to arm to subgroup; means over each arm's models."""
     data = load_faces(dataset)
     photos = _all_photos(data)
     scored: dict[Arm, list[tuple[Cell, Predictions]]] = {}
     for number, cell in enumerate(cells, 1):
         tell(f"[{number}/{len(cells)}] {cell.name}: external photos")
         scored.setdefault(cell.arm, []).append((cell, _predictions(cell, data, photos, dataset)))
-    return [_table(label, scored, draws) for label in data.labels[1:]]
+    return {
+        label: {
+            arm: mean_subgroups([_subgroups(c, p, label, draws) for c, p in parts], label)
+            for arm, parts in scored.items()
+        }
+        for label in data.labels[1:]
+    }
 
 
 def _all_photos(data: FaceData) -> Dataset:
@@ -89,15 +102,15 @@ def _predictions(cell: Cell, data: FaceData, photos: Dataset, dataset: str) -> P
     return found
 
 
-def _table(label: str, scored: dict[Arm, list[tuple[Cell, Predictions]]], draws: int) -> Table:
+def _table(label: str, arms: dict[Arm, dict[str, Resampled]], cells: Sequence[Cell]) -> Table:
     body = []
-    for arm, parts in scored.items():
-        groups = mean_subgroups([_subgroups(c, p, label, draws) for c, p in parts], label)
-        home = np.mean([_home_auroc(cell, label) for cell, _ in parts])
+    for arm, groups in arms.items():
+        home = np.mean([_home_auroc(cell, label) for cell in cells if cell.arm == arm])
+        model, _, learns = arm.name.partition(", ")
         for name, found in groups.items():
             values = [format_value(found.report.values[metric]) for metric in SHOWN]
             own = f"{home:.3f}" if name == "all" else ""
-            body.append([Path(arm.model).name, arm.finetune, name, *values, own])
+            body.append([model, learns, name, *values, own])
     row = groups["all"].report
     notes = [
         f"{row.rows} external photos, {row.positive_patients} patients with and "

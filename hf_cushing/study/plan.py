@@ -13,13 +13,37 @@ from typing import Any
 
 from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
 from hf_cushing.data.loading import FaceData
+from hf_cushing.data.subsets import with_public_controls
 from hf_cushing.files import plain
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import UsageError, UserError
 from hf_cushing.training.run_folder import run_plan
 
-LISTS = ("models", "finetune", "imbalance", "seeds")
+LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds")
 
-SET_BY_GRID = {"model", "finetune", "imbalance", "seed", "fold", "dataset", "output_dir", "resume"}
+MITIGATIONS: dict[str, dict[str, str]] = {
+    "none": {"imbalance": "class"},
+    "sampling": {"imbalance": "sample_class_sex"},
+    "reweighting": {"imbalance": "class_sex"},
+    "group_dro": {"imbalance": "class", "mitigation": "group_dro"},
+    "dfr": {"imbalance": "class", "mitigation": "dfr"},
+    "sex_thresholds": {"imbalance": "class", "mitigation": "sex_thresholds"},
+    "matched_subset": {"imbalance": "class", "mitigation": "matched_subset"},
+    "public_negatives": {"imbalance": "class", "public_controls": "rarer_sex"},
+}
+"""Treatments of sex bias, as options of a run. The baseline weighs classes but not sexes; public
+controls train in the last one only."""
+
+SET_BY_GRID = {
+    "model",
+    "finetune",
+    "imbalance",
+    "mitigation",
+    "seed",
+    "fold",
+    "dataset",
+    "output_dir",
+    "resume",
+}
 """Options that the grid sets, so that `options` can't."""
 
 
@@ -31,6 +55,8 @@ class Study:
     ----------
     models, finetune, imbalance : tuple of str
         As `train.py` takes them.
+    mitigation : tuple of str
+        Names of `MITIGATIONS`, compared in the place of `imbalance`.
     folds : int
         How many folds of the dataset are tested, from 0; 0 for its splits instead.
     seeds : tuple of int
@@ -45,6 +71,7 @@ class Study:
     models: tuple[str, ...]
     finetune: tuple[str, ...] = ("head",)
     imbalance: tuple[str, ...] = ("class_sex",)
+    mitigation: tuple[str, ...] = ()
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     options: dict[str, Any] = field(default_factory=dict)
@@ -59,17 +86,19 @@ class Arm:
 
     Attributes
     ----------
-    model, finetune, imbalance : str
+    model, finetune : str
+    treatment : str
+        Of imbalance, or of sex bias.
     """
 
     model: str
     finetune: str
-    imbalance: str
+    treatment: str
 
     @property
     def name(self) -> str:
-        """For tables: the model's last name, the method, and the imbalance treatment if unusual."""
-        treated = "" if self.imbalance == "class_sex" else f", {self.imbalance}"
+        """For tables: the model's last name, the method, and the treatment if unusual."""
+        treated = "" if self.treatment == "class_sex" else f", {self.treatment}"
         return f"{Path(self.model).name}, {self.finetune}{treated}"
 
 
@@ -126,6 +155,7 @@ def make_study(values: dict[str, Any], where: str) -> Study:
     folds = values.get("folds", 0)
     if not isinstance(folds, int) or folds < 0:
         raise UsageError(f"{where}: folds is how many folds are tested, 0 for the splits")
+    _check_mitigation(values.get("mitigation", ()), values.get("imbalance", ()), where)
     known = {item.name for part in CONFIG_PARTS for item in fields(part)} - SET_BY_GRID
     for place in ("options", "per_model", "per_finetune"):
         given = values.get(place) or {}
@@ -135,6 +165,26 @@ def make_study(values: dict[str, Any], where: str) -> Study:
             raise UsageError(f"{where}: {place}: '{name}': {why}; leave it out")
         values[place] = given
     return Study(**values)
+
+
+def with_mitigation(study: Study, names: str) -> Study:
+    """The study with methods against sex bias, named with commas or ``all``; and the baseline."""
+    wanted = list(MITIGATIONS) if names == "all" else ["none", *names.split(",")]
+    values = asdict(study) | {"mitigation": list(dict.fromkeys(wanted))}
+    del values["imbalance"]
+    return make_study(values, "--mitigation")
+
+
+def _check_mitigation(names: tuple[str, ...], imbalance: tuple[str, ...], where: str) -> None:
+    unknown = [name for name in names if name not in MITIGATIONS]
+    if unknown:
+        raise UsageError(
+            f"{where}: mitigation '{unknown[0]}' is not known; choose from {', '.join(MITIGATIONS)}"
+        )
+    if names and imbalance not in ((), Study.imbalance):
+        raise UsageError(f"{where}: mitigation and imbalance are two grids; leave one out")
+    if names and "none" not in names:
+        raise UsageError(f"{where}: mitigation needs 'none' too, to be compared with")
 
 
 def make_cells(
@@ -150,13 +200,18 @@ def make_cells(
     """
     cells, left_out = [], {}
     folds = list(range(study.folds)) or [None]
-    for model, finetune, imbalance in product(study.models, study.finetune, study.imbalance):
-        arm = Arm(model, finetune, imbalance)
+    treatments = study.mitigation or study.imbalance
+    for model, finetune, treatment in product(study.models, study.finetune, treatments):
+        arm = Arm(model, finetune, treatment)
+        treated = {"imbalance": treatment}
+        if study.mitigation:
+            treated = {"public_controls": "none"} | MITIGATIONS[treatment]
         options = study.options | _matching(study.per_finetune, finetune)
         options |= _matching(study.per_model, model)
         try:
-            configs = list(_configs(arm, options, folds, study.seeds, dataset, out))
-        except UsageError as error:
+            with_public_controls(data, treated.get("public_controls", "all"))
+            configs = list(_configs(arm, options | treated, folds, study.seeds, dataset, out))
+        except UserError as error:
             left_out[arm.name] = str(error)
             continue
         cells += [_placed(arm, config, data, out) for config in configs]
@@ -174,7 +229,7 @@ def _configs(
     out: Path,
 ) -> Iterator[RunConfig]:
     for fold, seed in product(folds, seeds):
-        grid = {"model": arm.model, "finetune": arm.finetune, "imbalance": arm.imbalance}
+        grid = {"model": arm.model, "finetune": arm.finetune}
         grid |= {"fold": fold, "seed": seed, "dataset": dataset, "output_dir": str(out / "cells")}
         features = {"features_dir": str(out / ".features")} if _freezes(arm, options) else {}
         values = {"tracker": "none"} | options | features | grid | {"resume": True}
@@ -202,7 +257,7 @@ def _placed(arm: Arm, config: RunConfig, data: FaceData, out: Path) -> Cell:
     plan = json.dumps(plain(run_plan(config, data)), sort_keys=True)
     digest = hashlib.sha256(plan.encode()).hexdigest()[:8]
     fold = "" if config.data.fold is None else f"-f{config.data.fold}"
-    name = f"{Path(arm.model).name}-{arm.finetune}-{arm.imbalance}{fold}-s{config.training.seed}"
+    name = f"{Path(arm.model).name}-{arm.finetune}-{arm.treatment}{fold}-s{config.training.seed}"
     training = replace(config.training, output_dir=str(out / "cells" / f"{name}-{digest}"))
     return Cell(arm, config.data.fold, config.training.seed, replace(config, training=training))
 

@@ -146,9 +146,9 @@ def _estimate(result: ArmResult) -> float:
 def _pairs(results: Sequence[ArmResult]) -> list[tuple[str, tuple[Arm, Arm]]]:
     """Frozen against unfrozen for each model; the best CNN against the best Transformer."""
     found = []
-    by_arm = {(r.arm.model, r.arm.finetune, r.arm.imbalance): r.arm for r in results}
-    for (model, finetune, imbalance), arm in by_arm.items():
-        other = by_arm.get((model, "full", imbalance))
+    by_arm = {(r.arm.model, r.arm.finetune, r.arm.treatment): r.arm for r in results}
+    for (model, finetune, treatment), arm in by_arm.items():
+        other = by_arm.get((model, "full", treatment))
         if finetune == "head" and other:
             found.append((f"{arm.name} (frozen) against full", (arm, other)))
     families = [[r.arm for r in results if r.is_cnn == cnn] for cnn in (True, False)]
@@ -198,8 +198,13 @@ def _scored(cells: Sequence[Cell]) -> list[Scored]:
     for seed in dict.fromkeys(cell.seed for cell in cells):
         own = [cell for cell in cells if cell.seed == seed]
         predictions = concatenate([load_predictions(cell.folder) for cell in own])
-        rule = own[0].config.evaluation.threshold_rule
-        found.append(Scored(predictions, choose_operating_points(predictions, rule)))
+        config = own[0].config
+        points = choose_operating_points(
+            predictions,
+            config.evaluation.threshold_rule,
+            per_sex=config.training.mitigation == "sex_thresholds",
+        )
+        found.append(Scored(predictions, points))
     return found
 
 

@@ -91,7 +91,7 @@ def calibrate_saved(run: Path, config: RunConfig, data: FaceData) -> dict[str, A
     state.wait_for_everyone()  # nobody still reads the file that is replaced
     if state.is_main_process:
         fold_into(linear, found)
-        _save_again(run, saved.model, adapters=config.model.finetune == "lora")
+        save_again(run, saved.model, adapters=config.model.finetune == "lora")
     return {
         "calibration": {
             "method": method,
@@ -135,7 +135,7 @@ def _last_layer(model: nn.Module) -> tuple[str, nn.Linear]:
     return next(name for name, module in model.named_modules() if module is linear), linear
 
 
-def _save_again(run: Path, model: PreTrainedModel, *, adapters: bool) -> None:
+def save_again(run: Path, model: PreTrainedModel, *, adapters: bool) -> None:
     """Replace the weights in one step: a reader finds the old file or the new one, whole."""
     aside = run / ".calibrated"
     model.save_pretrained(aside)

@@ -17,6 +17,12 @@ import torch
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
+from hf_cushing.data.subsets import (
+    HELD_OUT,
+    with_held_out,
+    with_matched_sexes,
+    with_public_controls,
+)
 from hf_cushing.evaluation.report import EvaluationOptions, Report, evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
@@ -32,7 +38,14 @@ from hf_cushing.training.checkpoints import (
     keep_only,
     step_of,
 )
-from hf_cushing.training.head import FeaturePhotos, HeadOnFeatures, fit_head, weights_of
+from hf_cushing.training.head import (
+    FeaturePhotos,
+    HeadOnFeatures,
+    fit_head,
+    refit_last_layer,
+    weights_of,
+)
+from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.run_folder import (
     feature_options,
     run_plan,
@@ -91,6 +104,7 @@ def fine_tune(config: RunConfig) -> RunResult:
         revision=config.data.dataset_revision,
     )
     check_evaluation(config, data.labels)
+    data = _dealt(config, data)
     plan = run_plan(config, data)
     launched = plan | {"processes": state.num_processes}
     if checkpoint:
@@ -110,18 +124,35 @@ def fine_tune(config: RunConfig) -> RunResult:
     with _faults_explained(config):
         facts = _learn(run, config, data, classifier, checkpoint)
         state.wait_for_everyone()
+        if HELD_OUT in data.roles:
+            facts |= refit_last_layer(run, config, data)
         facts |= calibrate_saved(run, config, data)
         state.wait_for_everyone()
         predictions = score_saved(run, config, data)
     report = evaluate(
         predictions,
-        EvaluationOptions(rule=config.evaluation.threshold_rule, draws=config.evaluation.bootstrap),
+        EvaluationOptions(
+            rule=config.evaluation.threshold_rule,
+            draws=config.evaluation.bootstrap,
+            per_sex=config.training.mitigation == "sex_thresholds",
+        ),
     )
     if state.is_main_process:
         facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}
         write_results(run, config, plan, data, predictions, report, facts)
     state.wait_for_everyone()
     return RunResult(run, report)
+
+
+def _dealt(config: RunConfig, data: FaceData) -> FaceData:
+    """Let only those training photos learn that the settings ask for."""
+    data = with_public_controls(data, config.data.public_controls)
+    method, seed = config.training.mitigation, config.training.seed
+    if method == "matched_subset":
+        return with_matched_sexes(data, seed)
+    if method == "dfr" and not config.is_probe:  # a probe's backbone has seen none of them
+        return with_held_out(data, seed)
+    return data
 
 
 def _learn(
@@ -226,6 +257,10 @@ def _trainer(
 
     training, rows = config.training, data.roles["train"]
     weights = weights_of(rows, training.imbalance)
+    robust = None
+    if training.mitigation == "group_dro":
+        strata = 3 * np.array(rows["label"][:]) + np.array(rows["sex"][:])
+        robust = GroupWeights(np.unique(strata, return_inverse=True)[1])
     drawn = training.imbalance.startswith(DRAWN)
     in_loss = None if drawn else weights
     if config.uses_features:
@@ -257,6 +292,7 @@ def _trainer(
         sexes=np.array(words(data.roles["validation"], "sex")),
         order=order,
         epochs=epochs_if_over(checkpoint, epochs=training.epochs, patience=training.patience),
+        robust=robust,
     )
 
 

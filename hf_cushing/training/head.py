@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,14 +12,20 @@ from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, words
-from hf_cushing.data.splits import group_patients, pair_links
+from hf_cushing.data.loading import FaceData, patient_groups, words
+from hf_cushing.data.subsets import HELD_OUT
 from hf_cushing.models.adapt import head_linear
-from hf_cushing.models.build import Classifier
+from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.schema import UserError
+from hf_cushing.training.calibrate import save_again
 from hf_cushing.training.probe import STRENGTHS, Probe, ProbeData, fit_probe, write_head
+from hf_cushing.training.robust import TRIED, fit_dfr, fit_group_dro
+from hf_cushing.training.run_folder import feature_options
 from hf_cushing.training.sampling import photo_weights
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def fit_head(
@@ -32,27 +40,65 @@ def fit_head(
     UserError
         ``head_features`` that the model's head has no place for; too few patients.
     """
-    from tqdm.auto import tqdm
-
     rows = data.roles["train"]
     width = _feature_width(classifier, config.model.head_features)
     views = range(config.model.views + 1)
     seen = [store.features(rows, view=view)[:, :width] for view in views]
-    weights = weights_of(rows, config.training.imbalance)
-    labels, sexes = np.array(rows["label"][:]), np.array(rows["sex"][:])
-    known = ProbeData(
-        features=np.concatenate(seen),
-        labels=np.tile(labels, len(views)),
-        weights=np.tile(weights / len(views), len(views)),
-        strata=np.tile(3 * labels + sexes, len(views)),
-        groups=np.tile(_groups(rows), len(views)),
-    )
-    with tqdm(total=len(STRENGTHS), desc="Penalties", unit="C") as bar:
-        probe = fit_probe(
-            known, classes=len(data.labels), seed=config.training.seed, advance=bar.update
-        )
+    known = probe_data(rows, seen, config.training.imbalance)
+    method = config.training.mitigation
+    fit = fit_dfr if method == "dfr" and config.is_probe else fit_probe
+    probe = with_progress(fit_group_dro if method == "group_dro" else fit, known, config, data)
     write_head(head_linear(classifier.model), probe)
     return probe
+
+
+def refit_last_layer(run: Path, config: RunConfig, data: FaceData) -> dict[str, Any]:
+    """DFR: fit the saved model's last layer anew on photos held out of its training.
+
+    Every process of a launch calls this; the first one writes.
+
+    Returns
+    -------
+    dict
+        For the manifest: photos and C.
+    """
+    from accelerate import PartialState
+
+    saved, rows = load_classifier(str(run)), data.roles[HELD_OUT]
+    store = FeatureStore(saved, feature_options(config))
+    known = probe_data(rows, [store.features(rows)], "none")
+    probe = with_progress(fit_dfr, known, config, data)
+    state = PartialState()
+    state.wait_for_everyone()  # nobody still reads the file that is replaced
+    if state.is_main_process:
+        write_head(head_linear(saved.model), probe)
+        save_again(run, saved.model, adapters=config.model.finetune == "lora")
+    state.wait_for_everyone()
+    return {"dfr": {"photos": len(rows), "penalty_c": probe.strength}}
+
+
+def probe_data(photos: Dataset, views: Sequence[np.ndarray], imbalance: str) -> ProbeData:
+    """Rows for a fit: all views of the photos, which count as much as one together."""
+    count = len(views)
+    labels, sexes = np.array(photos["label"][:]), np.array(photos["sex"][:])
+    return ProbeData(
+        features=np.concatenate(views),
+        labels=np.tile(labels, count),
+        weights=np.tile(weights_of(photos, imbalance) / count, count),
+        strata=np.tile(3 * labels + sexes, count),
+        groups=np.tile(patient_groups(photos), count),
+    )
+
+
+def with_progress(
+    fit: Callable[..., Probe], known: ProbeData, config: RunConfig, data: FaceData
+) -> Probe:
+    """Call one of the fits, with a bar for the values of C tried."""
+    from tqdm.auto import tqdm
+
+    total = len(STRENGTHS) if fit is fit_probe else len(TRIED)
+    with tqdm(total=total, desc="Penalties", unit="C") as bar:
+        return fit(known, classes=len(data.labels), seed=config.training.seed, advance=bar.update)
 
 
 def weights_of(photos: Any, imbalance: str) -> np.ndarray:
@@ -73,15 +119,6 @@ def _feature_width(classifier: Classifier, features: str) -> int:
             f"--head_features cls is for DINOv2, not for a {kind}; leave the option out (own)"
         )
     return classifier.model.config.hidden_size
-
-
-def _groups(photos: Any) -> np.ndarray:
-    """Who must stay together in inner folds: a patient's photos, and matched pairs."""
-    patients = photos["patient_id"][:]
-    pairs = photos["pair_id"][:] if "pair_id" in photos.column_names else [""] * len(patients)
-    links = pair_links(zip(pairs, patients, strict=True))
-    group = group_patients(patients, links)
-    return np.array([group[patient] for patient in patients])
 
 
 class FeaturePhotos(torch.utils.data.Dataset):

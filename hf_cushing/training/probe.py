@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
 from hf_cushing.schema import UserError
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = np.logspace(-6, 5, 45)
 """Values of C tried: those of DINOv2's evaluation (arXiv 2304.07193)."""
@@ -110,22 +114,51 @@ def fit_probe(
     >>> probe.weight.shape, bool(probe.weight[1, 0] > probe.weight[0, 0]), round(probe.strength, 2)
     ((2, 4), True, 0.56)
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        scaler = StandardScaler().fit(data.features.astype(np.float64))
-        rows, axes = _rotate(scaler.transform(data.features.astype(np.float64)))
-        losses = _search(rows, data, _inner_folds(data, seed), advance)
+        frame = Frame(data.features)
+        losses = _search(frame.rows, data, inner_folds(data, seed), advance)
         chosen = float(STRENGTHS[int(np.argmin(losses))])
-        model = LogisticRegression(C=chosen, tol=TOLERANCE, max_iter=ITERATIONS)
-        model.fit(rows, data.labels, sample_weight=data.weights)
-    weight, bias = _as_softmax(model.coef_ @ axes, model.intercept_, classes)
-    weight = weight / scaler.scale_
-    bias = bias - weight @ scaler.mean_
+        model = logistic(frame.rows, data.labels, data.weights, chosen)
+    weight, bias = frame.head(model.coef_, model.intercept_, classes)
     tried = zip(STRENGTHS.tolist(), losses, strict=False)
     return Probe(weight, bias, chosen, list(tried))
+
+
+def logistic(
+    rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, strength: float
+) -> LogisticRegression:
+    """Fit L2 logistic regression with C `strength`."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=ITERATIONS)
+    return model.fit(rows, labels, sample_weight=weights)
+
+
+class Frame:
+    """Features standardised and turned for the fit, and the way back.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray
+        float64, shape (n, at most n).
+    """
+
+    def __init__(self, features: np.ndarray):
+        from sklearn.preprocessing import StandardScaler
+
+        features = features.astype(np.float64)
+        self.scaler = StandardScaler().fit(features)
+        self.rows, self.axes = _rotate(self.scaler.transform(features))
+
+    def head(
+        self, coefficients: np.ndarray, intercepts: np.ndarray, classes: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (classes, features) and bias (classes,) for features as they came."""
+        weight, bias = _as_softmax(coefficients @ self.axes, intercepts, classes)
+        weight = weight / self.scaler.scale_
+        return weight, bias - weight @ self.scaler.mean_
 
 
 def write_head(linear: nn.Linear, probe: Probe) -> None:
@@ -156,7 +189,7 @@ def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return left * sizes, axes
 
 
-def _inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds by patient, stratified by class × sex, in which every part has every class."""
     from sklearn.model_selection import StratifiedGroupKFold
 

@@ -142,7 +142,7 @@ def write_results(
     facts: dict[str, Any],
 ) -> None:
     write_report(run, report, predictions)
-    seen = [*data.roles["train"]["photo_id"], *data.roles["validation"]["photo_id"]]
+    seen = [name for role in data.roles if role != "test" for name in data.roles[role]["photo_id"]]
     manifest = plan | {
         "labels": data.labels,
         "model_revision": str(predictions.model_revision[0]),

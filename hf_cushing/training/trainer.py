@@ -18,12 +18,17 @@ from transformers import ProgressCallback, Trainer, TrainingArguments
 from hf_cushing.config import LAYERED, RunConfig
 from hf_cushing.data.loading import collate
 from hf_cushing.evaluation.metrics import mean_auroc
+from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.models.score import softmax
 from hf_cushing.schema import UserError
 from hf_cushing.training.callbacks import Conductor, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
+from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.sampling import PhotoOrder
+
+GROUP_WEIGHTS = "group_weights.json"
+"""File of a checkpoint: GroupDRO's weights of the groups."""
 
 WRITING = re.compile("inline_container|write|No space")
 """How PyTorch tells that a file can't be written: by a RuntimeError."""
@@ -37,13 +42,23 @@ class FaceTrainer(Trainer):
     config : RunConfig
     order : PhotoOrder
         Order of the training photos.
+    robust : GroupWeights, optional
+        Of GroupDRO; takes the place of the photos' weights.
     """
 
     loss_is_scaled_for_ga = False  # the loss is a mean over the batch, not over accumulated ones
 
-    def __init__(self, *, config: RunConfig, order: PhotoOrder, **options: Any):
+    def __init__(
+        self,
+        *,
+        config: RunConfig,
+        order: PhotoOrder,
+        robust: GroupWeights | None = None,
+        **options: Any,
+    ):
         self.config = config
         self.order = order
+        self.robust = robust
         super().__init__(**options)
 
     def compute_loss(
@@ -67,10 +82,17 @@ class FaceTrainer(Trainer):
             label_smoothing=self.config.training.label_smoothing if model.training else 0.0,
             focal_gamma=self.config.training.focal_gamma if model.training else 0.0,
         )
-        loss = (losses * inputs["sample_weight"]).mean()
+        if self.robust and model.training:
+            loss = self.robust.loss(losses, inputs["index"], self._add)
+        else:
+            loss = (losses * inputs["sample_weight"]).mean()
         if model.training and not torch.isfinite(loss):
             self._stop_at(inputs["index"])
         return (loss, outputs) if return_outputs else loss
+
+    def _add(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Sum over the processes."""
+        return self.accelerator.reduce(tensor.to(self.args.device), "sum").cpu()
 
     def _stop_at(self, index: torch.Tensor) -> None:
         ids = [self.train_dataset.photo_ids[i] for i in index.tolist()]
@@ -132,6 +154,13 @@ class FaceTrainer(Trainer):
             weights = {name: tensor.contiguous() for name, tensor in weights.items()}
             save_file(weights, Path(output_dir, "model.safetensors"), {"format": "pt"})
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Restore the groups' weights with the optimizer."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.robust and checkpoint:
+            shares = read_json(Path(checkpoint, GROUP_WEIGHTS))
+            self.robust.shares = torch.tensor(shares, dtype=torch.float64)
+
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Refuse to go on from weights that did not all find their place."""
         if wrong := [*load_result.missing_keys, *load_result.unexpected_keys]:
@@ -142,6 +171,8 @@ class FaceTrainer(Trainer):
         folder = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
         try:
             super()._save_checkpoint(model, trial)
+            if self.robust and self.args.should_save:
+                write_json(folder / GROUP_WEIGHTS, self.robust.shares.tolist())
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 seal(folder)
@@ -187,7 +218,9 @@ def photo_losses(
     return (1 - torch.exp(-losses)) ** focal_gamma * losses if focal_gamma else losses
 
 
-def validation_metrics(logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray) -> dict:
+def validation_metrics(
+    logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray, *, worst_first: bool = False
+) -> dict:
     """AUROC of all, of each sex, and the number by which the best epoch is chosen.
 
     Parameters
@@ -198,19 +231,22 @@ def validation_metrics(logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray
         Class numbers, shape (n,).
     sexes : numpy.ndarray
         Words, shape (n,).
+    worst_first : bool
+        The worse sex's AUROC chooses the epoch, as GroupDRO asks.
 
     Returns
     -------
     dict
         ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined) and ``selection``: the
-        AUROC of all; where epochs tie, the worse sex decides.
+        AUROC of all, where epochs tie the worse sex decides; or the other way round.
     """
     scores = softmax(logits.astype("float64"))
     found = {"auroc": mean_auroc(scores, labels)}
     for sex in ("female", "male"):
         found[f"auroc_{sex}"] = mean_auroc(scores[sexes == sex], labels[sexes == sex])
     worst = min((v for v in found.values() if not np.isnan(v)), default=0.0)
-    return found | {"selection": found["auroc"] + 1e-6 * worst}
+    first, second = (worst, found["auroc"]) if worst_first else (found["auroc"], worst)
+    return found | {"selection": first + 1e-6 * second}
 
 
 def build_trainer(
@@ -222,6 +258,7 @@ def build_trainer(
     sexes: np.ndarray,
     order: PhotoOrder,
     epochs: int,
+    robust: GroupWeights | None = None,
 ) -> FaceTrainer:
     """Set up training with early stopping on the validation AUROC.
 
@@ -236,6 +273,8 @@ def build_trainer(
     order : PhotoOrder
     epochs : int
         Most epochs.
+    robust : GroupWeights, optional
+        Of GroupDRO.
     """
     if config.training.gradient_checkpointing and not getattr(
         model, "supports_gradient_checkpointing", False
@@ -247,12 +286,15 @@ def build_trainer(
     trainer = FaceTrainer(
         config=config,
         order=order,
+        robust=robust,
         model=model,
         args=_arguments(config, epochs),
         data_collator=collate,
         train_dataset=train,
         eval_dataset=validation,
-        compute_metrics=lambda out: validation_metrics(out.predictions, out.label_ids, sexes),
+        compute_metrics=lambda out: validation_metrics(
+            out.predictions, out.label_ids, sexes, worst_first=robust is not None
+        ),
         callbacks=[Conductor(train, order, config.training.patience)],
     )
     trainer.remove_callback(ProgressCallback)
@@ -287,7 +329,7 @@ def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
         learning_rate=config.rates[0],
         lr_scheduler_type="cosine",
         warmup_steps=training.warmup,
-        weight_decay=training.weight_decay,
+        weight_decay=config.weight_decay,
         max_grad_norm=training.max_grad_norm,
         bf16=training.precision == "bf16",
         fp16=training.precision == "fp16",

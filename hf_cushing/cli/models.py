@@ -1,0 +1,134 @@
+"""Commands that evaluate and use a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hf_cushing.cli.common import AsJson, app, print_json, progress_bars, say
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+
+
+@app.command()
+def evaluate(
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Run folder, predictions.parquet or Hub id; several folds are pooled."),
+    ],
+    out: Annotated[Path, typer.Option(help="Report folder to make.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Dataset to score; without it, the recorded predictions are used."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Further subgroups: site, age, bmi:25,30, sex*age; may be repeated."),
+    ] = None,
+    threshold_rule: Annotated[
+        str | None,
+        typer.Option(
+            help="f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; "
+            "by default the run's own."
+        ),
+    ] = None,
+    per_sex_thresholds: Annotated[
+        bool, typer.Option("--per-sex-thresholds", help="Women and men have their own threshold.")
+    ] = False,
+    abstain: Annotated[
+        float, typer.Option(help="Let the model say 'uncertain', at this error rate (0 = never).")
+    ] = 0.0,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Run or report folder of another model on the same photos."),
+    ] = None,
+    cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Metrics for all, women and men, with intervals; the threshold comes from validation."""
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+    from hf_cushing.evaluation.report import EvaluationOptions, report_to_json, write_report
+    from hf_cushing.evaluation.tables import report_to_markdown
+    from hf_cushing.models.evaluate_run import evaluate_runs
+
+    if (out / "manifest.json").exists():
+        raise UsageError(f"--out {out} is a run folder; choose another")
+    if not 0 <= abstain < 1:
+        raise UsageError(f"--abstain {abstain}: give an error rate of 0 or more, below 1")
+    options = EvaluationOptions(
+        split=split,
+        by=tuple(dict.fromkeys(["sex", *(by or [])])),
+        per_sex=per_sex_thresholds,
+        abstain=abstain,
+    )
+    report, predictions = evaluate_runs(
+        run, options, dataset=dataset, rule=threshold_rule, against=against or (), cpu=cpu
+    )
+    write_report(out, report, predictions, full=True)
+    say(f"report: {out / 'report.html'}")
+    print_json(report_to_json(report)) if as_json else print(report_to_markdown(report))
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photographs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the face in each photo and print the probabilities. Research use only."""
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+    from hf_cushing.faces.photo import PhotoError
+    from hf_cushing.models.serve import pipeline
+
+    classify = pipeline(run)
+    results, failed = [], 0
+    for photo in photos:
+        try:
+            results.append({"photo": str(photo), "result": classify(photo)})
+        except (PhotoError, OSError) as error:
+            failed += 1
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            results.append({"photo": str(photo), "error": reason})
+    if as_json:
+        print_json({"notice": RESEARCH_NOTICE, "photos": results})
+    else:
+        for entry in results:
+            scores = [f"{r['label']} {r['score']:.3f}" for r in entry.get("result", [])]
+            print(f"{entry['photo']}: {', '.join(scores) or 'not scored: ' + entry['error']}")
+        say(RESEARCH_NOTICE)
+    if failed:
+        raise UserError(f"{failed} of {len(photos)} photos could not be scored")
+
+
+@app.command()
+def demo(
+    photos: Annotated[int, typer.Option(help="Size of the invented cohort.")] = 343,
+    model: Annotated[str, typer.Option(help="Model to train.")] = "tiny-resnet",
+) -> None:
+    """Draw faces, prepare, train, evaluate: into data/demo and runs/demo, in minutes on a CPU."""
+    from hf_cushing.demo import run_demo
+
+    with progress_bars() as progress:
+        run_demo(photos, model, progress=progress)
+
+
+@app.command()
+def env(as_json: AsJson = False) -> None:
+    """Versions, devices, and the short names of models."""
+    from hf_cushing.models.backbones import BACKBONES
+    from hf_cushing.training.environment import devices, environment
+
+    facts = {"versions": environment(), "devices": devices(), "models": list(BACKBONES)}
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in {**facts["versions"], **facts["devices"]}.items():
+        print(f"{name}: {value}")
+    print("models: " + ", ".join(BACKBONES))
+    print("dlib's 68-point model was trained on iBUG 300-W: its licence forbids commercial use")

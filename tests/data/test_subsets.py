@@ -1,0 +1,79 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from hf_cushing.data.loading import load_faces, words
+from hf_cushing.data.subsets import (
+    HELD_OUT,
+    with_held_out,
+    with_matched_sexes,
+    with_public_controls,
+)
+from hf_cushing.schema import NO_FOLD, UserError
+
+
+@pytest.fixture(scope="module")
+def data(dataset):
+    return load_faces(str(dataset))
+
+
+def as_public(data, sex):
+    """Controls of one sex among the training photos turned into public ones."""
+    train = data.roles["train"]
+    fold = np.array(train["fold"])
+    marked = (np.array(words(train, "label")) == "control") & (np.array(words(train, "sex")) == sex)
+    train = train.remove_columns("fold").add_column("fold", np.where(marked, NO_FOLD, fold))
+    roles = data.roles | {"train": train}
+    return type(data)(roles, data.labels, data.revision, data.folds), int(marked.sum())
+
+
+def test_matched_subset_has_as_many_women_as_men_of_each_class(data):
+    train = with_matched_sexes(data, seed=0).roles["train"]
+    people = set(zip(train["patient_id"], words(train, "label"), words(train, "sex"), strict=True))
+    counts = Counter(who[1:] for who in people)
+    for label in data.labels:
+        assert counts[label, "female"] == counts[label, "male"] > 0
+
+
+def test_matched_subset_follows_its_seed(data):
+    one, two, other = (
+        with_matched_sexes(data, seed).roles["train"]["photo_id"][:] for seed in (0, 0, 1)
+    )
+    assert one == two != other
+
+
+def test_matched_subset_refuses_a_class_of_one_sex(data):
+    train = data.roles["train"]
+    sexes, labels = words(train, "sex"), words(train, "label")
+    kept = [i for i in range(len(train)) if (labels[i], sexes[i]) != ("cushing", "male")]
+    roles = data.roles | {"train": train.select(kept)}
+    with pytest.raises(UserError, match="'cushing' are of one sex"):
+        with_matched_sexes(type(data)(roles, data.labels, data.revision, data.folds), 0)
+
+
+def test_held_out_patients_do_not_train(data):
+    roles = with_held_out(data, seed=0).roles
+    kept, held = (set(roles[role]["patient_id"]) for role in ("train", HELD_OUT))
+    assert kept.isdisjoint(held)
+    assert kept | held == set(data.roles["train"]["patient_id"])
+    assert set(words(roles[HELD_OUT], "label")) == set(data.labels)
+    assert 0.2 < len(roles[HELD_OUT]) / len(data.roles["train"]) < 0.47
+
+
+def test_public_controls_are_left_out_or_stay(data):
+    marked, count = as_public(data, "male")
+    whole = len(data.roles["train"])
+    assert len(with_public_controls(marked, "all").roles["train"]) == whole
+    assert len(with_public_controls(marked, "none").roles["train"]) == whole - count
+
+
+def test_public_controls_of_the_rarer_sex_alone_stay(data):
+    men, count = as_public(data, "male")  # men are rarer in the cohort, so these stay
+    assert len(with_public_controls(men, "rarer_sex").roles["train"]) == len(data.roles["train"])
+    assert count
+
+
+def test_no_public_controls_of_the_rarer_sex_is_said(data):
+    with pytest.raises(UserError, match="no public controls of sex male"):
+        with_public_controls(data, "rarer_sex")
