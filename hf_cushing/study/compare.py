@@ -181,6 +181,7 @@ def _write(
         "environment": environment(),
         "devices": devices(),
         "seconds": round(sum(cost["seconds"] for cost in costs), 1),
+        "energy_kwh": sum(cost["energy_kwh"] or 0 for cost in costs) or None,
         "cells": costs,
         "failed": outcome.failed,
         "left_out": left_out,
@@ -223,4 +224,5 @@ def _cost(cell: Cell) -> dict[str, Any]:
         "model_revision": manifest["model_revision"],
         "seconds": manifest["run"]["seconds"],
         "processes": manifest["run"]["processes"],
+        "energy_kwh": manifest["run"].get("energy_kwh"),
     }

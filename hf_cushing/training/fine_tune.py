@@ -38,6 +38,7 @@ from hf_cushing.training.checkpoints import (
     keep_only,
     step_of,
 )
+from hf_cushing.training.energy import energy_measured
 from hf_cushing.training.head import (
     FeaturePhotos,
     HeadOnFeatures,
@@ -121,7 +122,7 @@ def fine_tune(config: RunConfig) -> RunResult:
         drop_path=config.model.drop_path,
     )
     check_head(config, classifier.model)
-    with _faults_explained(config):
+    with energy_measured() as energy, _faults_explained(config):
         facts = _learn(run, config, data, classifier, checkpoint)
         state.wait_for_everyone()
         if HELD_OUT in data.roles:
@@ -138,7 +139,10 @@ def fine_tune(config: RunConfig) -> RunResult:
         ),
     )
     if state.is_main_process:
-        facts |= {"processes": state.num_processes, "seconds": round(time.time() - started, 1)}
+        facts |= energy | {
+            "processes": state.num_processes,
+            "seconds": round(time.time() - started, 1),
+        }
         write_results(run, config, plan, data, predictions, report, facts)
     state.wait_for_everyone()
     return RunResult(run, report)

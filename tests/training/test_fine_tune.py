@@ -15,6 +15,7 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.adapt import head_linear
+from hf_cushing.models.build import load_classifier
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
@@ -432,3 +433,29 @@ def test_worse_sex_decides_between_epochs_that_tie():
     assert found[0]["auroc"] == pytest.approx(found[1]["auroc"])
     assert (found[0]["auroc_male"], found[1]["auroc_male"]) == (1, 0)
     assert found[0]["selection"] > found[1]["selection"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--finetune", "lora", "--mitigation", "dfr"),
+        ("--finetune", "head", "--mitigation", "group_dro"),
+        ("--finetune", "head", "--head", "linear-sgd", "--mitigation", "group_dro"),
+        ("--finetune", "head", "--mitigation", "sex_thresholds"),
+    ],
+)
+def test_mitigated_run_is_an_ordinary_run_folder(dataset, tmp_path, options, monkeypatch):
+    monkeypatch.setattr("hf_cushing.training.robust.SMALLEST", 1)  # a third of few patients
+    out = tmp_path / "run"
+    more = ("--epochs", "1") if "lora" in options or "linear-sgd" in options else ()
+    fine_tune(parse(train_options(dataset, out, *options, *more, model="tiny-vit")))
+    points = read_json(out / "metrics.json")["operating_points"]
+    sexes = {point["sex"] for point in points}
+    assert sexes == ({"all", "female", "male"} if "sex_thresholds" in options else {"all"})
+    if "dfr" in options:
+        facts = read_manifest(out)
+        held = facts["run"]["dfr"]["photos"]
+        assert 0 < held < len(facts["seen_photo_ids"])
+        base = load_classifier(str(out)).model
+        adapter = load_file(out / "adapter" / "adapter_model.safetensors")
+        assert torch.equal(adapter["base_model.model.classifier.weight"], base.classifier.weight)

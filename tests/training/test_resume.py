@@ -19,6 +19,7 @@ from tests.training.kill_at import CALLS
 KILL_AT = Path(__file__).with_name("kill_at.py")
 METHODS = {
     "full": ("tiny-swin", "--drop_path", "0.2"),
+    "dro": ("tiny-resnet", "--mitigation", "group_dro"),
     "lora": ("tiny-dinov2", "--finetune", "lora", "--lora_dropout", "0.1"),
 }
 
@@ -57,6 +58,7 @@ CASES = [
     ("full", "while a checkpoint is written", 2),
     pytest.param("full", "before the model is saved", 0, marks=pytest.mark.slow),
     ("lora", "in an update", 0),
+    pytest.param("dro", "in an update", 0, marks=pytest.mark.slow),
     ("head", "between two shards", 2),
     pytest.param("head", "in the fit", 0, marks=pytest.mark.slow),
 ]
