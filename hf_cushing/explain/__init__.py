@@ -1,0 +1,1 @@
+"""Where in the face a model looks: heatmaps, their faithfulness, face regions."""

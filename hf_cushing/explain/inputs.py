@@ -1,0 +1,205 @@
+"""What every heatmap method shares: the input, the score explained, the model on loan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from hf_cushing.schema import UsageError, UserError
+
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor
+
+CHUNK = 32
+"""Altered photos in one forward pass: bounds the memory, whatever the number of photos."""
+
+BLUR = 1 / 10
+"""Standard deviation of the blur, as a share of the input's side."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much the slower methods compute.
+
+    Attributes
+    ----------
+    masks : int
+        Random masks of `rise`.
+    steps : int
+        Points on the path of `integrated-gradients`.
+    window : float
+        Side of the window of `occlusion`, as a share of the input's side, in (0, 1]; the
+        window moves by half of it.
+    seed : int
+        Of the random masks.
+
+    Raises
+    ------
+    UsageError
+        A number outside its range.
+    """
+
+    masks: int = 300
+    steps: int = 24
+    window: float = 1 / 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.masks < 2 or self.steps < 1 or not 0 < self.window <= 1:
+            raise UsageError(
+                f"masks {self.masks}, steps {self.steps}, window {self.window}: give at least 2, "
+                "at least 1, and a share above 0 and up to 1"
+            )
+
+
+MapFunction = Callable[[nn.Module, Tensor, int, Effort], Tensor]
+"""(model on loan, pixels (n, 3, s, s), class number, effort) -> maps (n, h, w) of any scale."""
+
+
+def stored_side(photo: Image.Image) -> int:
+    """Side in pixels of the centre square of a photo: of a crop, its own side."""
+    return min(photo.size)
+
+
+def input_pixels(photos: Sequence[Image.Image], classifier) -> Tensor:
+    """Preprocess the centre square of each photo: float32, shape (n, 3, s, s), on the device."""
+    squares = [_centre_square(photo) for photo in photos]
+    batch = classifier.processor(squares, return_tensors="pt")["pixel_values"]
+    return batch.to(device_of(classifier.model))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Device of the first weight; the CPU for a model without weights."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def to_stored(values: Tensor, side: int, processor: BaseImageProcessor) -> Tensor:
+    """Stretch a map (h, w) over what the processor saw of a square of `side` pixels.
+
+    A processor that cuts the margin off leaves zeros there.
+    """
+    inner = _inner_side(side, processor)
+    before = (side - inner) // 2
+    after = side - inner - before
+    return F.pad(resize(values, inner), (before, after, before, after))
+
+
+def to_input(values: Tensor, side: int, processor: BaseImageProcessor) -> Tensor:
+    """Shrink a map of the stored square to `side` pixels of the network's input."""
+    stored = values.shape[-1]
+    inner = _inner_side(stored, processor)
+    before = (stored - inner) // 2
+    return resize(values[before : before + inner, before : before + inner], side)
+
+
+def resize(values: Tensor, side: int) -> Tensor:
+    """Resize a map (h, w) bilinearly to (side, side); averages where it shrinks."""
+    stretched = F.interpolate(
+        values[None, None].float(), size=(side, side), mode="bilinear", antialias=True
+    )
+    return stretched[0, 0]
+
+
+def blurred(pixels: Tensor) -> Tensor:
+    """Blur pixels (n, 3, s, s) so far that skin tone and light stay and no feature does."""
+    sigma = pixels.shape[-1] * BLUR
+    radius = max(1, min(round(3 * sigma), pixels.shape[-1] - 1))
+    offsets = torch.arange(-radius, radius + 1, device=pixels.device, dtype=pixels.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    padded = F.pad(pixels, (radius, radius, radius, radius), mode="reflect")
+    rows = F.conv2d(padded, kernel, groups=3)
+    return F.conv2d(rows, kernel.transpose(2, 3), groups=3)
+
+
+def log_odds(logits: Tensor, index: int) -> Tensor:
+    """Log-odds of one class against all others together, shape (n,).
+
+    It is logit_k - logsumexp of the other logits, the logarithm of p_k / (1 - p_k).
+
+    >>> log_odds(torch.tensor([[0.0, 2.0]]), 1)
+    tensor([2.])
+    """
+    others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
+    return logits[:, index] - torch.logsumexp(others, dim=1)
+
+
+def score(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
+    """Log-odds of a class for each row of `pixels`."""
+    return log_odds(model(pixel_values=pixels).logits.float(), index)
+
+
+def class_number(model: nn.Module, label: str | None) -> int:
+    """Look up a class; without a label, the positive one of two.
+
+    Raises
+    ------
+    UsageError
+        The model has no such class, or more than two and none is named.
+    """
+    labels = labels_of(model)
+    if label is None and len(labels) == 2:
+        return 1
+    if label is None:
+        raise UsageError(f"name the label to explain; the model has {', '.join(labels)}")
+    if label not in labels:
+        raise UsageError(f"the model has no label {label}; choose {', '.join(labels)}")
+    return labels.index(label)
+
+
+def labels_of(model: nn.Module) -> list[str]:
+    """Class names in the order of the class numbers."""
+    return [model.config.id2label[number] for number in range(len(model.config.id2label))]
+
+
+@contextmanager
+def on_loan(model: nn.Module, *, eager: bool = False) -> Iterator[nn.Module]:
+    """Give the model in evaluation mode with fixed weights, and put everything back after.
+
+    Gradients flow to the input only, so that none is left in a weight. `eager` makes attention
+    keep its weights, which the fast implementations never hold.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    weights = [(weight, weight.requires_grad) for weight in model.parameters()]
+    attention = model.config._attn_implementation if eager else None
+    try:
+        model.eval()
+        model.requires_grad_(False)
+        if eager:
+            model.set_attn_implementation("eager")
+        with torch.inference_mode(False), torch.enable_grad():
+            yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for weight, learns in weights:
+            weight.requires_grad_(learns)
+        if eager:
+            model.set_attn_implementation(attention)
+
+
+def missing_library(name: str) -> UserError:
+    """Build the error for a library of the extra `explain` that is not installed."""
+    return UserError(f'{name} is not installed; run `pip install "hf-cushing[explain]"`')
+
+
+def _centre_square(photo: Image.Image) -> Image.Image:
+    side = stored_side(photo)
+    left, top = (photo.width - side) // 2, (photo.height - side) // 2
+    return photo.convert("RGB").crop((left, top, left + side, top + side))
+
+
+def _inner_side(side: int, processor: BaseImageProcessor) -> int:
+    """Side of the part of a square that a processor with a centre crop keeps."""
+    if not getattr(processor, "do_center_crop", False):
+        return side
+    shortest = getattr(processor.size, "shortest_edge", None)
+    crop = getattr(processor.crop_size, "height", None)
+    return min(side, max(1, round(side * crop / shortest))) if shortest and crop else side
