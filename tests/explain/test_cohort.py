@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from hf_cushing.explain import cohort
+from hf_cushing.explain.cohort import ExplainOptions, explain_run
+from hf_cushing.explain.heatmaps import METHODS
+from hf_cushing.faces.regions import GROUPS, REGIONS
+from hf_cushing.schema import UsageError
+
+OPTIONS = ExplainOptions(methods=("grad-cam",), limit=4, faithful_photos=2, batch_size=2, cpu=True)
+
+
+def progress(title, total):
+    return lambda count: None
+
+
+@pytest.fixture(scope="module")
+def explained(run, dataset, tmp_path_factory):
+    """The folder of finished batches, and what came out."""
+    work = tmp_path_factory.mktemp("explained")
+    return work, explain_run(str(run), str(dataset), work, OPTIONS, progress)
+
+
+def test_each_photo_has_a_map_shares_and_effects(explained):
+    _, found = explained
+    assert found.label == "cushing"
+    assert list(found.photos["photo_id"]) == sorted(found.photos["photo_id"])
+    assert found.shares["grad-cam"].shape == found.areas.shape == (4, len(REGIONS))
+    assert found.absent.shape == found.only.shape == (4, len(GROUPS))
+    total = found.maps["grad-cam"].sum((1, 2))
+    assert np.allclose(total[total > 0], 1, atol=1e-5)
+    assert len(found.faithful["grad-cam"].gain) == 2
+
+
+def test_stopped_explanation_goes_on_without_doing_its_batches_again(
+    explained, run, dataset, monkeypatch
+):
+    work, found = explained
+    (last,) = work.rglob("grad-cam-000002-000004.npz")
+    last.unlink()
+    calls = []
+    real = cohort.explain_many
+
+    def counted(classifier, photos, *rest, **options):
+        calls.append(len(photos))
+        return real(classifier, photos, *rest, **options)
+
+    monkeypatch.setattr(cohort, "explain_many", counted)
+    again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
+    assert calls == [2]
+    assert np.array_equal(again.shares["grad-cam"], found.shares["grad-cam"])
+
+
+def test_method_that_does_not_fit_is_refused_before_any_work(run, dataset, tmp_path):
+    options = ExplainOptions(methods=("rollout",), cpu=True)
+    with pytest.raises(UsageError, match="attention"):
+        explain_run(str(run), str(dataset), tmp_path, options, progress)
+    assert not list(tmp_path.iterdir())
+    assert "rollout" in METHODS
