@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_cushing import __version__
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.page import embed
+from hf_cushing.evaluation.plain_tables import (
+    Table,
+    table_to_csv,
+    tables_to_latex,
+    tables_to_markdown,
+    tables_to_page,
+)
 from hf_cushing.evaluation.rank_figure import plot_ranks
 from hf_cushing.evaluation.resampling import DRAWS
-from hf_cushing.files import plain, read_json, render_template, write_json, write_text
+from hf_cushing.files import plain, read_json, write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 from hf_cushing.study.cells import Outcome, Tell, is_first_process, run_cells
 from hf_cushing.study.external import external_tables
@@ -22,14 +28,7 @@ from hf_cushing.study.figures import plot_arms, plot_gap_and_cost
 from hf_cushing.study.mitigation import mitigation_tables, models_of, plot_mitigations
 from hf_cushing.study.plan import Cell, Study, make_cells, make_study, study_to_json
 from hf_cushing.study.results import LabelResult, collect
-from hf_cushing.study.tables import (
-    Table,
-    study_tables,
-    table_to_csv,
-    tables_to_latex,
-    tables_to_markdown,
-    winner_sentence,
-)
+from hf_cushing.study.tables import study_tables, winner_sentence
 from hf_cushing.training.environment import devices, environment
 
 SCHEMA_VERSION = 1
@@ -160,16 +159,13 @@ def _write(
     write_text(out / "study.md", tables_to_markdown(tables))
     write_text(out / "study.tex", tables_to_latex(tables))
     figures = _figures(out, results)
-    page = render_template(
-        "study.html.jinja",
-        notice=RESEARCH_NOTICE,
-        version=__version__,
+    page = tables_to_page(
+        f"Comparison of models, {len(outcome.done)} runs",
         verdicts=_verdicts(results, tables),
         tables=tables,
         figures=figures,
         failed=outcome.failed,
         left_out=left_out,
-        cells=len(outcome.done),
     )
     write_text(out / "study.html", page)
     costs = [_cost(cell) for cell in outcome.done]

@@ -9,6 +9,7 @@ import numpy as np
 
 from hf_cushing.data.loading import FaceData, load_faces
 from hf_cushing.evaluation.grouping import subgroup_masks
+from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.report import points_from_json
 from hf_cushing.evaluation.subgroups import Resampled, make_sample, mean_subgroups, report_subgroups
@@ -19,7 +20,6 @@ from hf_cushing.models.score import check_labels, predictions_of, score
 from hf_cushing.schema import UserError
 from hf_cushing.study.cells import Tell
 from hf_cushing.study.plan import Arm, Cell
-from hf_cushing.study.tables import Table
 
 if TYPE_CHECKING:
     from datasets import Dataset

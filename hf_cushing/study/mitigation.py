@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.evaluation.curves import STYLES, new_figure, save
+from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.resampling import percentile_interval
 from hf_cushing.evaluation.significance import holm
 from hf_cushing.evaluation.subgroups import INSUFFICIENT
 from hf_cushing.evaluation.tables import NAMES, interval_text, p_text
 from hf_cushing.study.plan import MITIGATIONS
 from hf_cushing.study.results import ArmResult, LabelResult
-from hf_cushing.study.tables import SAME, Table
+from hf_cushing.study.tables import SAME
 
 BASELINE = "none"
 SHOWN = ("balanced_accuracy", "f1", "auroc")

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from hf_cushing.config import read_yaml
-from hf_cushing.evaluation.exports import latex_lines
+from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.tables import (
     NAMES,
     format_value,
     interval_text,
-    markdown_lines,
     number_text,
     p_text,
     verdict_text,
 )
 from hf_cushing.files import resource
-from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.study.results import ArmResult, LabelResult
 
 SHOWN = ("accuracy", "precision", "recall", "f1", "auroc")
 SEXES = (("women", "female"), ("men", "male"))
 SAME = 0.05
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with what must be said about it.
-
-    Attributes
-    ----------
-    name : str
-        For file names.
-    title : str
-    header : list of str
-    body : list of list of str
-    notes : list of str
-    """
-
-    name: str
-    title: str
-    header: list[str]
-    body: list[list[str]]
-    notes: list[str]
 
 
 def study_tables(results: Sequence[LabelResult], published: str) -> list[Table]:
@@ -170,28 +144,3 @@ def published_table(key: str) -> Table:
 def _names(arm: ArmResult) -> list[str]:
     model, _, learns = arm.arm.name.partition(", ")
     return [model, learns]
-
-
-def tables_to_markdown(tables: Sequence[Table]) -> str:
-    """All tables under the research notice."""
-    lines = [f"> {RESEARCH_NOTICE}", ""]
-    for table in tables:
-        lines += [f"### {table.title}", "", *markdown_lines(table.header, table.body), ""]
-        lines += [*(f"- {note}" for note in table.notes), ""]
-    return "\n".join(lines)
-
-
-def tables_to_latex(tables: Sequence[Table]) -> str:
-    """All tables for LaTeX with booktabs."""
-    lines = [f"% {RESEARCH_NOTICE}"]
-    for table in tables:
-        lines += latex_lines(table.title, table.header, table.body)
-    return "\n".join(lines) + "\n"
-
-
-def table_to_csv(table: Table) -> str:
-    """One table."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([table.header, *table.body])
-    return text.getvalue()

@@ -9,6 +9,7 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.evaluation.plain_tables import tables_to_markdown
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json
@@ -20,7 +21,7 @@ from hf_cushing.schema import UserError
 from hf_cushing.study import compare as study
 from hf_cushing.study.ensemble import export_ensemble
 from hf_cushing.study.plan import Arm, make_study
-from hf_cushing.study.tables import published_table, tables_to_markdown, winner_sentence
+from hf_cushing.study.tables import published_table, winner_sentence
 
 PLAN = {
     "models": ["tiny-vit", "tiny-resnet"],
