@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from hf_cushing.evaluation.regions import mask_agreement
 from hf_cushing.explain.heatmaps import Heatmap
 from hf_cushing.explain.inputs import (
     class_number,
@@ -193,7 +194,7 @@ def localisation(heatmap: Heatmap, mask: np.ndarray, *, tolerance: float = 0) ->
     total = values.sum()
     mass = float(values[mask].sum() / total) if total > 0 else math.nan
     return Localisation(
-        auroc=_auroc(values, mask),
+        auroc=mask_agreement(values, mask).auroc,
         pointing=_points_inside(values, mask, tolerance),
         mass=mass,
         share=float(mask.mean()),
@@ -217,18 +218,6 @@ def _masks_in_order(values: np.ndarray, steps: int) -> torch.Tensor:
 def _coarse(heatmap: Heatmap) -> np.ndarray:
     values = torch.tensor(np.abs(heatmap.values))[None, None]
     return F.adaptive_avg_pool2d(values, COMPARED_SIDE).numpy().ravel()
-
-
-def _auroc(values: np.ndarray, mask: np.ndarray) -> float:
-    """Mann and Whitney's statistic over the number of pairs, from ranks."""
-    from scipy.stats import rankdata
-
-    inside = int(mask.sum())
-    outside = mask.size - inside
-    if not inside or not outside:
-        return math.nan
-    ranks = rankdata(values.ravel())[mask.ravel()].sum()
-    return float((ranks - inside * (inside + 1) / 2) / (inside * outside))
 
 
 def _points_inside(values: np.ndarray, mask: np.ndarray, tolerance: float) -> bool:

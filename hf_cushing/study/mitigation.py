@@ -61,8 +61,8 @@ class Mitigated:
         ``women`` or ``men``.
     change, worst_change : Figure or None
         Against the baseline, paired by draws of patients; None for the baseline.
-    p, p_worst : float
-        Of no change: from the draws; `p_worst` by Holm's method over the methods.
+    p_worst : float
+        Of no change of the worse sex: from the draws, by Holm's method over the methods.
     """
 
     name: str
@@ -72,7 +72,6 @@ class Mitigated:
     worst_sex: str
     change: Figure | None = None
     worst_change: Figure | None = None
-    p: float = math.nan
     p_worst: float = math.nan
 
     @property
@@ -140,7 +139,6 @@ def _beside(arm: ArmResult, base: ArmResult, metric: str) -> Mitigated:
         | {
             "change": _figure(whole - base_whole, change, level),
             "worst_change": _figure(worst - base_worst, worst_change, worst_level),
-            "p": _p(change),
             "p_worst": _p(worst_change),
         }
     )
@@ -197,7 +195,7 @@ def mitigation_sentence(name: str, rows: Sequence[Mitigated], arms: Sequence[Arm
     base = next(row for row in rows if row.change is None)
     return (
         f"{name}, {metric}: without mitigation the worse sex are the {base.worst_sex}, "
-        f"{base.worst.text}, all together {base.overall.text}. {told}."
+        f"{base.worst.text}, all together {base.overall.text}. Found: {told}."
     )
 
 
@@ -218,8 +216,9 @@ def mitigation_tables(result: LabelResult) -> list[Table]:
             mitigation_sentence(name, by_metric[SENTENCE], arms),
             "Changes are against “none” (weights by class alone), on the same photos and draws of "
             "patients, 95 %. The worse sex is the one with the lower figure, found anew for each "
-            "method and draw; its interval leans low where the sexes are alike. Several methods "
-            "at once: Holm. No change shown is not the same as no change.",
+            "method and draw; its interval leans low where the sexes are alike. The p of "
+            "the worse sex is adjusted for the methods (Holm), the change of all is not. No change "
+            "shown is not the same as no change.",
         ]
         stem = name.replace(", ", "_").replace("/", "_")
         tables.append(Table(f"mitigation_{result.label}_{stem}",
