@@ -107,6 +107,69 @@ def predict(
 
 
 @app.command()
+def explain(
+    run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
+    dataset: Annotated[str, typer.Option(help="Prepared dataset: folder or Hub id.")],
+    out: Annotated[Path, typer.Option(help="Report folder; called again, it goes on there.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    label: Annotated[
+        str | None, typer.Option(help="The disease; may be left out where there is one.")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(help="Heatmap to make; may be repeated. By default all quick ones that fit."),
+    ] = None,
+    how: Annotated[
+        str, typer.Option(help="What hides a region: blur, mean_skin or inpaint.")
+    ] = "blur",
+    readers: Annotated[
+        Path | None, typer.Option(help="CSV of readers: reader, photo_id, region, score.")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of marked crops: READER/PHOTO_ID.png.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Most photos; 0 for all.")] = 0,
+    faithful_photos: Annotated[
+        int, typer.Option(min=1, help="Photos on which the heatmaps are judged.")
+    ] = 24,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 8,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Show persons in the report.")
+    ] = True,
+    cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Where in the face the model looks: heatmaps that are judged, hidden regions, readers."""
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+    from hf_cushing.explain.cohort import ExplainOptions
+    from hf_cushing.explain.command import explain_to
+    from hf_cushing.explain.report import explanation_to_json, verdicts
+
+    options = ExplainOptions(
+        split=split,
+        label=label,
+        methods=tuple(dict.fromkeys(methods or ())),
+        how=how,
+        limit=limit,
+        faithful_photos=faithful_photos,
+        batch_size=batch_size,
+        cpu=cpu,
+    )
+    with progress_bars() as progress:
+        explained, found = explain_to(
+            out, run, dataset, options,
+            readers=readers, masks=masks, thumbnails=thumbnails, progress=progress,
+        )  # fmt: skip
+    say(f"report: {out / 'report.html'}")
+    if as_json:
+        print_json(explanation_to_json(explained, found, options))
+    else:
+        print("\n".join(verdicts(explained, found)))
+
+
+@app.command()
 def demo(
     photos: Annotated[int, typer.Option(help="Size of the invented cohort.")] = 343,
     model: Annotated[str, typer.Option(help="Model to train.")] = "tiny-resnet",

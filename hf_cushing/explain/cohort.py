@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hf_cushing import __version__
 from hf_cushing.data.loading import load_faces, words
 from hf_cushing.evaluation.report import points_from_json
 from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
@@ -111,6 +112,11 @@ class Explained:
     faithful: dict[str, Faithful]
 
     @property
+    def side(self) -> int:
+        """Pixels along a side of a crop."""
+        return self.photos[0]["image"].size[0]
+
+    @property
     def patients(self) -> np.ndarray:
         """Words, shape (n,)."""
         return np.array(self.photos["patient_id"][:])
@@ -138,7 +144,13 @@ class Explained:
 
 
 def explain_run(
-    run: str, dataset: str, work: Path, options: ExplainOptions, progress: Progress
+    run: str,
+    dataset: str,
+    work: Path,
+    options: ExplainOptions,
+    progress: Progress,
+    *,
+    check: Callable[[Dataset], object] = id,
 ) -> Explained:
     """Compute everything, batch by batch, into `work`; what is there is not computed again.
 
@@ -153,6 +165,8 @@ def explain_run(
     options : ExplainOptions
     progress : callable
         Takes a title and a total; gives what advances the bar.
+    check : callable
+        Called with the photos before anything is computed; may refuse by raising.
 
     Raises
     ------
@@ -173,6 +187,7 @@ def explain_run(
     landmarks = np.array(photos["landmarks"][:], np.float32).reshape(len(photos), 68, 2)
     sides = [image.size[0] for image in photos["image"][:1]]
     regions = _regions(photos, landmarks, sides[0])
+    check(photos)
     key = _key(classifier, photos, label, options)
     store = Store(work / key, photos, options.batch_size, progress)
     odds = store.get("log-odds", lambda crops, _: {"log_odds": _log_odds(classifier, label)(crops)})
@@ -262,7 +277,7 @@ def _key(classifier: Classifier, photos: Dataset, label: str, options: ExplainOp
     for name, tensor in sorted(classifier.model.state_dict().items()):
         weights.update(name.encode())
         weights.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    facts = [weights.hexdigest(), photos["photo_id"][:], label, options.batch_size]
+    facts = [__version__, weights.hexdigest(), photos["photo_id"][:], label, options.batch_size]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
