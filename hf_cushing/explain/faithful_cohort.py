@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+import torch.nn.functional as functional
 from PIL import Image
 
 from hf_cushing.explain.faithful import (
@@ -14,12 +16,16 @@ from hf_cushing.explain.faithful import (
     randomised,
     sanity_correlation,
 )
-from hf_cushing.explain.heatmaps import explain_many
+from hf_cushing.explain.heatmaps import Heatmap, explain_many
 from hf_cushing.explain.store import Store
 from hf_cushing.models.build import Classifier
 
 SANITY_PHOTOS, SANITY_SEEDS = 8, 3
 """Photos, and networks of random weights, for the check of sanity."""
+
+
+GRAIN = 16
+"""Cells along a side at which all maps are judged."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def measure_faithful(
     return {
         method: Faithful(
             **store.get(
-                f"faithful-{method}",
+                f"faithful-{GRAIN}-{method}",
                 lambda crops, part, method=method: _faithful(
                     classifier, others, crops, label, method, part
                 ),
@@ -74,7 +80,7 @@ def _faithful(
     for number, (crop, heatmap) in enumerate(zip(crops, maps, strict=True), part.start):
         noise = random_heatmap(len(heatmap.values), label, seed=number)
         for found, shown in ((gain, heatmap), (random, noise)):
-            areas = deletion_insertion(classifier, crop, shown)
+            areas = deletion_insertion(classifier, crop, _grained(shown))
             found.append(areas.insertion - areas.deletion)
     sanity = np.full(len(crops), np.nan)
     if part.start < SANITY_PHOTOS:
@@ -85,6 +91,14 @@ def _faithful(
                 [_mean([sanity_correlation(m, o) for o in rest]) for m, rest in pairs]
             )
     return {"gain": np.array(gain), "random": np.array(random), "sanity": sanity}
+
+
+def _grained(heatmap: Heatmap) -> Heatmap:
+    """The map in cells of one size: pixel by pixel, a fine map would win by single pixels that
+    flip the network, which says little about regions of a face."""
+    side = len(heatmap.values)
+    cells = functional.adaptive_avg_pool2d(torch.from_numpy(heatmap.values)[None, None], GRAIN)
+    return replace(heatmap, values=functional.interpolate(cells, side)[0, 0].numpy())
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -85,6 +85,7 @@ def plot_mean_faces(path: Path, explained: Explained, method: str) -> None:
         "called wrongly": ~explained.right,
     }
     figure = new_figure(2.6 * len(kinds), 2.85 * len(sexes))
+    figure.get_layout_engine().set(hspace=0.06)
     panels = figure.subplots(len(sexes), len(kinds), squeeze=False)
     for line, (sex, one) in zip(panels, sexes.items(), strict=True):
         for axes, (kind, two) in zip(line, kinds.items(), strict=True):

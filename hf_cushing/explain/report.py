@@ -94,9 +94,7 @@ def verdicts(explained: Explained, found: Findings) -> list[str]:
         _method_sentence(found),
         _hidden_sentence(found.hidden),
         _sexes_sentence(found.hidden),
-        found.alarms[shown_method(found)]
-        or f"No sign that the model looks beside the face ({shown_method(found)}). The fat under "
-        "the chin counts as outside.",
+        _outside_sentence(found),
         *_reader_sentences(found),
     ]
 
@@ -115,6 +113,23 @@ def _method_sentence(found: Findings) -> str:
         f"The most faithful heatmap here is {best.method}: insertion minus deletion is "
         f"{interval_text(best.better, best.low, best.high)} above that of a random map "
         f"({best.photos} photos). The figures show it."
+    )
+
+
+def _outside_sentence(found: Findings) -> str:
+    """The shortcut alarm beside what hiding the field outside the face changes."""
+    method = shown_method(found)
+    rows = {(r.region, r.measure, r.group): r for r in found.regions[method]}
+    share, density = (rows[OUTSIDE, measure, "all"] for measure in ("share", "density"))
+    hidden = next(
+        r for r in found.hidden if (r.region, r.measure, r.group) == (OUTSIDE, "separation", "all")
+    )
+    alarm = found.alarms[method] or f"No alarm that the model looks beside the face ({method})."
+    return (
+        f"{alarm} The field outside the face is {share.estimate / density.estimate:.0%} of the "
+        "picture; hiding it takes "
+        f"{interval_text(hidden.estimate, hidden.low, hidden.high, 2)} from the log-odds between "
+        "the classes. The fat under the chin counts as outside."
     )
 
 
@@ -138,7 +153,9 @@ def _sexes_sentence(rows: Sequence[RegionRow]) -> str:
     known = [row for row in rows if (row.measure, row.group) == ("separation", DIFFERENCE)]
     differ = [row.region for row in known if excludes_zero(row)]
     if all(row.reason for row in known):
-        return f"Women against men: {known[0].reason}."
+        return (
+            f"Women against men: {known[0].reason} with or without the label in one of the sexes."
+        )
     if not differ:
         return "No region is shown to count differently for women and men."
     return (

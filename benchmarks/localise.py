@@ -1,0 +1,172 @@
+"""Do heatmaps find what the disease changed, on drawn faces where that is known?
+
+    python benchmarks/localise.py --work runs/localise [--models tiny-vit …] [--photos 400]
+
+Draws a cohort, trains each model on it, and compares every heatmap of the test photos with the
+disease with the drawer's mask: AUROC of the mask's pixels, how often the hottest pixel lies in
+it, and both for the same network with random weights, beside chance. Then it hides regions: are
+those that the drawer changed the ones that count? Finished runs and explanations are not repeated.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from hf_cushing.data.loading import load_faces
+from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.evaluation.hidden_regions import hidden_table
+from hf_cushing.explain.cohort import ExplainOptions, explain_run
+from hf_cushing.explain.faithful import localisation, randomised
+from hf_cushing.explain.heatmaps import explain_many, methods_for
+from hf_cushing.explain.occlusion import HOW
+from hf_cushing.faces.align import CROP_SCALE, similarity, warp
+from hf_cushing.faces.landmarks import find_face
+from hf_cushing.faces.photo import open_photo
+from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
+from hf_cushing.files import read_json
+from hf_cushing.models.build import load_classifier
+
+ROOT = Path(__file__).parents[1]
+MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"]
+LABEL = "cushing"
+
+
+def quiet(title: str, total: int) -> Callable[[int], None]:
+    """No bars: the tables go to stdout."""
+    return lambda count: None
+
+
+def call(*command: str) -> None:
+    """Run a command of ours; its output is kept only if it fails."""
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+
+
+def make_dataset(work: Path, photos: int) -> Path:
+    """Draw and prepare, unless it is done; the truth lies beside."""
+    dataset = work / "dataset"
+    if not dataset.exists():
+        make_cohort(work / "raw", work / "truth", CohortOptions(photos=photos, seed=11))
+        call("-m", "hf_cushing.cli", "prepare", str(work / "raw"), "--out", str(dataset))
+    return dataset
+
+
+def crop_masks(work: Path, dataset: Path, side: int) -> dict[str, np.ndarray]:
+    """The drawer's masks of the test photos with the disease, in pixels of the crop."""
+    kept = work / "masks.npz"
+    if not kept.exists():
+        rows = read_json(dataset / "intake.json")["rows"]
+        files = {r["columns"]["photo_id"]: r["file_name"] for r in rows if r["status"] == "kept"}
+        photos = load_faces(str(dataset)).roles["test"]
+        found = {}
+        for name in photos["photo_id"][:]:
+            face = find_face(open_photo(work / "raw" / files[name]))
+            with Image.open(work / "truth" / "masks" / f"{name}.png") as image:
+                mask = image.convert("RGB")
+            to_photo = similarity(face.landmarks, side, CROP_SCALE)
+            found[name] = np.asarray(warp(mask, to_photo, side))
+        np.savez_compressed(kept, **{name: mask[..., 0] > 127 for name, mask in found.items()})
+    with np.load(kept) as masks:
+        return {name: masks[name] for name in masks if masks[name].any()}
+
+
+def localise(run: Path, dataset: Path, masks: dict[str, np.ndarray], most: int) -> None:
+    """Print a line for each method."""
+    classifier = load_classifier(str(run))
+    other = randomised(classifier, 0)
+    photos = load_faces(str(dataset)).roles["test"]
+    rows = [n for n, name in enumerate(photos["photo_id"][:]) if name in masks][:most]
+    chosen = photos.select(rows)
+    truth = [masks[name] for name in chosen["photo_id"][:]]
+    crops = [image.convert("RGB") for image in chosen["image"][:]]
+    chance = np.mean([mask.mean() for mask in truth])
+    for method in methods_for(classifier.model):
+        cells = []
+        for network in (classifier, other):
+            maps = explain_many(network, crops, method, label=LABEL)
+            found = [localisation(m, t) for m, t in zip(maps, truth, strict=True)]
+            area = np.array([f.auroc for f in found])
+            cells += [f"{np.nanmean(area):.2f}", f"{np.mean([f.pointing for f in found]):.2f}"]
+        real, control = cells[:2], cells[2:]
+        print(
+            f"| {run.name} | {method} | {real[0]} | {control[0]} | 0.50 | {real[1]} | "
+            f"{control[1]} | {chance:.2f} |",
+            flush=True,
+        )
+
+
+def rank_regions(run: Path, dataset: Path, masks: dict[str, np.ndarray], how: str) -> None:
+    """Print how the hidden regions rank against how much of them the drawer changed."""
+    options = ExplainOptions(methods=("occlusion",), how=how, faithful_photos=1, cpu=True)
+    found = explain_run(str(run), str(dataset), run / "explained", options, quiet)
+    rows = hidden_table(
+        found.absent, found.only, found.log_odds, truth=found.truth, patients=found.patients,
+        sexes=found.sexes, names=list(GROUPS), draws=200,
+    )  # fmt: skip
+    effect = {r.region: r.estimate for r in rows if (r.measure, r.group) == ("separation", "all")}
+    whole = next(r for r in rows if r.measure == "auroc" and r.group == "all")
+    changed = changed_share(found, masks)
+    names = list(GROUPS)
+    order = sorted(names, key=lambda name: -effect[name])
+    altered = sorted(names, key=lambda name: -changed[name])
+    agreement = np.corrcoef(*(
+        np.argsort(np.argsort([of[name] for name in names])) for of in (effect, changed)
+    ))[0, 1]  # fmt: skip
+    print(
+        f"| {run.name} | {how} | {whole.estimate:.2f} | {', '.join(order[:4])} | "
+        f"{', '.join(altered[:4])} | {agreement:.2f} |",
+        flush=True,
+    )
+
+
+def changed_share(found, masks: dict[str, np.ndarray]) -> dict[str, float]:
+    """Share of each region that the drawer changed, mean over the photos with the disease."""
+    shares = []
+    for name, points in zip(found.photos["photo_id"][:], found.landmarks, strict=True):
+        if name in masks:
+            labels = region_labels(points, found.side)
+            inside = [np.isin(labels, [REGIONS.index(r) for r in group])
+                      for group in GROUPS.values()]  # fmt: skip
+            shares.append([masks[name][part].mean() for part in inside])
+    return dict(zip(GROUPS, np.mean(shares, axis=0).tolist(), strict=True))
+
+
+def main() -> None:
+    """Draw, train, explain, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--photos", type=int, default=400)
+    parser.add_argument("--explained", type=int, default=24, help="photos for the heatmaps")
+    parser.add_argument("--epochs", default="30")
+    options = parser.parse_args()
+    dataset = make_dataset(options.work, options.photos)
+    photos = load_faces(str(dataset)).roles["test"]
+    masks = crop_masks(options.work, dataset, photos[0]["image"].size[0])
+    runs = [options.work / Path(name).name for name in options.models]
+    for name, run in zip(options.models, runs, strict=True):
+        if not (run / "manifest.json").exists():
+            method = "full" if name.startswith("tiny-") else "head"
+            call("train.py", "--dataset", str(dataset), "--model", name, "--finetune", method,
+                 "--epochs", options.epochs, "--output_dir", str(run), "--cpu")  # fmt: skip
+    print(
+        "| model | method | AUROC | random weights | chance | pointing | random weights | chance |"
+    )
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for run in runs:
+        localise(run, dataset, masks, options.explained)
+    print("\n| model | hidden by | AUROC | counts most | changed most | rank correlation |")
+    print("| --- | --- | ---: | --- | --- | ---: |")
+    for run in runs:
+        for how in HOW:
+            rank_regions(run, dataset, masks, how)
+
+
+if __name__ == "__main__":
+    main()
