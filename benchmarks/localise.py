@@ -53,7 +53,7 @@ def make_dataset(work: Path, photos: int) -> Path:
     dataset = work / "dataset"
     if not dataset.exists():
         make_cohort(work / "raw", work / "truth", CohortOptions(photos=photos, seed=11))
-        call("-m", "hf_cushing.cli", "prepare", str(work / "raw"), "--out", str(dataset))
+        call("-m", "hf_cushing.cli", "prepare", str(work / "raw"), "--out", str(dataset), "--allow")
     return dataset
 
 
@@ -152,12 +152,12 @@ def main() -> None:
     runs = [options.work / Path(name).name for name in options.models]
     for name, run in zip(options.models, runs, strict=True):
         if not (run / "manifest.json").exists():
-            method = "full" if name.startswith("tiny-") else "head"
-            call("train.py", "--dataset", str(dataset), "--model", name, "--finetune", method,
-                 "--epochs", options.epochs, "--output_dir", str(run), "--cpu")  # fmt: skip
-    print(
-        "| model | method | AUROC | random weights | chance | pointing | random weights | chance |"
-    )
+            tiny = name.startswith("tiny-")
+            method = ["full", "--init", "random", "--epochs", options.epochs] if tiny else ["head"]
+            call("train.py", "--dataset", str(dataset), "--model", name, "--output_dir", str(run),
+                 "--cpu", "--finetune", *method)  # fmt: skip
+    columns = ["AUROC", "random weights", "chance", "pointing", "random weights", "chance"]
+    print(f"| model | method | {' | '.join(columns)} |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for run in runs:
         localise(run, dataset, masks, options.explained)
