@@ -65,6 +65,9 @@ def model(
     explain: Annotated[
         Path | None, typer.Option(help="Folder of `hf-cushing explain`, for the card.")
     ] = None,
+    raw: Annotated[
+        Path | None, typer.Option(help="Clinic folder: score its unaligned photos for the card.")
+    ] = None,
     public: Public = False,
     override: Override = None,
     tag: Tag = None,
@@ -86,6 +89,7 @@ def model(
             dataset=dataset,
             dataset_id=dataset_id,
             explain=explain,
+            raw=raw,
         ),
         How(yes=yes, tag=tag, collection=collection, as_json=as_json, override=override),
     )
@@ -164,7 +168,10 @@ def metric(
 
 def _publish(stage: Callable[[Path], Staged], how: How) -> None:
     """Stage, show, and send if asked and safe."""
-    from hf_cushing.publish.hub import planned_files, upload
+    from hf_cushing.publish.hub import planned_files
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
 
     with tempfile.TemporaryDirectory(prefix="hf-cushing-publish-") as work:
         staged = stage(Path(work))
@@ -173,17 +180,27 @@ def _publish(stage: Callable[[Path], Staged], how: How) -> None:
         refused = staged.findings and how.override is None
         published = None
         if how.yes and not refused:
-            published = upload(
-                staged,
-                tag=how.tag,
-                collection=how.collection or None,
-                overridden=how.override is not None,
-            )
+            published = _send(staged, how)
     if how.as_json:
         print_json(_plan(staged, files) | {"published": published and asdict(published)})
     if refused:
         raise UserError(f"{staged.repo_id} is not published: {len(staged.findings)} reasons, above")
     _say_end(published, how)
+
+
+def _send(staged: Staged, how: How) -> Published:
+    from hf_cushing.publish.hub import upload
+
+    try:
+        return upload(
+            staged,
+            tag=how.tag,
+            collection=how.collection or None,
+            overridden=how.override is not None,
+        )
+    except KeyboardInterrupt:
+        say("stopped: run it again to go on; a commit arrives whole or not at all")
+        raise
 
 
 def _plan(staged: Staged, files: dict[str, int]) -> dict:

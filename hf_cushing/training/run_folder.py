@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData
+from hf_cushing.data.loading import FaceData, words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.report import Report, write_report
 from hf_cushing.evaluation.tables import report_tables
@@ -147,11 +147,12 @@ def write_results(
         "labels": data.labels,
         "model_revision": str(predictions.model_revision[0]),
         "run": facts,
+        "cells": _cells(data),
         "environment": environment(),
         "seen_photo_ids": sorted(seen),
     }
     card = render_template(
-        "model.md.jinja",
+        "run.md.jinja",
         config=config,
         rates=config.rates,
         facts=facts,
@@ -166,6 +167,19 @@ def write_results(
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     write_json(run / "manifest.json", manifest)
     (run / "plan.json").unlink(missing_ok=True)
+
+
+def _cells(data: FaceData) -> list[dict[str, Any]]:
+    """Photos and patients by role × label × sex, for the card."""
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    for role, rows in data.roles.items():
+        pairs = zip(words(rows, "label"), words(rows, "sex"), rows["patient_id"], strict=True)
+        for label, sex, patient in pairs:
+            cells.setdefault((role, label, sex), []).append(patient)
+    return [
+        {"split": role, "label": label, "sex": sex, "photos": len(who), "patients": len(set(who))}
+        for (role, label, sex), who in cells.items()
+    ]
 
 
 def _move_curves(run: Path) -> None:

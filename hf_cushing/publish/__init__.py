@@ -1,0 +1,1 @@
+"""Publishing: cards from facts, the gate, and the way to the Hub."""

@@ -1,0 +1,206 @@
+"""Facts of a run for its card: read from its files, never computed anew or guessed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hf_cushing.data.account import Account
+from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.predictions import Predictions, load_predictions
+from hf_cushing.evaluation.report import SCHEMA_VERSION, Report
+from hf_cushing.evaluation.subgroups import SubgroupReport, Value
+from hf_cushing.files import read_json
+from hf_cushing.models.backbones import BACKBONES
+from hf_cushing.schema import SEXES, SPLITS, UserError
+from hf_cushing.training.run_folder import read_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a model card tells.
+
+    Attributes
+    ----------
+    repo_id, license : str
+        `license` is empty where none was given.
+    dataset_id : str
+        Hub id of the dataset; empty where it isn't on the Hub.
+    manifest : dict
+        Of the run.
+    report : Report
+        The figures of ``metrics.json``; without operating points that came from test.
+    points : list of dict
+        All operating points, as recorded.
+    predictions : Predictions
+    cells : list of dict
+        Photos and patients by split × label × sex.
+    datasheet : mapping
+        Answers of a person about the dataset; empty where it isn't at hand.
+    input_side : int
+        Side of the network's input, pixels.
+    regions : dict or None
+        ``explain.json``, if there was one.
+    """
+
+    repo_id: str
+    license: str
+    dataset_id: str
+    manifest: dict[str, Any]
+    report: Report
+    points: list[dict[str, Any]]
+    predictions: Predictions
+    cells: list[dict[str, Any]]
+    datasheet: Mapping[str, str]
+    input_side: int
+    regions: dict[str, Any] | None
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the training recorded."""
+        return self.manifest["run"]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the run."""
+        return self.manifest["config"]
+
+    @property
+    def diseases(self) -> list[str]:
+        """All labels but ``control``."""
+        return self.manifest["labels"][1:]
+
+    @property
+    def base_model(self) -> str:
+        """Hub id of the pretrained model; empty for random weights or a folder's."""
+        name = self.config["model"]["model"]
+        if self.config["model"]["init"] == "random":
+            return ""
+        if name in BACKBONES:
+            return BACKBONES[name].hub_id or ""
+        return name if "/" in name else ""
+
+    @property
+    def counts_of_training(self) -> bool:
+        """Whether the training photos' counts were recorded."""
+        return any(cell["split"] == "train" for cell in self.cells)
+
+
+def model_facts(
+    run: Path,
+    repo_id: str,
+    *,
+    license: str = "",
+    dataset: Path | None = None,
+    dataset_id: str = "",
+    explain: Path | None = None,
+) -> ModelFacts:
+    """Read the facts of a finished run.
+
+    Parameters
+    ----------
+    run : Path
+    repo_id : str
+    license : str
+    dataset : Path, optional
+        The prepared dataset folder, for what a person said of it.
+    dataset_id : str
+        Its Hub id; by default that of the run, if the run had it from the Hub.
+    explain : Path, optional
+        Folder of ``hf-cushing explain``.
+
+    Raises
+    ------
+    UserError
+        An unfinished run, or files that can't be read.
+    """
+    manifest = read_manifest(run)
+    metrics = read_json(run / "metrics.json")
+    predictions = load_predictions(run)
+    trained_on = manifest["config"]["data"]["dataset"]
+    return ModelFacts(
+        repo_id=repo_id,
+        license=license,
+        dataset_id=dataset_id or (trained_on if "/" in trained_on else ""),
+        manifest=manifest,
+        report=report_from_json(metrics),
+        points=metrics["operating_points"],
+        predictions=predictions,
+        cells=_in_order(manifest.get("cells") or _cells(predictions), manifest["labels"]),
+        datasheet=_datasheet(dataset),
+        input_side=read_json(run / "preprocessor_config.json")["crop_size"]["height"],
+        regions=_regions(explain) if explain else None,
+    )
+
+
+def report_from_json(metrics: dict[str, Any]) -> Report:
+    """Read ``metrics.json`` back: the standard figures, not comparisons and abstentions.
+
+    Operating points that came from the test split are left out, since there is no such thing.
+    """
+    version = metrics.get("schema_version", 1)
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"metrics.json has schema version {version}, cards are made from {SCHEMA_VERSION}; "
+            "evaluate the run again with this hf-cushing"
+        )
+    points = [OperatingPoint(**p) for p in metrics["operating_points"] if p["split"] != "test"]
+    return Report(
+        split=metrics["split"],
+        operating_points=points,
+        subgroups=[_subgroup(row) for row in metrics["subgroups"]],
+        gaps=[Gap(**_with_nan(gap, Gap)) for gap in metrics["gaps"]],
+        shared=[],
+        alpha=0.0,
+        abstention=[],
+        comparisons=[],
+    )
+
+
+def _subgroup(row: dict[str, Any]) -> SubgroupReport:
+    values = {name: Value(**_with_nan(value, Value)) for name, value in row["values"].items()}
+    return SubgroupReport(**(row | {"values": values}))
+
+
+def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:
+    """NaN where JSON has null."""
+    known = {item.name for item in fields(kind)}
+    return {k: math.nan if v is None else v for k, v in row.items() if k in known}
+
+
+def _cells(predictions: Predictions) -> list[dict[str, Any]]:
+    """Counts of the scored splits alone: older runs did not record those of training."""
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    columns = (predictions.split, predictions.label, predictions.sex, predictions.patient_id)
+    for *key, patient in zip(*(column.tolist() for column in columns), strict=True):
+        cells.setdefault(tuple(key), []).append(patient)
+    return [
+        {"split": split, "label": label, "sex": sex, "photos": len(w), "patients": len(set(w))}
+        for (split, label, sex), w in cells.items()
+    ]
+
+
+def _in_order(cells: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
+    """By split, label, sex; roles of training beside the splits come after `train`."""
+
+    def place(cell: dict[str, Any]) -> tuple[float, int, int]:
+        split = SPLITS.index(cell["split"]) if cell["split"] in SPLITS else 0.5
+        return split, labels.index(cell["label"]), SEXES.index(cell["sex"])
+
+    return sorted(cells, key=place)
+
+
+def _datasheet(dataset: Path | None) -> dict[str, str]:
+    path = dataset / "intake.json" if dataset else None
+    return Account(**read_json(path)).datasheet if path and path.is_file() else {}
+
+
+def _regions(explain: Path) -> dict[str, Any]:
+    path = explain / "explain.json"
+    if not path.is_file():
+        raise UserError(f"{explain} holds no explain.json; make it with `hf-cushing explain`")
+    return read_json(path)

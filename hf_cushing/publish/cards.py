@@ -1,0 +1,308 @@
+"""Cards for the Hub: metadata it can check, and a page that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import (
+    DatasetCard,
+    DatasetCardData,
+    EvalResult,
+    ModelCard,
+    ModelCardData,
+    RepoCard,
+    SpaceCardData,
+)
+
+from hf_cushing import __version__
+from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
+from hf_cushing.evaluation.tables import (
+    GAP_HEADER,
+    NAMES,
+    footnotes,
+    gap_notes,
+    gap_rows,
+    markdown_lines,
+    subgroup_rows,
+    tables,
+)
+from hf_cushing.files import render_template
+from hf_cushing.publish.card_facts import ModelFacts
+from hf_cushing.publish.gate import Finding
+from hf_cushing.publish.raw_photos import RawFigures, raw_table
+from hf_cushing.publish.rules_model import ALLOWED
+from hf_cushing.schema import RESEARCH_NOTICE
+
+HUB_METRICS = {
+    "auroc": "roc_auc",
+    "f1": "f1",
+    "recall": "recall",
+    "specificity": "specificity",
+    "precision": "precision",
+    "accuracy": "accuracy",
+    "brier": "brier_score",
+}
+"""Metrics of the card, by their names on the Hub; ``metrics.md`` has all."""
+
+SHOWN = ("auroc", "f1", "recall", "specificity", "precision", "npv", "accuracy")
+CALIBRATION = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+TAGS = ["hf-cushing", "medical", "face", "fairness", "research-only"]
+
+GATED_PROMPT = (
+    "These are photographs of people's faces, given for research. Access is granted to one person "
+    f"at a time and may be withdrawn. {RESEARCH_NOTICE}"
+)
+GATED_FIELDS: dict[str, Any] = {
+    "Name": "text",
+    "Institution": "text",
+    "Country": "country",
+    "Research question": "text",
+    "Ethics approval (board and number)": "text",
+    "I will not try to find out who is pictured": "checkbox",
+    "I will not pass the photographs on or publish them": "checkbox",
+    "I will delete them when a person withdraws consent or the research ends": "checkbox",
+}
+
+
+def model_card(
+    facts: ModelFacts,
+    *,
+    raw: RawFigures | None = None,
+    override: str = "",
+    findings: Sequence[Finding] | None = None,
+) -> ModelCard:
+    """The card of a model; the same facts give the same text.
+
+    Parameters
+    ----------
+    facts : ModelFacts
+    raw : RawFigures, optional
+        How it does on raw photographs, if that was measured.
+    override : str
+        Why it is published in spite of `findings`; stands in the card.
+    findings : sequence of Finding, optional
+        Of the gate; None where it has not looked yet.
+    """
+    broken = {finding.rule for finding in findings or ()}
+    body = render_template(
+        "model.md.jinja",
+        facts=facts,
+        notice=RESEARCH_NOTICE,
+        version=__version__,
+        results=list(_results(facts)),
+        verdicts=list(_verdicts(facts)),
+        title=facts.repo_id.partition("/")[2],
+        override=override,
+        findings=findings if override else (),
+        broken=broken,
+        checked=findings is not None and "reproduces" not in broken,
+        allowed=ALLOWED,
+        raw=raw and raw_table(raw),
+    )
+    return _card(ModelCard, _model_metadata(facts), body)
+
+
+def _model_metadata(facts: ModelFacts) -> ModelCardData:
+    base = {"base_model": facts.base_model, "base_model_relation": "finetune"}
+    return ModelCardData(
+        **(base if facts.base_model else {}),
+        datasets=[facts.dataset_id] if facts.dataset_id else None,
+        eval_results=list(_eval_results(facts)),
+        library_name="transformers",
+        license=facts.license or None,
+        metrics=list(HUB_METRICS.values()),
+        model_name=facts.repo_id.partition("/")[2],
+        pipeline_tag="image-classification",
+        tags=TAGS,
+    )
+
+
+def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
+    """A row for each disease, subgroup and metric that is defined, with interval and counts."""
+    name = facts.config["data"]["dataset"].split("/")[-1]
+    for row in facts.report.subgroups:
+        if row.unit != "photo" or row.label == MACRO:
+            continue
+        for metric, hub_name in HUB_METRICS.items():
+            value = row.values[metric]
+            if math.isnan(value.estimate):
+                continue
+            small = ", insufficient sample" if row.size == "insufficient" else ""
+            yield EvalResult(
+                task_type="image-classification",
+                dataset_type=facts.dataset_id or name,
+                dataset_name=name,
+                dataset_split=facts.report.split,
+                metric_type=hub_name,
+                metric_name=f"{NAMES.get(metric, metric)}, {row.label}, {row.subgroup}{small}",
+                metric_value=round(value.estimate, 4),
+                metric_args=_arguments(row, metric),
+            )
+
+
+def _arguments(row: SubgroupReport, metric: str) -> dict[str, Any]:
+    value = row.values[metric]
+    bounds = {} if math.isnan(value.low) else {"low": value.low, "high": value.high}
+    return {
+        "subgroup": row.subgroup,
+        "label": row.label,
+        **{f"interval_95_{name}": round(bound, 4) for name, bound in bounds.items()},
+        "patients_with": row.positive_patients,
+        "patients_without": row.negative_patients,
+        "sample": row.size,
+    }
+
+
+def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
+    """Tables of each disease, by photo: results, gaps, calibration."""
+    for label, unit, rows in tables(facts.report.subgroups):
+        if unit != "photo":
+            continue
+        header = ["", *(row.subgroup for row in rows)]
+        gaps = [g for g in facts.report.gaps if (g.label, g.unit) == (label, unit)]
+        shown = [gap for gap in gaps if gap.metric in SHOWN]
+        body = subgroup_rows(rows)
+        first = next(i for i, line in enumerate(body) if line[0] == "sample") + 1
+        yield {
+            "label": label,
+            "macro": label == MACRO,
+            "table": _table(header, [*body[:first], *_only(body, SHOWN)]),
+            "notes": footnotes(facts.report, label, unit, rows),
+            "gaps": _table(GAP_HEADER, gap_rows(shown)) if shown else "",
+            "gap_notes": gap_notes(gaps) if gaps else [],
+            "calibration": _table(header, _only(body, CALIBRATION)),
+        }
+
+
+def _only(body: list[list[str]], metrics: Sequence[str]) -> list[list[str]]:
+    """The lines of these metrics."""
+    names = {NAMES.get(metric, metric) for metric in metrics}
+    return [line for line in body if line[0] in names]
+
+
+def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    return "\n".join(markdown_lines(header, body))
+
+
+def _verdicts(facts: ModelFacts) -> Iterator[str]:
+    """What to read first: one sentence for each disease and subgroup."""
+    for row in facts.report.subgroups:
+        if row.unit != "photo" or row.label == MACRO:
+            continue
+        who = {"all": "All", "female": "Women", "male": "Men"}.get(row.subgroup, row.subgroup)
+        people = (
+            f"{row.positive_patients} patients with {row.label}, {row.negative_patients} without"
+        )
+        if row.size == "insufficient":
+            yield f"{who}: no statement about {row.label} is supported ({people})."
+            continue
+        auroc = row.values["auroc"]
+        interval = f"{auroc.low:.2f} to {auroc.high:.2f}"
+        rough = "; a small sample" if row.size == "wide" else ""
+        yield f"{who}: AUROC {auroc.estimate:.2f}, 95 % interval {interval} ({people}{rough})."
+
+
+def dataset_card(
+    folder: Path,
+    *,
+    license: str = "",
+    gated: bool = False,
+    audit: str = "",
+    override: str = "",
+    findings: Sequence[Finding] = (),
+) -> DatasetCard:
+    """The card that `prepare` wrote, with licence, terms of access, audit and override.
+
+    Parameters
+    ----------
+    folder : Path
+        The prepared dataset.
+    audit : str
+        Markdown of `audit_tables`.
+    """
+    card = DatasetCard.load(folder / "README.md")
+    data: DatasetCardData = card.data
+    data.license = license or None
+    if gated:
+        data.extra_gated_heading = "Ask for access to these photographs"
+        data.extra_gated_prompt = GATED_PROMPT
+        data.extra_gated_fields = GATED_FIELDS
+    more = render_template(
+        "dataset_published.md.jinja",
+        audit=audit,
+        gated=gated,
+        license=license,
+        override=override,
+        findings=findings if override else (),
+    )
+    return _card(DatasetCard, data, f"{card.text.strip()}\n\n{more}")
+
+
+def space_card(
+    repo_id: str,
+    *,
+    model_id: str,
+    labels: Sequence[str],
+    sdk_version: str,
+    license: str = "",
+    override: str = "",
+    findings: Sequence[Finding] = (),
+) -> RepoCard:
+    """The card of a Space, with what the Hub needs to run it."""
+    data = SpaceCardData(
+        title=repo_id.partition("/")[2],
+        sdk="gradio",
+        sdk_version=sdk_version,
+        app_file="app.py",
+        license=license or None,
+        models=[model_id],
+        tags=TAGS,
+        short_description="Research demo on face photographs; no medical device",
+        preload_from_hub=[model_id],
+    )
+    body = render_template(
+        "space.md.jinja",
+        title=repo_id.partition("/")[2],
+        model_id=model_id,
+        labels=labels,
+        notice=RESEARCH_NOTICE,
+        version=__version__,
+        override=override,
+        findings=findings if override else (),
+    )
+    return _card(RepoCard, data, body)
+
+
+def _card(kind: type[RepoCard], data: Any, body: str) -> Any:
+    return kind(f"---\n{data.to_yaml()}\n---\n\n{body}")
+
+
+def audit_tables(audit: dict[str, Any]) -> str:
+    """What the audit found, as Markdown: counts and probes, no photos and no ids."""
+    leaks = audit["leaks"]
+    found = "No leakage between splits or folds was found."
+    if leaks:
+        found = (
+            f"Pairs of photos that may show one person on both sides of a split or fold: {leaks}."
+        )
+    lines = [
+        found + ("" if audit["identity_checked"] else " The faces themselves were not compared."),
+        "",
+        "How well the label can be told without the face, AUROC out of fold by patient (0.5 is "
+        "chance):",
+        "",
+    ]
+    body = [[probe["name"], probe["kind"], _probe_text(probe)] for probe in audit["probes"]]
+    lines += markdown_lines(["seen alone", "kind", "AUROC (95 %)"], body)
+    lines += ["", *(f"- {warning}" for warning in audit["warnings"])]
+    return "\n".join(lines)
+
+
+def _probe_text(probe: dict[str, Any]) -> str:
+    if probe["reason"]:
+        return probe["reason"]
+    raised = ", raised" if probe["raised"] else ""
+    return f"{probe['auroc']:.2f} ({probe['low']:.2f}–{probe['high']:.2f}){raised}"

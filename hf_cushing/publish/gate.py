@@ -1,0 +1,118 @@
+"""The gate: reasons not to publish a folder, each with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_cushing.publish import rules_files, rules_model
+
+KINDS = ("model", "dataset", "space")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason to refuse.
+
+    Attributes
+    ----------
+    rule : str
+        Name of the rule, of `RULES`.
+    message : str
+        What was found, and where.
+    remedy : str
+    """
+
+    rule: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the rules look at.
+
+    Attributes
+    ----------
+    kind : str
+        ``model``, ``dataset`` or ``space``.
+    folder : Path
+        Exactly the files that would go.
+    source : Path
+        The run folder or dataset folder that `folder` was made from.
+    private, gated : bool
+    license : str
+        Empty where none was given.
+    dataset : Path or None
+        The dataset whose photos a model must score as it did.
+    timeout : float
+        Seconds that a model may take to load and score.
+    """
+
+    kind: str
+    folder: Path
+    source: Path
+    private: bool = True
+    gated: bool = False
+    license: str = ""
+    dataset: Path | None = None
+    timeout: float = 600
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: which repos it is for, what it looks for, and what to do about it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    look: Callable[[Case], Iterator[str]]
+    remedy: str
+
+
+RULES = (
+    Rule("licence", KINDS, rules_files.licence, "give --license, such as cc-by-nc-4.0"),
+    Rule("notice", KINDS, rules_files.notice, "put the research notice back into README.md"),
+    Rule("patient in two splits", ("model",), rules_model.crossing,
+         "correct the table, then prepare and train again"),
+    Rule("patient in two splits", ("dataset",), rules_files.crossing,
+         "look at audit.html; prepare again with --merge-identities, or correct the table"),
+    Rule("counts", ("model",), rules_model.counts,
+         "run training again, so that metrics.json and predictions.parquet fit each other"),
+    Rule("threshold", ("model",), rules_model.threshold,
+         "choose the threshold on validation: train again, or `hf-cushing evaluate`"),
+    Rule("weights", ("model",), rules_model.weights,
+         "publish the run as training left it; its figures belong to its weights"),
+    Rule("image metadata", KINDS, rules_files.image_metadata,
+         "make the images again with `hf-cushing prepare`, which removes EXIF and file names"),
+    Rule("free text", ("dataset",), rules_files.free_text,
+         "prepare again without --keep-column, and with codes instead of text or dates"),
+    Rule("free text", ("model",), rules_model.free_text,
+         "stage the run again; only scores, classes, sex and numbers may go"),
+    Rule("patient ids", ("dataset",), rules_files.patient_ids,
+         "prepare again with --hash-ids SALT, and keep the salt at the clinic"),
+    Rule("datasheet", ("dataset",), rules_files.datasheet,
+         "prepare again with --datasheet FILE (the form is configs/datasheet.yaml)"),
+    Rule("public photographs", KINDS, rules_files.public_photographs,
+         "leave the repo private; whoever may see faces is let in one by one"),
+    Rule("ungated photographs", KINDS, rules_files.ungated_photographs,
+         "leave the repo gated, so that nobody has the faces without saying who they are"),
+    Rule("pickle", KINDS, rules_files.pickles, "keep weights as safetensors and tables as Parquet"),
+    Rule("remote code", ("model", "dataset"), rules_files.remote_code,
+         "publish a plain model: no code, and no auto_map in its config"),
+    Rule("traces of this machine", KINDS, rules_files.traces,
+         "take paths, user and host names out of the run's files"),
+    Rule("app", ("space",), rules_files.app, "install hf-cushing again: a part of it is missing"),
+    Rule("reproduces", ("model",), rules_model.reproduces,
+         "give --dataset with the dataset of the run, and publish the run as training left it"),
+)  # fmt: skip
+
+
+def check(case: Case) -> tuple[Finding, ...]:
+    """All reasons not to publish, in the order of the rules; none: it is safe by these rules."""
+    return tuple(
+        Finding(rule.name, message, rule.remedy)
+        for rule in RULES
+        if case.kind in rule.kinds
+        for message in rule.look(case)
+    )

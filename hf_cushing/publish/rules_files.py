@@ -1,0 +1,273 @@
+"""Rules that look at the files themselves: images, columns, card, pickles, code, paths.
+
+Each yields what it found, one message a fault; nothing means that the rule is kept.
+"""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import re
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, UnidentifiedImageError
+
+from hf_cushing.data.account import Account
+from hf_cushing.data.audit_report import read_audit
+from hf_cushing.data.datasheet import Datasheet
+from hf_cushing.files import read_json
+from hf_cushing.schema import RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
+
+if TYPE_CHECKING:
+    from hf_cushing.publish.gate import Case
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic")
+PHOTOGRAPHS = (".jpg", ".jpeg", ".webp", ".heic", ".tif", ".tiff", ".bmp")
+HARMLESS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "gamma", "srgb",
+            "progressive", "progression", "adobe", "adobe_transform", "transparency"}  # fmt: skip
+"""What Pillow calls info and that says nothing of a person, a place or a camera."""
+
+PICKLES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy", ".npz", ".h5",
+           ".dill", ".msgpack")  # fmt: skip
+"""Formats that hold, or may hold, a pickle."""
+
+TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
+DRAWN = "synthetic"
+"""Value of `source` of faces that were drawn: no photographs of persons."""
+
+MOST_LETTERS, MOST_WORDS = 40, 4
+"""Of a code in a column of text; more is prose."""
+
+DATE = re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
+HASHED = re.compile(r"[0-9a-f]{12}")
+"""A patient id as ``prepare --hash-ids`` makes it."""
+
+HOME = re.compile(r"(?<![\w.:/])/(home|Users|root|mnt|media|scratch|tmp)/\w[\w.-]*|[A-Z]:\\\w")
+
+
+def files_of(folder: Path) -> list[Path]:
+    """All files, by name."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def licence(case: Case) -> Iterator[str]:
+    """A licence must be given, and stand in the card."""
+    if not case.license:
+        yield "no licence is given: nobody would know what they may do"
+    elif _metadata(case.folder).get("license") != case.license:
+        yield f"README.md doesn't name the licence {case.license}"
+
+
+def notice(case: Case) -> Iterator[str]:
+    """The research notice must stand in the card."""
+    path = case.folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if RESEARCH_NOTICE not in " ".join(text.replace("\n>", "\n").split()):
+        yield "README.md lacks the notice that this is for research only"
+
+
+def crossing(case: Case) -> Iterator[str]:
+    """No patient in two splits, and no leak that the audit found."""
+    seen: dict[str, str] = {}
+    crossing: set[str] = set()
+    for path, table in _tables(case.folder, ["patient_id"]):
+        split = path.name.partition("-")[0]
+        for patient in set(table["patient_id"]):
+            if seen.setdefault(patient, split) != split:
+                crossing.add(patient)
+    if crossing:
+        yield f"{len(crossing)} patients are in more than one split"
+    if not (case.source / "audit.json").is_file():
+        yield "the dataset was not audited; run `hf-cushing audit` on it"
+        return
+    audit = read_audit(case.source)
+    if audit["leaks"]:
+        yield f"the audit found leaks between splits or folds: {audit['leaks']}"
+    if holds_photographs(case.folder) and not audit["identity_checked"]:
+        yield "the audit did not compare faces, so one person under two ids would be unnoticed"
+
+
+def image_metadata(case: Case) -> Iterator[str]:
+    """No image may carry EXIF, comments, profiles or its old file name."""
+    found: list[str] = []
+    for path in files_of(case.folder):
+        if path.suffix.lower() in IMAGES:
+            found += [f"{path.name}: {word}" for word in _metadata_of(path.read_bytes())]
+    for path, table in _tables(case.folder, ["image", "photo_id"]):
+        for image, photo_id in zip(table["image"], table["photo_id"], strict=True):
+            words = _metadata_of(image["bytes"]) + (["file name"] if image["path"] else [])
+            found += [f"{path.name}, photo {photo_id}: {word}" for word in words]
+    if found:
+        yield f"{len(found)} × metadata in images, such as {found[0]}"
+
+
+def _metadata_of(content: bytes | None) -> list[str]:
+    """Names of what an image carries beside its pixels."""
+    if content is None:
+        return ["no content, only a path"]
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            image = Image.open(io.BytesIO(content))
+            exif = bool(image.getexif())
+    except (UnidentifiedImageError, OSError, SyntaxError):
+        return ["can't be read as an image"]
+    words = [name for name, value in image.info.items() if not _harmless(str(name), value)]
+    return words if "exif" in words or not exif else [*words, "exif"]
+
+
+def _harmless(name: str, value: Any) -> bool:
+    """Also what matplotlib writes of itself into a figure."""
+    return name in HARMLESS or (name == "Software" and str(value).startswith("Matplotlib"))
+
+
+def free_text(case: Case) -> Iterator[str]:
+    """No column beyond the known ones, and only codes in the columns of text."""
+    import pyarrow
+    import pyarrow.parquet
+
+    words: dict[str, set[str]] = {}
+    for path in _shards(case.folder):
+        schema = pyarrow.parquet.read_schema(path)
+        text = [f.name for f in schema if pyarrow.types.is_string(f.type)]
+        unknown = [name for name in text if name not in ("patient_id", "photo_id", *TEXT_COLUMNS)]
+        for name in unknown:
+            words.setdefault(name, set())
+        known = [name for name in text if name in TEXT_COLUMNS]
+        for name, values in pyarrow.parquet.read_table(path, columns=known).to_pydict().items():
+            odd = {value for value in values if value and _is_prose(value)}
+            if odd:
+                words.setdefault(name, set()).update(odd)
+    for name, odd in sorted(words.items()):
+        what = f"holds text or dates in {len(odd)} values" if odd else "is text of the clinic's own"
+        yield f"column '{name}' {what}"
+
+
+def _is_prose(value: str) -> bool:
+    long = len(value) > MOST_LETTERS or len(value.split()) > MOST_WORDS
+    return long or "@" in value or bool(DATE.search(value))
+
+
+def patient_ids(case: Case) -> Iterator[str]:
+    """The clinic's own ids stay at the clinic."""
+    if not holds_photographs(case.folder):
+        return
+    ids = {
+        name for _, table in _tables(case.folder, ["patient_id"]) for name in table["patient_id"]
+    }
+    plain = sum(not HASHED.fullmatch(name) for name in ids)
+    if plain:
+        yield f"{plain} of {len(ids)} patient ids are the clinic's own"
+
+
+def datasheet(case: Case) -> Iterator[str]:
+    """What only a person can say of photographs, consent above all, must be said."""
+    if not holds_photographs(case.folder):
+        return
+    path = case.source / "intake.json"
+    answers = Account(**read_json(path)).datasheet if path.is_file() else {}
+    missing = Datasheet(**answers).missing
+    if missing:
+        yield f"the datasheet lacks {len(missing)} answers: {', '.join(missing)}"
+
+
+def public_photographs(case: Case) -> Iterator[str]:
+    """Faces don't go into a public repo."""
+    if not case.private and holds_photographs(case.folder):
+        yield "the repo would be public, and it holds photographs of faces"
+
+
+def ungated_photographs(case: Case) -> Iterator[str]:
+    """Faces don't go into a repo that hands them to anybody who may see it."""
+    if not case.gated and holds_photographs(case.folder):
+        yield "the repo would not be gated, and it holds photographs of faces"
+
+
+def app(case: Case) -> Iterator[str]:
+    """A Space starts something."""
+    for name in ("app.py", "spaces_app/app.py", "requirements.txt"):
+        if not (case.folder / name).is_file():
+            yield f"{name} is missing"
+
+
+def holds_photographs(folder: Path) -> bool:
+    """Whether there are images that may show persons: all but drawn faces and our figures."""
+    for path in files_of(folder):
+        if path.suffix.lower() in PHOTOGRAPHS:
+            return True
+        if path.suffix == ".html" and "data:image/jpeg" in path.read_text(encoding="utf-8"):
+            return True
+    return any(set(table["source"]) != {DRAWN} for _, table in _tables(folder, ["image", "source"]))
+
+
+def pickles(case: Case) -> Iterator[str]:
+    """No file that runs code when it is read."""
+    for path in files_of(case.folder):
+        with open(path, "rb") as file:
+            start = file.read(2)
+        pickled = start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+        if path.suffix.lower() in PICKLES or pickled:
+            yield f"{path.relative_to(case.folder)} is, or may hold, a pickle"
+
+
+def remote_code(case: Case) -> Iterator[str]:
+    """A model or dataset is data: no code that a reader's computer would run."""
+    for path in files_of(case.folder):
+        name = path.relative_to(case.folder)
+        if path.suffix in (".py", ".pyc", ".so", ".ipynb", ".sh"):
+            yield f"{name} is code"
+        elif path.suffix == ".json" and {"auto_map", "custom_pipelines"} & set(_keys(path)):
+            yield f"{name} asks for code of its own (auto_map)"
+
+
+def _keys(path: Path) -> list[str]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return list(found) if isinstance(found, dict) else []
+
+
+def traces(case: Case) -> Iterator[str]:
+    """No path, user or host of the machine that made the files."""
+    patterns = [HOME, *(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in _own_names())]
+    for path in files_of(case.folder):
+        if path.suffix in TEXT:
+            text = path.read_text(encoding="utf-8")
+            found = next((m for p in patterns if (m := p.search(text))), None)
+            if found:
+                line = text.count("\n", 0, found.start()) + 1
+                yield f"{path.relative_to(case.folder)}, line {line} holds '{found.group()}'"
+
+
+def _own_names() -> list[str]:
+    """User and host of this machine, unless they are everyday words."""
+    names = {str(Path.home()), socket.gethostname()}
+    with suppress(KeyError, OSError):
+        names.add(getpass.getuser())
+    return sorted(n for n in names if len(n) > 3 and (re.search(r"[^a-z]", n) or len(n) > 8))
+
+
+def _shards(folder: Path) -> list[Path]:
+    return [p for split in SPLITS for p in sorted((folder / "data").glob(f"{split}-*.parquet"))]
+
+
+def _tables(folder: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
+    """Some columns of the shards, one row group at a time."""
+    import pyarrow.parquet
+
+    for path in _shards(folder):
+        file = pyarrow.parquet.ParquetFile(path)
+        for group in range(file.metadata.num_row_groups):
+            yield path, file.read_row_group(group, columns=columns).to_pydict()
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    """The YAML at the head of the card."""
+    from huggingface_hub import RepoCard
+
+    if not (folder / "README.md").is_file():
+        return {}
+    return RepoCard.load(folder / "README.md", ignore_metadata_errors=True).data.to_dict()

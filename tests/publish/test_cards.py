@@ -1,0 +1,161 @@
+import math
+from dataclasses import replace
+
+import pytest
+from huggingface_hub import ModelCard
+
+from hf_cushing.files import read_json
+from hf_cushing.publish.card_facts import model_facts, report_from_json
+from hf_cushing.publish.cards import HUB_METRICS, model_card
+from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
+from hf_cushing.publish.gate import Finding
+from hf_cushing.schema import RESEARCH_NOTICE, UserError
+
+
+@pytest.fixture(scope="module")
+def facts(run, dataset):
+    return model_facts(run, "me/faces", license="mit", dataset=dataset, dataset_id="me/photos")
+
+
+@pytest.fixture(scope="module")
+def card(facts):
+    return ModelCard(str(model_card(facts)), ignore_metadata_errors=False)
+
+
+def test_model_index_has_every_metric_of_all_women_and_men_as_in_metrics_json(card, run):
+    rows = {
+        (r["subgroup"], hub): r["values"][own]["estimate"]
+        for r in read_json(run / "metrics.json")["subgroups"]
+        if r["unit"] == "photo"
+        for own, hub in HUB_METRICS.items()
+    }
+    told = {
+        (r.metric_args["subgroup"], r.metric_type): r.metric_value for r in card.data.eval_results
+    }
+    known = {key: value for key, value in rows.items() if value is not None}
+    assert {sex for sex, _ in told} == {"all", "female", "male"}
+    assert told.keys() == known.keys()
+    assert all(math.isclose(told[key], known[key], abs_tol=5e-5) for key in told)
+
+
+def test_insufficient_subgroup_is_named_so_in_the_metadata(card):
+    small = [r for r in card.data.eval_results if r.metric_args["sample"] == "insufficient"]
+    assert small
+    assert all("insufficient sample" in r.metric_name for r in small)
+
+
+def test_metadata_says_what_the_hub_filters_by(card):
+    data = card.data
+    assert (data.library_name, data.pipeline_tag) == ("transformers", "image-classification")
+    assert (data.license, data.datasets) == ("mit", ["me/photos"])
+    assert data.base_model is None  # tiny-resnet has random weights
+    assert "research-only" in data.tags
+
+
+def test_base_model_is_the_hub_id_behind_a_short_name(facts):
+    manifest = facts.manifest | {
+        "config": facts.config | {"model": facts.config["model"] | {
+            "model": "vit-b16", "init": "pretrained"}}
+    }  # fmt: skip
+    data = model_card(replace(facts, manifest=manifest)).data
+    assert data.base_model == "google/vit-base-patch16-224-in21k"
+    assert data.base_model_relation == "finetune"
+
+
+def test_card_counts_photos_of_every_split_label_and_sex(card, dataset):
+    rows = [row["columns"] for row in read_json(dataset / "intake.json")["rows"]
+            if row["status"] == "kept"]  # fmt: skip
+    for split in ("train", "validation", "test"):
+        for label in ("control", "cushing"):
+            for sex in ("female", "male"):
+                own = [r for r in rows if (r["split"], r["label"], r["sex"]) == (split, label, sex)]
+                patients = len({r["patient_id"] for r in own})
+                line = f"| {split} | {label} | {sex} | {len(own)} | {patients} |"
+                assert (line in card.text) == bool(own), line
+
+
+def test_card_tells_notice_threshold_use_and_what_was_not_measured(card, facts):
+    assert RESEARCH_NOTICE in card.text
+    threshold = facts.points[0]["threshold"]
+    assert (
+        f"threshold {threshold:.3f}, chosen on the validation split by the rule `f1`." in card.text
+    )
+    assert 'hf_cushing.pipeline("me/faces")' in card.text
+    assert "was **not measured**" in card.text
+    assert "Energy:" in card.text
+    assert "Checked before publishing" not in card.text  # the gate has not looked yet
+
+
+def test_card_tells_regions_if_they_were_explained(facts, run, tmp_path):
+    (tmp_path / "explain.json").write_text(
+        '{"label": "cushing", "photos": 9, "options": {"split": "test"}, "verdicts": ["So it is."]}'
+    )
+    text = str(model_card(model_facts(run, "me/faces", explain=tmp_path)))
+    assert "cushing, 9 test photos, by `hf-cushing explain`:\n\n- So it is." in text
+    assert "So it is." not in str(model_card(facts))
+    with pytest.raises(UserError, match=r"holds no explain\.json"):
+        model_facts(run, "me/faces", explain=tmp_path / "nowhere")
+
+
+def test_override_stands_in_the_card_with_what_it_overrides(facts):
+    findings = [Finding("threshold", "chosen on test", ""),
+                Finding("patient in two splits", "3 patients", "")]  # fmt: skip
+    text = str(model_card(facts, override="a rerun of an old study", findings=findings))
+    assert "- threshold: chosen on test" in text
+    assert "The publisher's reason: a rerun of an old study" in text
+    assert "No patient is in two splits" not in text
+    assert "which neither trained" not in text
+
+
+def test_threshold_from_test_is_called_too_good(run, facts):
+    points = [facts.points[0] | {"split": "test"}]
+    report = report_from_json(read_json(run / "metrics.json") | {"operating_points": points})
+    text = str(model_card(replace(facts, points=points, report=report)))
+    assert "**That is the split of the results: they are too good.**" in text
+
+
+def test_same_run_gives_the_same_bytes(run, dataset):
+    made = [model_facts(run, "me/faces", license="mit", dataset=dataset) for _ in range(2)]
+    assert str(model_card(made[0])) == str(model_card(made[1]))
+    assert checklist_page(made[0]) == checklist_page(made[1])
+
+
+def test_figures_of_another_schema_are_refused(run):
+    metrics = read_json(run / "metrics.json") | {"schema_version": 99}
+    with pytest.raises(UserError, match="schema version 99"):
+        report_from_json(metrics)
+
+
+def test_run_without_counts_of_training_says_so(facts):
+    scored = [cell for cell in facts.cells if cell["split"] != "train"]
+    text = str(model_card(replace(facts, cells=scored)))
+    assert "The counts of the training photos were not recorded." in text
+
+
+def test_answer_of_the_datasheet_moves_an_item_from_person_to_filled(facts):
+    def status(facts, source, number):
+        return next(a.status for a in answers(facts)[source] if a.number == number)
+
+    said = replace(facts, datasheet={"funding": "The state."})
+    assert status(facts, "TRIPOD+AI", "18a") == PERSON
+    assert status(said, "TRIPOD+AI", "18a") == status(said, "CLAIM 2024", "44") == FILLED
+    assert status(facts, "TRIPOD+AI", "18e") == FILLED
+    assert status(replace(facts, dataset_id=""), "TRIPOD+AI", "18e") == MISSING
+
+
+def test_every_section_that_the_checklist_points_to_is_in_the_card(card):
+    headings = {line.lstrip("# ") for line in card.text.splitlines() if line.startswith("##")}
+    places = {place for items in ITEMS.values() for _, _, place in items}
+    special = {"", "missing", "dataset", "training counts", "regions", "licence"}
+    sections = {p for p in places - special if not p.startswith("answer:")}
+    assert sections <= headings
+
+
+def test_checklist_page_lists_every_item_once(facts):
+    page = checklist_page(facts)
+    assert RESEARCH_NOTICE in page
+    assert len(ITEMS["CLAIM 2024"]) == 44
+    assert sum(line.startswith("| ") for line in page.splitlines()) >= sum(map(len, ITEMS.values()))
+    for items in ITEMS.values():
+        numbers = [number for number, _, _ in items]
+        assert len(set(numbers)) == len(numbers)

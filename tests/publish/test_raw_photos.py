@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.publish import raw_photos
+from hf_cushing.publish.card_facts import model_facts
+from hf_cushing.publish.cards import model_card
+from hf_cushing.publish.raw_photos import measure_raw, raw_table
+from hf_cushing.schema import UserError
+
+
+@pytest.fixture
+def measured(run, dataset, clinic, monkeypatch):
+    """Both ways, with a plain pipeline that knows nothing: one half for every photo."""
+    monkeypatch.setattr(raw_photos, "MOST_PHOTOS", 8)
+    monkeypatch.setattr(
+        raw_photos,
+        "clean_scores",
+        lambda folder, paths, **settings: {
+            "default": [{"control": 0.5, "cushing": 0.5} for path in paths if path.is_file()]
+        },
+    )
+    return measure_raw(run, load_predictions(run), raw=clinic, dataset=dataset, timeout=60)
+
+
+def test_aligned_scores_of_original_photos_are_those_of_the_stored_crops(
+    run, clinic, dataset, measured
+):
+    test = load_predictions(run).of_split("test")
+    chosen = test.select(np.linspace(0, len(test) - 1, 8).astype(int))
+    files = raw_photos._originals(dataset, clinic)
+    paths = [files[name] for name in chosen.photo_id.tolist()]
+    scores, kept = raw_photos._aligned_scores(run, paths, chosen.labels)
+    assert kept.all()
+    assert np.abs(scores - chosen.probabilities).max() < 0.02
+    assert measured.photos + measured.refused == 8
+
+
+def test_card_shows_both_figures_and_no_longer_says_not_measured(run, measured):
+    text = str(model_card(model_facts(run, "me/faces"), raw=measured))
+    assert "| hf_cushing.pipeline | plain pipeline |" in text
+    assert "was **not measured**" not in text
+    assert measured.plain.find("cushing", "all").values["auroc"].estimate == 0.5
+    lines = raw_table(measured).body[:4]
+    assert [line[1] for line in lines] == ["AUROC", "F1", "recall (sensitivity)", "specificity"]
+    assert "0.500" in lines[0][3]
+
+
+def test_small_subgroups_are_called_insufficient(measured):
+    assert all("(insufficient)" in line[0] for line in raw_table(measured).body)
+
+
+def test_folder_without_the_photos_is_refused(run, dataset, tmp_path):
+    with pytest.raises(UserError, match="give the clinic folder that the dataset was prepared"):
+        measure_raw(run, load_predictions(run), raw=tmp_path, dataset=dataset, timeout=60)

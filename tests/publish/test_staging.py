@@ -1,0 +1,203 @@
+import ast
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from datasets import load_dataset
+from huggingface_hub import DatasetCard, RepoCard
+
+from hf_cushing.data.loading import load_faces
+from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.evaluation.report import EvaluationOptions, evaluate
+from hf_cushing.publish import rules_model
+from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
+from hf_cushing.publish.space_files import space_requirements
+from hf_cushing.publish.staging import Staged, stage_dataset, stage_model
+from hf_cushing.schema import UsageError, UserError
+from tests.publish.stages import LICENCE, as_photographs, case_of, staged
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Don't start the clean process again: the first stage of the session did."""
+    nothing = {"pil": [], "default": []}
+    monkeypatch.setattr(rules_model, "clean_scores", lambda *given, **settings: nothing)
+    monkeypatch.setattr(rules_model, "_largest_difference", lambda *given: 0.0)
+
+
+def test_clean_run_passes_the_gate_and_its_folder_holds_exactly_what_is_promised(run, dataset):
+    made = staged("model", run, dataset)
+    assert isinstance(made, Staged)
+    assert made.findings == ()
+    assert (made.private, made.gated) == (True, False)
+    figures = {"roc", "reliability", "forest_cushing", "gaps_cushing"}
+    assert files(made.folder) == {
+        "README.md", "checklist.md", "config.json", "manifest.json", "metrics.json", "metrics.md",
+        "model.safetensors", "predictions.parquet", "preprocessor_config.json",
+        *(f"figures/{name}.png" for name in figures),
+    }  # fmt: skip
+    assert "Checked before publishing" in (made.folder / "README.md").read_text()
+
+
+def test_no_id_of_the_dataset_is_in_any_file_of_the_model(run, dataset):
+    scored = load_predictions(run)
+    names = {*scored.patient_id.tolist(), *scored.photo_id.tolist()}
+    seen = json.loads((run / "manifest.json").read_text())["seen_photo_ids"]
+    for path in staged("model", run, dataset).folder.rglob("*"):
+        if path.is_file() and path.suffix != ".png":
+            content = path.read_bytes()
+            assert not any(name.encode() in content for name in {*names, *seen}), path
+    public = load_predictions(staged("model", run, dataset).folder)
+    assert not names & {*public.patient_id.tolist(), *public.photo_id.tolist()}
+
+
+def test_published_predictions_give_the_figures_and_clusters_of_the_run(run, dataset):
+    own, public = load_predictions(run), load_predictions(staged("model", run, dataset).folder)
+    options = EvaluationOptions(draws=50, shuffles=50)
+    rows = [evaluate(p, options).find("cushing", "all") for p in (own, public)]
+    assert rows[0].patients == rows[1].patients
+    for metric in ("auroc", "f1", "recall"):
+        values = [row.values[metric] for row in rows]
+        assert values[0].estimate == values[1].estimate
+        assert values[0].low == pytest.approx(values[1].low, abs=1e-12, nan_ok=True)
+
+
+def test_numbers_of_patients_depend_on_nothing_but_the_scores(run, rng):
+    own = load_predictions(run)
+    order = rng.permutation(len(own))
+    new_ids = {name: str(rng.integers(1e9)) for name in sorted(set(own.patient_id.tolist()))}
+    other = replace(
+        own.select(order),
+        patient_id=np.array([new_ids[name] for name in own.patient_id[order].tolist()]),
+        photo_id=np.array([f"{n:016x}" for n in rng.permutation(len(own))]),
+    )
+    first, second = anonymous_predictions(own), anonymous_predictions(other)
+    back = np.argsort(order)
+    assert first.patient_id.tolist() == second.patient_id[back].tolist()
+    assert first.photo_id.tolist() == second.photo_id[back].tolist()
+    assert len(set(first.patient_id.tolist())) == len(set(own.patient_id.tolist()))
+    assert not first.attributes
+
+
+def test_paths_of_this_machine_are_cut_from_the_manifest():
+    manifest = {"config": {"model": "/home/jane/net", "list": ["C:\\Users\\jane\\net", "a/b"]},
+                "seen_photo_ids": ["x"]}  # fmt: skip
+    assert public_manifest(manifest) == {"config": {"model": "net", "list": ["net", "a/b"]}}
+
+
+def test_staging_twice_gives_the_same_bytes_and_keeps_nothing_of_before(
+    run, dataset, tmp_path, quick
+):
+    first = staged("model", run, dataset).folder
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old.txt").write_text("old")
+    again = stage_model(run, "me/faces", tmp_path, license=LICENCE, dataset=dataset).folder
+    assert files(again) == files(first)
+    assert all((again / name).read_bytes() == (first / name).read_bytes() for name in files(first))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_findings_have_remedies_and_the_reason_goes_into_the_card(run, dataset, tmp_path, quick):
+    reason = "for a licence we wait"
+    made = stage_model(run, "me/x", tmp_path, license=None, dataset=dataset, override=reason)
+    assert [(f.rule, f.message[:10]) for f in made.findings] == [("licence", "no licence")]
+    assert "--license" in made.findings[0].remedy
+    text = (made.folder / "README.md").read_text()
+    assert f"The publisher's reason: {reason}" in text
+    assert "- licence: no licence is given" in text
+
+
+def test_damaged_run_is_refused_and_leaves_nothing_behind(run, tmp_path):
+    with pytest.raises(UserError, match=r"no manifest\.json"):
+        stage_model(tmp_path, "me/x", tmp_path / "work", license=LICENCE)
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("repo_id", ["faces", "me/", "/x", "a/b/c", "me/../x"])
+def test_repo_id_must_be_owner_and_name(run, tmp_path, repo_id):
+    with pytest.raises(UsageError, match="OWNER/NAME"):
+        stage_model(run, repo_id, tmp_path, license=LICENCE)
+
+
+def test_empty_override_is_refused(run, tmp_path):
+    with pytest.raises(UsageError, match="needs a reason"):
+        stage_model(run, "me/x", tmp_path, license=LICENCE, override=" ")
+
+
+def test_staged_dataset_loads_with_datasets_alone_and_is_the_same_data(run, dataset):
+    made = staged("dataset", run, dataset)
+    assert made.findings == ()
+    loaded = load_dataset(str(made.folder))
+    assert loaded["test"].features["label"].names == ["control", "cushing"]
+    assert load_faces(str(made.folder)).revision == load_faces(str(dataset)).revision
+    assert {name for name in files(made.folder) if not name.startswith("data/")} == {
+        "README.md",
+        "audit.json",
+    }
+    card = DatasetCard.load(made.folder / "README.md", ignore_metadata_errors=False)
+    assert card.data.license == LICENCE
+    assert "## Audit" in card.text
+
+
+def test_account_of_the_intake_and_ids_in_the_audit_stay_behind(run, dataset):
+    made = staged("dataset", run, dataset)
+    audit = json.loads((made.folder / "audit.json").read_text())
+    assert isinstance(audit["findings"], dict)
+    assert all("photo_ids" not in flag for flag in audit["quality"])
+    assert "photo_ids" in json.loads((dataset / "audit.json").read_text())["quality"][0]
+
+
+def test_photographs_are_gated_by_fields_unless_refused(run, dataset, tmp_path):
+    case = case_of("dataset", run, dataset, tmp_path)
+    as_photographs(replace(case, folder=case.source))
+    made = stage_dataset(case.source, "me/x", tmp_path / "work", license=LICENCE)
+    assert made.gated
+    data = DatasetCard.load(made.folder / "README.md").data
+    assert data.extra_gated_fields["Institution"] == "text"
+    assert "Research use only" in data.extra_gated_prompt
+    assert "ungated photographs" not in {finding.rule for finding in made.findings}
+    made = stage_dataset(case.source, "me/x", tmp_path / "work", license=LICENCE, gated=False)
+    assert "ungated photographs" in {finding.rule for finding in made.findings}
+
+
+def test_space_holds_app_sources_resources_and_card(run, dataset):
+    made = staged("space", run, dataset)
+    assert {finding.rule for finding in made.findings} <= {"app"}
+    names = files(made.folder)
+    assert names >= {
+        "app.py", "requirements.txt", "README.md", "spaces_app/__init__.py",
+        "hf_cushing/models/serve.py", "hf_cushing/_resources/model_cards/model.md.jinja",
+    }  # fmt: skip
+    assert not any("__pycache__" in name for name in names)
+    card = RepoCard.load(made.folder / "README.md")
+    assert (card.data.sdk, card.data.app_file) == ("gradio", "app.py")
+    assert card.data.models == ["me/faces"]
+
+
+def test_app_of_a_space_serves_the_published_model(run, dataset):
+    source = (staged("space", run, dataset).folder / "app.py").read_text()
+    tree = ast.parse(source)
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert {"MODEL_ID", "me/faces", "spaces_app.app", "__main__"} <= words
+
+
+def test_requirements_of_a_space_are_our_dependencies_without_gradio():
+    lines = space_requirements()
+    assert any(line.startswith("transformers>=") for line in lines)
+    assert any(line.startswith("grad-cam") for line in lines)
+    assert not any(line.startswith(("gradio", "pytest")) for line in lines)
+    assert all(first <= second for first, second in pairwise(lines))
+
+
+def test_raw_photographs_need_the_dataset_and_must_be_there(run, dataset, clinic, tmp_path):
+    with pytest.raises(UsageError, match="--raw needs --dataset"):
+        stage_model(run, "me/x", tmp_path, license=LICENCE, raw=clinic)
+    with pytest.raises(UserError, match=r"lacks \d+ photos of the test split"):
+        stage_model(run, "me/x", tmp_path, license=LICENCE, raw=tmp_path, dataset=dataset)
+    assert not list(tmp_path.iterdir())
