@@ -1,6 +1,6 @@
 """The `hf-cushing` command: thin; everything heavy is imported inside a command."""
 
-from hf_cushing.cli import data, followup, models, publish, readers, readers_analyse, study
+from hf_cushing.cli import data, followup, models, publish, readers, readers_analyse, space, study
 from hf_cushing.cli.common import app, main
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "publish",
     "readers",
     "readers_analyse",
+    "space",
     "study",
 ]

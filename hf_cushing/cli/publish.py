@@ -184,7 +184,7 @@ def _publish(stage: Callable[[Path], Staged], how: How) -> None:
     if how.as_json:
         print_json(_plan(staged, files) | {"published": published and asdict(published)})
     if refused:
-        raise UserError(f"{staged.repo_id} is not published: {len(staged.findings)} reasons, above")
+        raise UserError(f"{staged.repo_id} is not published, for the reasons above")
     _say_end(published, how)
 
 

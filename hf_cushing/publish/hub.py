@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,16 +77,13 @@ class Upload:
     staged: Staged
     patience: Patience
     state: str = ""
-    additions: list[CommitOperationAdd] = field(default_factory=list)
 
     @property
-    def repo(self) -> dict[str, str]:
-        """The arguments that name the repo."""
+    def repo(self) -> dict[str, str]:  # the arguments that name it
         return {"repo_id": self.staged.repo_id, "repo_type": self.staged.kind}
 
     @property
-    def may_gate(self) -> bool:
-        """Spaces know no access requests."""
+    def may_gate(self) -> bool:  # Spaces know no access requests
         return self.staged.gated and self.staged.kind != "space"
 
 
@@ -161,12 +158,14 @@ def _run(job: Upload, local: dict[str, str], tag: str | None, collection: str | 
     if job.may_gate and not remote.gated:
         job.patience(lambda: job.api.update_repo_settings(**job.repo, gated="manual"))
     commit = remote.head if same else _commit(job, remote, local)
-    job.state = f"All files are in {repo_id} (commit {commit[:7]}); tag and collection are missing."
+    complete = f"All files are in {repo_id} (commit {commit[:7]})"
     if remote.private and not job.staged.private:
+        job.state = f"{complete}; it is private still, and tag and collection are missing."
         job.patience(lambda: job.api.update_repo_settings(**job.repo, private=False))
+    job.state = f"{complete}; tag and collection are missing."
     tag = tag or _version(remote.tags, commit)
     job.patience(lambda: job.api.create_tag(**job.repo, tag=tag, revision=commit, exist_ok=True))
-    job.state = f"All files are in {repo_id} (version {tag}); only the collection is missing."
+    job.state = f"{complete}; only the collection is missing."
     slug = job.patience(lambda: _collect(job, collection)) if collection else None
     prefix = "" if kind == "model" else f"{kind}s/"
     return Published(
@@ -264,17 +263,17 @@ def git_id(path: Path) -> str:
 def _commit(job: Upload, remote: Remote, local: dict[str, str]) -> str:
     """Send all files and delete all others in one commit on top of what was read."""
     folder = job.staged.folder
-    job.additions = [CommitOperationAdd(name, folder / name) for name in local]
+    additions = [CommitOperationAdd(name, folder / name) for name in local]
     deletions = [CommitOperationDelete(name) for name in sorted(remote.files.keys() - local)]
     # The Hub's .gitignore of an older version must not drop files silently: hence the empty one.
     # This call has the library's own retries; what arrived is not sent again.
     job.api.preupload_lfs_files(
-        additions=job.additions, gitignore_content="", free_memory=False, **job.repo
+        additions=additions, gitignore_content="", free_memory=False, **job.repo
     )
 
     def send() -> str:
         return job.api.create_commit(
-            operations=[*deletions, *job.additions],
+            operations=[*deletions, *additions],
             commit_message="Publish with hf-cushing",
             parent_commit=remote.head,
             **job.repo,

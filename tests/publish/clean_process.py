@@ -67,7 +67,9 @@ print(
             "scores": [found["cushing"] for found in scores],
             "exact": [found["cushing"] for found in score(image_processor=pillow)],
             "recorded": [row for row in recorded.to_pylist() if row["split"] == "test"],
-            "metric": by_sex["worst_group"],
+            "sex": [words["sex"](sex) for sex in rows["sex"]],
+            "f1": by_sex["f1"],
+            "counts": {sex: found["n"] for sex, found in by_sex["by_group"].items()},
             "without_our_package": without_our_package,
             "blocks": len(lines),
             "space": {

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from tests.publish.loopback_hub import WRITE_TOKEN, LoopbackHub
+from tests.publish.uploads import small_model
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,9 @@ def waits(monkeypatch):
     seconds = []
     monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds
+
+
+@pytest.fixture
+def staged(tmp_path):
+    """A staged model of four files, not yet on the Hub."""
+    return small_model(tmp_path / "staged")

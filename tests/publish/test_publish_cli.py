@@ -94,7 +94,7 @@ def test_gate_refuses_and_names_every_reason_and_remedy(hub, monkeypatch, capsys
     said = capsys.readouterr().err
     assert "refused: pickle: model.pkl is a pickle; take it out" in said
     assert "refused: licence: there is none; give --license" in said
-    assert "me/ds is not published: 2 reasons, above" in said
+    assert "me/ds is not published, for the reasons above" in said
     assert "(private, gated)" in said
     assert not hub.log
 

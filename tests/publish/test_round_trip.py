@@ -3,9 +3,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.publish.hub import planned_files, upload
@@ -67,7 +70,10 @@ def test_published_repos_give_a_stranger_the_recorded_predictions(
 
     assert seen["without_our_package"]
     assert seen["blocks"] == 2
-    assert seen["metric"] in ("female", "male")
+    called = [score > 0.5 for score in seen["scores"]]
+    sick = [label == "cushing" for label in seen["label"]]
+    assert seen["f1"] == pytest.approx(f1_score(sick, called, zero_division=np.nan), nan_ok=True)
+    assert seen["counts"] == Counter(seen["sex"])
     assert seen["space"].items() >= planned_files(stages[2].folder).items()
     (collection,) = hub.collections.values()
     assert {item["id"] for item in collection["items"]} == {s.repo_id for s in stages}
