@@ -6,6 +6,7 @@ Draws a cohort, trains each model on it, and compares every heatmap of the test 
 disease with the drawer's mask: AUROC of the mask's pixels, how often the hottest pixel lies in
 it, and both for the same network with random weights, beside chance. Then it hides regions: are
 those that the drawer changed the ones that count? Finished runs and explanations are not repeated.
+Further options go to train.py.
 """
 
 import argparse
@@ -34,6 +35,11 @@ from hf_cushing.models.build import load_classifier
 ROOT = Path(__file__).parents[1]
 MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"]
 LABEL = "cushing"
+FROM_NOTHING = [
+    "--epochs", "40", "--patience", "40", "--learning_rate", "1e-3", "--layer_decay", "1",
+    "--image_size", "112", "--augment", "light",
+]  # fmt: skip
+"""Random weights need more than the gentle default for pretrained ones."""
 
 
 def quiet(title: str, total: int) -> Callable[[int], None]:
@@ -52,7 +58,11 @@ def make_dataset(work: Path, photos: int) -> Path:
     """Draw and prepare, unless it is done; the truth lies beside."""
     dataset = work / "dataset"
     if not dataset.exists():
-        make_cohort(work / "raw", work / "truth", CohortOptions(photos=photos, seed=11))
+        make_cohort(
+            work / "raw",
+            work / "truth",
+            CohortOptions(photos=photos, severity=(0.95, 0.95), seed=11),
+        )
         call("-m", "hf_cushing.cli", "prepare", str(work / "raw"), "--out", str(dataset), "--allow")
     return dataset
 
@@ -144,8 +154,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--explained", type=int, default=24, help="photos for the heatmaps")
-    parser.add_argument("--epochs", default="30")
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     dataset = make_dataset(options.work, options.photos)
     photos = load_faces(str(dataset)).roles["test"]
     masks = crop_masks(options.work, dataset, photos[0]["image"].size[0])
@@ -153,7 +162,7 @@ def main() -> None:
     for name, run in zip(options.models, runs, strict=True):
         if not (run / "manifest.json").exists():
             tiny = name.startswith("tiny-")
-            method = ["full", "--init", "random", "--epochs", options.epochs] if tiny else ["head"]
+            method = ["full", "--init", "random", *FROM_NOTHING, *more] if tiny else ["head"]
             call("train.py", "--dataset", str(dataset), "--model", name, "--output_dir", str(run),
                  "--cpu", "--finetune", *method)  # fmt: skip
     columns = ["AUROC", "random weights", "chance", "pointing", "random weights", "chance"]

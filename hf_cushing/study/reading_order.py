@@ -1,0 +1,154 @@
+"""Which photos a reader study shows, and in what order: balanced, with repeats far apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from hf_cushing.schema import SEXES, UserError
+
+ATTEMPTS = 200
+"""Orders drawn until one has room for all repeats; more than a few are needed in tiny kits only."""
+
+NOUNS = {"female": "women", "male": "men"}
+
+
+def allotted(total: int, sizes: Sequence[float]) -> np.ndarray:
+    """Share out a total in proportion to sizes, by largest remainder; int, shape of `sizes`.
+
+    Examples
+    --------
+    >>> allotted(7, [10, 10, 20]).tolist()
+    [2, 2, 3]
+    """
+    exact = total * np.asarray(sizes, np.float64) / np.sum(sizes)
+    found = np.floor(exact).astype(int)
+    largest = np.argsort(found - exact, kind="stable")
+    found[largest[: total - found.sum()]] += 1
+    return found
+
+
+def spread(cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order in which every stretch holds each cell in about its share.
+
+    The k photos of a cell are drawn one into each k-th of the order, at a random place within.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (n,): label × sex of each photo.
+
+    Returns
+    -------
+    numpy.ndarray
+        int, shape (n,): a permutation.
+    """
+    place = np.empty(len(cells))
+    for cell in np.unique(cells):
+        rows = rng.permutation(np.flatnonzero(cells == cell))
+        place[rows] = (np.arange(len(rows)) + rng.random(len(rows))) / len(rows)
+    return np.argsort(place)
+
+
+def reading_order(
+    cells: np.ndarray, repeats: int, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """A spread order in which some photos come a second time, at least a quarter later.
+
+    Parameters
+    ----------
+    cells : numpy.ndarray
+        Shape (n,).
+    repeats : int
+        How many come twice, at most n / 2, in proportion from each cell.
+
+    Returns
+    -------
+    order : numpy.ndarray
+        int, shape (n + repeats,).
+    gap : int
+        At least so many photos lie between the two.
+
+    Raises
+    ------
+    UserError
+        The kit is so small that repeats find no room.
+    """
+    count, gap = len(cells), len(cells) // 4
+    names, sizes = np.unique(cells, return_counts=True)
+    wanted = allotted(repeats, sizes)
+    for _ in range(ATTEMPTS):
+        order = spread(cells, rng)
+        early = rng.permutation(count - gap)
+        of_early = cells[order[early]]
+        first = np.concatenate(
+            [early[of_early == name][:k] for name, k in zip(names, wanted, strict=True)]
+        )
+        if len(first) == repeats:
+            again = rng.uniform(first + gap, count - 0.5)
+            places = np.concatenate([np.arange(count), again])
+            return np.concatenate([order, order[first]])[np.argsort(places)], gap
+    raise UserError(
+        f"{repeats} repeats among {count} cases find no room {gap} photos apart; "
+        "lower --repeats or take more cases"
+    )
+
+
+def chosen(
+    labels: np.ndarray,
+    sexes: np.ndarray,
+    patients: np.ndarray,
+    *,
+    cases: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw as many photos of each label × sex, from as many patients as there are.
+
+    Parameters
+    ----------
+    labels, sexes, patients : numpy.ndarray
+        Words, shape (n,). Photos of unknown sex are not drawn.
+    cases : int
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray
+        int, shape (cases,): rows, rising.
+
+    Raises
+    ------
+    UserError
+        A label × sex has too few photos; it says how many cases there can be.
+    """
+    cells = [(label, sex) for label in np.unique(labels) for sex in SEXES[:2]]
+    rows = [np.flatnonzero((labels == label) & (sexes == sex)) for label, sex in cells]
+    quota = allotted(cases, np.ones(len(cells)))
+    short = [
+        f"{len(have)} of {need} {NOUNS[sex]} with {label}"
+        for (label, sex), have, need in zip(cells, rows, quota, strict=True)
+        if len(have) < need
+    ]
+    if short:
+        most = len(cells) * min(len(have) for have in rows)
+        remedy = f"--cases {most} is the most" if most else "leave --cases out"
+        raise UserError(
+            f"too few photos for {cases} balanced cases: the split has {', '.join(short)}; {remedy}"
+        )
+    drawn = [
+        _patients_first(rng.permutation(have), patients)[:need]
+        for have, need in zip(rows, quota, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
+
+
+def _patients_first(rows: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """The first photo of everybody, then their second photos, and so on."""
+    seen: Counter[str] = Counter()
+    turn = []
+    for name in patients[rows].tolist():
+        turn.append(seen[name])
+        seen[name] += 1
+    return rows[np.argsort(turn, kind="stable")]
