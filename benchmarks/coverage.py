@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit, ndtr
 from tqdm import tqdm
 
-from hf_cushing.evaluation.gaps import _chance
+from hf_cushing.evaluation.gaps import chance_of
 from hf_cushing.evaluation.intervals import difference_interval
 from hf_cushing.evaluation.metrics import Decisions, weighted_metrics
 from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
@@ -98,7 +98,8 @@ def gap_p(patients: int, rng: np.random.Generator, shuffles: int) -> dict[str, f
     sides = [weighted_metrics(part, side.astype(np.float32), SHOWN) for side in (dealt, ~dealt)]
     own = [weighted_metrics(part, side[None].astype(float), SHOWN) for side in (women, ~women)]
     return {
-        m: _chance(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m])[1] for m in SHOWN
+        m: chance_of(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m])[1]
+        for m in SHOWN
     }
 
 

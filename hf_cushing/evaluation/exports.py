@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hf_cushing.evaluation.ordinal import GRADES
 from hf_cushing.evaluation.tables import GAP_HEADER, gap_rows, subgroup_rows, table_title, tables
 from hf_cushing.schema import RESEARCH_NOTICE
 
@@ -23,7 +24,10 @@ LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "–": "--", "≥": r"$\geq$", "<":
 
 
 def report_to_csv(report: Report) -> str:
-    """One line a metric, subgroup and unit; gaps as subgroup ``female - male``."""
+    """One line a metric, subgroup and unit; gaps as subgroup ``female - male``.
+
+    Grades of severity together have the label ``grades``.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -33,7 +37,13 @@ def report_to_csv(report: Report) -> str:
             numbers = [_cell(x) for x in (v.estimate, v.low, v.high)]
             start = [row.label, row.unit, row.subgroup, name, *numbers]
             writer.writerow([*start, v.method, "", "", "", *counts, v.reason])
-    for gap in report.gaps:
+    grading = report.grading
+    for row in grading.rows if grading else ():
+        for name, v in row.values.items():
+            numbers = [_cell(x) for x in (v.estimate, v.low, v.high)]
+            start = [GRADES, row.unit, row.subgroup, name, *numbers, v.method, "", "", ""]
+            writer.writerow([*start, row.rows, row.patients, "", "", row.size, v.reason])
+    for gap in [*report.gaps, *(grading.gaps if grading else ())]:
         numbers = [_cell(x) for x in (gap.gap, gap.low, gap.high)]
         tested = [gap.method, *(_cell(x) for x in (gap.expected, gap.p, gap.p_holm))]
         start = [gap.label, gap.unit, "female - male", gap.metric, *numbers, *tested]

@@ -165,8 +165,8 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
         expected=0.0,
         p=float(fisher_exact([women, men]).pvalue),
         worst=min(sides[0][0], sides[1][0]),
-        detectable=_detectable(low, high),
-        worse=_worse(low, high, 1),
+        detectable=detectable_gap(low, high),
+        worse=worse_sex(low, high, 1),
         size=size_word(min(sum(women), sum(men))),
     )
 
@@ -211,7 +211,7 @@ def _metric_gap(
     if math.isnan(gap):
         reason = next(v.reason for v in values if math.isnan(v.estimate))
         return _gap_of(metric, women, men, values, reason=f"undefined: {reason}")
-    chance = _chance(gap, shuffled[0][metric] - shuffled[1][metric])
+    chance = chance_of(gap, shuffled[0][metric] - shuffled[1][metric])
     drawn = women.draws[metric] - men.draws[metric]
     if any(math.isnan(v.low) for v in values):
         reason = next(v.reason for v in values if math.isnan(v.low))
@@ -248,8 +248,8 @@ def _gap_of(
         expected=chance[0],
         p=chance[1],
         worst=_worst([value.estimate for value in values], METRICS[metric].goal),
-        detectable=_detectable(*bounds),
-        worse=_worse(*bounds, METRICS[metric].goal),
+        detectable=detectable_gap(*bounds),
+        worse=worse_sex(*bounds, METRICS[metric].goal),
         size=_size(women.report, men.report),
         reason=reason,
     )
@@ -269,7 +269,7 @@ def _parity_gap(
         bounds = percentile_interval(
             _parity(name, women.draws, men.draws), max(women.level, men.level)
         )
-    expected, p = _chance(gap, _parity(name, *shuffled))
+    expected, p = chance_of(gap, _parity(name, *shuffled))
     reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
     if few and not reason:
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
@@ -285,7 +285,7 @@ def _parity_gap(
         method="" if reason else "bootstrap",
         expected=expected,
         p=p,
-        detectable=_detectable(*bounds),
+        detectable=detectable_gap(*bounds),
         worse="",
         size=_size(women.report, men.report),
         reason=reason,
@@ -299,7 +299,7 @@ def _parity(name: str, women: dict[str, np.ndarray], men: dict[str, np.ndarray])
     return np.maximum(gaps["recall"], gaps["specificity"])
 
 
-def _chance(gap: float, dealt: np.ndarray) -> tuple[float, float]:
+def chance_of(gap: float, dealt: np.ndarray) -> tuple[float, float]:
     """Mean of the deals, and the two-sided p of a gap among them, itself counted as one.
 
     NaN where more than 5 % of the deals are undefined.
@@ -312,7 +312,7 @@ def _chance(gap: float, dealt: np.ndarray) -> tuple[float, float]:
     return expected, float((1 + as_far.sum()) / (1 + len(known)))
 
 
-def _detectable(low: float, high: float) -> float:
+def detectable_gap(low: float, high: float) -> float:
     """(z of 97.5 % + z of the power) × standard error, the latter from the interval's width."""
     z = float(ndtri(0.975))
     return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
@@ -324,7 +324,8 @@ def _worst(values: list[float], goal: int) -> float:
     return min(values) if goal > 0 else max(values)
 
 
-def _worse(low: float, high: float, goal: int) -> str:
+def worse_sex(low: float, high: float, goal: int) -> str:
+    """The sex that is worse off, if the interval of women minus men excludes 0; else empty."""
     if not goal or not (low > 0 or high < 0):
         return ""
     return MEN if (low > 0) == (goal > 0) else WOMEN

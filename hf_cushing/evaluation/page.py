@@ -15,6 +15,7 @@ from hf_cushing.evaluation.curves import (
     plot_roc,
 )
 from hf_cushing.evaluation.figures import plot_confusion, plot_forest, plot_gaps
+from hf_cushing.evaluation.ordinal_tables import grade_verdicts
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.evaluation.tables import (
@@ -56,7 +57,8 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
 
 def _verdicts(report: Report) -> list[str]:
     """The few sentences to read first."""
-    found = [
+    found = grade_verdicts(report.grading) if report.grading else []
+    found += [
         f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
         f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
         f"{row.negative_patients} without the disease"

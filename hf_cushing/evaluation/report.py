@@ -15,6 +15,7 @@ from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
 from hf_cushing.evaluation.gaps import SHUFFLES, Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
+from hf_cushing.evaluation.ordinal import Grading, report_grades
 from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.evaluation.resampling import DRAWS
 from hf_cushing.evaluation.subgroups import (
@@ -46,6 +47,8 @@ class EvaluationOptions:
         Women and men have thresholds of their own.
     abstain : float
         Error rate at which the model may say "uncertain"; 0 for never.
+    grades : tuple of str
+        The labels, mildest first, where they are grades of severity.
     draws, shuffles : int
         Of the bootstrap and of the permutation test.
     """
@@ -55,6 +58,7 @@ class EvaluationOptions:
     by: tuple[str, ...] = ("sex",)
     per_sex: bool = False
     abstain: float = 0.0
+    grades: tuple[str, ...] = ()
     draws: int = DRAWS
     shuffles: int = SHUFFLES
 
@@ -78,6 +82,8 @@ class Report:
     abstention : list of AbstentionRow
     comparisons : list of Comparison
         Against another model on the same photos.
+    grading : Grading, optional
+        Where the labels are grades.
     """
 
     split: str
@@ -88,6 +94,7 @@ class Report:
     alpha: float
     abstention: list[AbstentionRow]
     comparisons: list[Comparison]
+    grading: Grading | None = None
 
     def find(self, label: str, subgroup: str, unit: str = "photo") -> SubgroupReport:
         """Give one row."""
@@ -144,6 +151,17 @@ def evaluate(
         alpha=options.abstain,
         abstention=abstention,
         comparisons=_comparisons(predictions, points, against, options) if against else [],
+        grading=_grading(scored, options) if options.grades else None,
+    )
+
+
+def _grading(scored: Predictions, options: EvaluationOptions) -> Grading:
+    return report_grades(
+        scored,
+        options.grades,
+        by=options.by,
+        draws=options.draws,
+        shuffles=options.shuffles,
     )
 
 

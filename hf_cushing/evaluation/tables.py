@@ -35,6 +35,8 @@ NAMES = {
     "selection_rate": "share called positive",
     "demographic_parity_difference": "demographic parity difference",
     "equalized_odds_difference": "equalised odds difference",
+    "quadratic_kappa": "kappa, quadratic weights",
+    "mean_absolute_error": "mean absolute error, grades",
 }
 """Names in tables, where they differ from those in files."""
 
@@ -199,6 +201,10 @@ def _threshold_notes(report: Report, label: str) -> list[str]:
 
 def further_tables(report: Report) -> Iterator[tuple[str, list[str], list[list[str]], list[str]]]:
     """Title, header, body and notes of what was asked for beyond the standard tables."""
+    if report.grading:
+        from hf_cushing.evaluation.ordinal_tables import grade_tables
+
+        yield from grade_tables(report.grading, report.split)
     if report.shared:
         yield _shared_table(report)
     if report.abstention:

@@ -53,7 +53,11 @@ def evaluate_runs(
         parse_rule(rule)
     if dataset is None:
         predictions = _recorded(runs)
-        options = replace(options, rule=rule or _recorded_rule(runs))
+        options = replace(
+            options,
+            rule=rule or _recorded_rule(runs),
+            grades=options.grades or _common_grades(runs),
+        )
         other = _recorded(against) if against else None
         return evaluate(predictions, options, against=other), predictions
     if len(runs) > 1:
@@ -78,6 +82,19 @@ def _recorded_rule(runs: Sequence[str]) -> str:
         raise UsageError(f"these runs chose thresholds by {', '.join(sorted(rules))}; "
                          "name one with --threshold-rule")  # fmt: skip
     return rules.pop() if rules else "f1"
+
+
+def _common_grades(runs: Sequence[str]) -> tuple[str, ...]:
+    """The order of severity that these runs recorded; empty where none has one."""
+    orders = {_grades_of(run) for run in runs if Path(run).is_dir()}
+    if len(orders) > 1:
+        raise UsageError("these runs have grades in different orders, or none; evaluate them apart")
+    return orders.pop() if orders else ()
+
+
+def _grades_of(run: str) -> tuple[str, ...]:
+    metrics = _run_json(run, "metrics.json") or {}
+    return tuple((metrics.get("grading") or {}).get("grades", ()))
 
 
 def _score_dataset(
@@ -107,7 +124,11 @@ def _score_dataset(
             predictions_of(logits, photos, data=data, split=name, seed=seed, revision=revision)
         )
     predictions = concatenate(parts)
-    options = replace(options, rule=rule or (points[0].rule if points else "f1"))
+    options = replace(
+        options,
+        rule=rule or (points[0].rule if points else "f1"),
+        grades=options.grades or _grades_of(run),
+    )
     return evaluate(predictions, options, operating_points=points or None), predictions
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData
 from hf_cushing.evaluation.calibration import Platt, Temperature, fit_platt, fit_temperature
+from hf_cushing.evaluation.grade_metrics import check_grades
 from hf_cushing.evaluation.operating_points import parse_rule
 from hf_cushing.files import written_aside
 from hf_cushing.models.adapt import head_linear
@@ -36,9 +37,11 @@ log = logging.getLogger(__name__)
 
 
 def check_evaluation(config: RunConfig, labels: list[str]) -> None:
-    """Refuse what can't be done with so many classes, or isn't known, before any training."""
+    """Refuse what can't be done with these classes, or isn't known, before any training."""
     method = config.evaluation.calibration
     parse_rule(config.evaluation.threshold_rule)
+    if config.grades:
+        check_grades(config.grades, labels)
     if method == "platt" and len(labels) != 2:
         raise UsageError(
             f"--calibration platt is for two classes, the dataset has {len(labels)}; "

@@ -28,6 +28,7 @@ from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
 from hf_cushing.models.features import FeatureStore
+from hf_cushing.models.ordinal import constrain_head, grade_places, release
 from hf_cushing.schema import UserError
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import (
@@ -136,6 +137,7 @@ def fine_tune(config: RunConfig) -> RunResult:
             rule=config.evaluation.threshold_rule,
             draws=config.evaluation.bootstrap,
             per_sex=config.training.mitigation == "sex_thresholds",
+            grades=config.grades,
         ),
     )
     if state.is_main_process:
@@ -167,7 +169,7 @@ def _learn(
 
     state = PartialState()
     patients = len(set(data.roles["train"]["patient_id"]))
-    store, whole, facts = None, None, {}
+    store, weights, facts = None, None, {}
     if config.uses_features or config.model.finetune == "lp-ft":
         store = FeatureStore(classifier, feature_options(config))
     if config.is_probe or (config.model.finetune == "lp-ft" and checkpoint is None):
@@ -179,23 +181,36 @@ def _learn(
         facts["penalty_c"] = read_json(run / PENALTIES)["chosen"]
     side = classifier.processor.crop_size["height"]
     model = adapt(classifier.model, config.model, patients=patients, side=side)
+    if config.grades and not config.is_probe:  # what was fitted has the form already
+        constrain_head(model, grade_places(config.grades, data.labels))
     facts |= describe(model)
     if state.is_main_process:
         log.info("%s", _announcement(config, data, facts, state))
     if not config.is_probe:
         trainer = _trainer(config, data, classifier, model, store, checkpoint)
-        if trainer.is_fsdp_enabled and config.model.finetune == "lora":
-            raise UserError("adapters can't be merged under FSDP; launch by multi_gpu.yaml")
-        trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-        if trainer.is_fsdp_enabled:  # all processes give their shards
-            whole = trainer.accelerator.get_state_dict(trainer.model)
+        weights = _descend(trainer, config, checkpoint)
         facts |= {
             "epochs": trainer.state.epoch,
             "best_auroc": best_auroc(trainer.state.log_history),
         }
+    release(model)
     if state.is_main_process:
-        save_model(run, classifier, model, whole)
+        save_model(run, classifier, model, weights)
     return facts
+
+
+def _descend(
+    trainer: FaceTrainer, config: RunConfig, checkpoint: Path | None
+) -> dict[str, Any] | None:
+    """Learn by gradient descent; gives the weights where the model's own are in shards."""
+    if trainer.is_fsdp_enabled and config.model.finetune == "lora":
+        raise UserError("adapters can't be merged under FSDP; launch by multi_gpu.yaml")
+    if trainer.is_fsdp_enabled and config.grades:
+        raise UserError("grades can't share a direction under FSDP; launch by multi_gpu.yaml")
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    if not trainer.is_fsdp_enabled:
+        return None
+    return trainer.accelerator.get_state_dict(trainer.model)  # all processes give their shards
 
 
 @contextmanager
@@ -297,6 +312,7 @@ def _trainer(
         order=order,
         epochs=epochs_if_over(checkpoint, epochs=training.epochs, patience=training.patience),
         robust=robust,
+        places=grade_places(config.grades, data.labels) if config.grades else None,
     )
 
 

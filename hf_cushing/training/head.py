@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from hf_cushing.data.subsets import HELD_OUT
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
+from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UserError
 from hf_cushing.training.calibrate import save_again
+from hf_cushing.training.ordinal import fit_grades
 from hf_cushing.training.probe import STRENGTHS, Probe, ProbeData, fit_probe, write_head
 from hf_cushing.training.robust import TRIED, fit_dfr, fit_group_dro
 from hf_cushing.training.run_folder import feature_options
@@ -45,11 +48,19 @@ def fit_head(
     views = range(config.model.views + 1)
     seen = [store.features(rows, view=view)[:, :width] for view in views]
     known = probe_data(rows, seen, config.training.imbalance)
-    method = config.training.mitigation
-    fit = fit_dfr if method == "dfr" and config.is_probe else fit_probe
-    probe = with_progress(fit_group_dro if method == "group_dro" else fit, known, config, data)
+    probe = with_progress(_fit_of(config, data.labels), known, config, data)
     write_head(head_linear(classifier.model), probe)
     return probe
+
+
+def _fit_of(config: RunConfig, labels: Sequence[str]) -> Callable[..., Probe]:
+    """How the settings ask for the head to be fitted."""
+    if config.grades:
+        return partial(fit_grades, places=grade_places(config.grades, labels))
+    method = config.training.mitigation
+    if method == "group_dro":
+        return fit_group_dro
+    return fit_dfr if method == "dfr" and config.is_probe else fit_probe
 
 
 def refit_last_layer(run: Path, config: RunConfig, data: FaceData) -> dict[str, Any]:
@@ -96,7 +107,7 @@ def with_progress(
     """Call one of the fits, with a bar for the values of C tried."""
     from tqdm.auto import tqdm
 
-    total = len(STRENGTHS) if fit is fit_probe else len(TRIED)
+    total = len(TRIED if fit in (fit_dfr, fit_group_dro) else STRENGTHS)
     with tqdm(total=total, desc="Penalties", unit="C") as bar:
         return fit(known, classes=len(data.labels), seed=config.training.seed, advance=bar.update)
 

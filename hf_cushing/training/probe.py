@@ -118,7 +118,7 @@ def fit_probe(
 
     with threadpool_limits(1):
         frame = Frame(data.features)
-        losses = _search(frame.rows, data, inner_folds(data, seed), advance)
+        losses = search(Folds(frame.rows, data, inner_folds(data, seed)), advance)
         chosen = float(STRENGTHS[int(np.argmin(losses))])
         model = logistic(frame.rows, data.labels, data.weights, chosen)
     weight, bias = frame.head(model.coef_, model.intercept_, classes)
@@ -215,31 +215,16 @@ def inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray
     )
 
 
-def _search(
-    rows: np.ndarray,
-    data: ProbeData,
-    folds: list[tuple[np.ndarray, np.ndarray]],
-    advance: Callable[[int], None],
-) -> list[float]:
+def search(problem: Folds, advance: Callable[[int], None]) -> list[float]:
     """Log loss out of fold for each C, from small to large, until it has clearly risen.
 
     All folds are fitted at once, as one problem that falls into parts, each C starting from the
     one before: a hundred separate fits would take as long as the backbone's pass.
     """
-    from scipy.optimize import minimize
-
-    problem = _Folds(rows, data, folds)
     weights = np.zeros(problem.size)
     losses: list[float] = []
     for strength in STRENGTHS:
-        weights = minimize(
-            problem.loss,
-            weights,
-            args=(strength,),
-            jac=True,
-            method="L-BFGS-B",
-            options={"gtol": TOLERANCE, "maxiter": SEARCH_ITERATIONS},
-        ).x
+        weights = solve(problem, weights, strength)
         losses.append(problem.held_out(weights))
         advance(1)
         past = len(losses) - 1 - int(np.argmin(losses))
@@ -248,7 +233,28 @@ def _search(
     return losses
 
 
-class _Folds:
+def solve(
+    problem: Folds,
+    start: np.ndarray,
+    strength: float,
+    *,
+    tolerance: float = TOLERANCE,
+    iterations: int = SEARCH_ITERATIONS,
+) -> np.ndarray:
+    """Weights of least penalised loss for one C, float64, shape (problem.size,)."""
+    from scipy.optimize import minimize
+
+    return minimize(
+        problem.loss,
+        start,
+        args=(strength,),
+        jac=True,
+        method="L-BFGS-B",
+        options={"gtol": tolerance, "maxiter": iterations},
+    ).x
+
+
+class Folds:
     """L2 logistic regression on every fold but one, for all folds together.
 
     The weights of all parts are one vector: (features + intercept) × folds × columns, with one
@@ -270,11 +276,25 @@ class _Folds:
         self.total = float(weights.sum())
         self.fitted, self.tested = weights * ~held, weights * held
 
+    def _scores(self, weights: np.ndarray) -> np.ndarray:
+        """Logits: (rows, folds, classes)."""
+        scores = (self.rows @ weights.reshape(self.shape[0], -1)).reshape(-1, *self.shape[1:])
+        return np.concatenate([np.zeros_like(scores), scores], axis=2) if self.two else scores
+
+    def _gradient(self, slope: np.ndarray) -> np.ndarray:
+        """Of the weights, from that of the logits."""
+        slope = slope[:, :, 1 if self.two else 0 :].reshape(len(self.rows), -1)
+        return (self.rows.T @ slope).ravel()
+
+    def _penalised(self, weights: np.ndarray) -> np.ndarray:
+        """The weights, with 0 for the intercepts."""
+        penalised = weights.reshape(self.shape).copy()
+        penalised[-1] = 0
+        return penalised.ravel()
+
     def _log_shares(self, weights: np.ndarray) -> np.ndarray:
         """Log-probabilities: (rows, folds, classes); scipy's own function is mostly overhead."""
-        scores = (self.rows @ weights.reshape(self.shape[0], -1)).reshape(-1, *self.shape[1:])
-        if self.two:
-            scores = np.concatenate([np.zeros_like(scores), scores], axis=2)
+        scores = self._scores(weights)
         scores = scores - scores.max(2, keepdims=True)
         return scores - np.log(np.exp(scores).sum(2, keepdims=True))
 
@@ -285,13 +305,10 @@ class _Folds:
         loss = -float((self.fitted * log_shares[places, :, self.truth]).sum())
         slope = np.exp(log_shares)
         slope[places, :, self.truth] -= 1
-        slope = (slope * self.fitted[:, :, None])[:, :, 1 if self.two else 0 :]
-        gradient = (self.rows.T @ slope.reshape(len(self.rows), -1)).reshape(self.shape)
-        penalised = weights.reshape(self.shape).copy()
-        penalised[-1] = 0
-        loss += float((penalised**2).sum()) / 2 / strength
-        gradient += penalised / strength
-        return loss / self.total, gradient.ravel() / self.total
+        gradient = self._gradient(slope * self.fitted[:, :, None])
+        penalised = self._penalised(weights)
+        loss += float(penalised @ penalised) / 2 / strength
+        return loss / self.total, (gradient + penalised / strength) / self.total
 
     def held_out(self, weights: np.ndarray) -> float:
         """Weighted log loss of each row by the part that it was not in."""

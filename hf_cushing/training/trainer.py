@@ -17,15 +17,14 @@ from transformers import ProgressCallback, Trainer, TrainingArguments
 
 from hf_cushing.config import LAYERED, RunConfig
 from hf_cushing.data.loading import collate
-from hf_cushing.evaluation.metrics import mean_auroc
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
-from hf_cushing.models.score import softmax
 from hf_cushing.schema import UserError
 from hf_cushing.training.callbacks import Conductor, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
 from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.sampling import PhotoOrder
+from hf_cushing.training.selection import validation_metrics
 
 GROUP_WEIGHTS = "group_weights.json"
 """File of a checkpoint: GroupDRO's weights of the groups."""
@@ -218,37 +217,6 @@ def photo_losses(
     return (1 - torch.exp(-losses)) ** focal_gamma * losses if focal_gamma else losses
 
 
-def validation_metrics(
-    logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray, *, worst_first: bool = False
-) -> dict:
-    """AUROC of all, of each sex, and the number by which the best epoch is chosen.
-
-    Parameters
-    ----------
-    logits : numpy.ndarray
-        Shape (n, classes).
-    labels : numpy.ndarray
-        Class numbers, shape (n,).
-    sexes : numpy.ndarray
-        Words, shape (n,).
-    worst_first : bool
-        The worse sex's AUROC chooses the epoch, as GroupDRO asks.
-
-    Returns
-    -------
-    dict
-        ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined) and ``selection``: the
-        AUROC of all, where epochs tie the worse sex decides; or the other way round.
-    """
-    scores = softmax(logits.astype("float64"))
-    found = {"auroc": mean_auroc(scores, labels)}
-    for sex in ("female", "male"):
-        found[f"auroc_{sex}"] = mean_auroc(scores[sexes == sex], labels[sexes == sex])
-    worst = min((v for v in found.values() if not np.isnan(v)), default=0.0)
-    first, second = (worst, found["auroc"]) if worst_first else (found["auroc"], worst)
-    return found | {"selection": first + 1e-6 * second}
-
-
 def build_trainer(
     config: RunConfig,
     model: nn.Module,
@@ -259,6 +227,7 @@ def build_trainer(
     order: PhotoOrder,
     epochs: int,
     robust: GroupWeights | None = None,
+    places: np.ndarray | None = None,
 ) -> FaceTrainer:
     """Set up training with early stopping on the validation AUROC.
 
@@ -275,6 +244,8 @@ def build_trainer(
         Most epochs.
     robust : GroupWeights, optional
         Of GroupDRO.
+    places : numpy.ndarray, optional
+        Of the classes, where they are grades (`validation_metrics`).
     """
     if config.training.gradient_checkpointing and not getattr(
         model, "supports_gradient_checkpointing", False
@@ -293,7 +264,11 @@ def build_trainer(
         train_dataset=train,
         eval_dataset=validation,
         compute_metrics=lambda out: validation_metrics(
-            out.predictions, out.label_ids, sexes, worst_first=robust is not None
+            out.predictions,
+            out.label_ids,
+            sexes,
+            worst_first=robust is not None,
+            places=places,
         ),
         callbacks=[Conductor(train, order, config.training.patience)],
     )

@@ -1,19 +1,12 @@
-"""Settings of a training run: default < YAML < command line."""
+"""The options of a training run."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from hf_cushing.schema import UsageError, UserError
-
-RULE = re.compile(r"f1|youden|(sensitivity|specificity|cost):\d+(\.\d+)?")
-"""How a threshold is chosen; `evaluation.operating_points` has the meanings."""
+from hf_cushing.config.checks import combination_problems, range_problems, type_problems
+from hf_cushing.schema import UsageError
 
 
 def _option(default: Any, text: str) -> Any:
@@ -49,6 +42,12 @@ class ModelConfig:
     model: str = _option("", "short name (`hf-cushing env` lists them), local folder or Hub id")
     model_revision: str | None = _option(None, "branch, tag or commit of a Hub model")
     init: Literal["pretrained", "random"] = _option("pretrained", "where the weights come from")
+    task: Literal["classify", "ordinal"] = _option(
+        "classify", "ordinal: the labels are grades of severity, in the order of --grades"
+    )
+    grades: str = _option(
+        "", "with --task ordinal: all labels from none to worst, as in control,mild,severe"
+    )
     finetune: Literal["head", "last_n", "lora", "full", "lp-ft"] = _option(
         "full",
         "what learns: the head alone, the last blocks too, low-rank adapters, everything, or "
@@ -84,7 +83,7 @@ class TrainingConfig:
     output_dir: str = _option("", "run folder to make")
     seed: int = _option(0, "seed of the head, the order and the augmentation")
     epochs: int = _option(30, "most passes over the training photos")
-    patience: int = _option(8, "stop after this many epochs without a better validation AUROC")
+    patience: int = _option(8, "stop after this many epochs that are no better on validation")
     batch_size: int = _option(16, "photos a step and process")
     gradient_accumulation: int = _option(1, "steps whose gradients are added before an update")
     learning_rate: float | None = _option(
@@ -168,9 +167,14 @@ class RunConfig:
             if not getattr(part, name)
         ]
         problems = [f"{', '.join(missing)} must be given"] if missing else []
-        problems += _type_problems(self) or _range_problems(self) + _combination_problems(self)
+        problems += type_problems(self) or range_problems(self) + combination_problems(self)
         if problems:
             raise UsageError("; ".join(problems))
+
+    @property
+    def grades(self) -> tuple[str, ...]:
+        """The labels as grades, mildest first; empty where they have no order."""
+        return tuple(word.strip() for word in self.model.grades.split(",") if word.strip())
 
     @property
     def is_probe(self) -> bool:
@@ -218,138 +222,4 @@ DEFAULT_RATES = {
 """Backbone and head. LP-FT starts from a good head and must not lose it (arXiv 2202.10054)."""
 
 
-def _type_problems(config: RunConfig) -> list[str]:
-    """Find values of the wrong kind: a recipe's values come unchecked."""
-    problems = []
-    for part in (config.data, config.model, config.training, config.evaluation):
-        hints = get_type_hints(type(part))
-        for item in fields(part):
-            value, wanted = getattr(part, item.name), hints[item.name]
-            if not _fits(value, wanted):
-                words = getattr(wanted, "__name__", str(wanted).removeprefix("typing."))
-                problems.append(f"--{item.name} {value!r}: give {words}")
-    return problems
-
-
-def _fits(value: Any, wanted: Any) -> bool:
-    if get_origin(wanted) is Literal:
-        return value in get_args(wanted)
-    if get_origin(wanted) in (UnionType, Union):
-        return any(_fits(value, kind) for kind in get_args(wanted))
-    if wanted is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-
-
-def _range_problems(config: RunConfig) -> list[str]:
-    training, data, model = config.training, config.data, config.model
-    rules = [
-        (training, "seed", lambda v: 0 <= v < 2**32, "0 up to 2**32"),
-        (training, "epochs", lambda v: v >= 1, "at least 1"),
-        (training, "patience", lambda v: v >= 1, "at least 1"),
-        (training, "batch_size", lambda v: v >= 1, "at least 1"),
-        (training, "gradient_accumulation", lambda v: v >= 1, "at least 1"),
-        (training, "warmup", lambda v: 0 <= v < 1, "0 up to 1"),
-        (training, "zoom_out", lambda v: 1 <= v <= 2, "from 1 to 2"),
-        (training, "learning_rate", lambda v: v is None or v > 0, "above 0"),
-        (training, "head_learning_rate", lambda v: v is None or v > 0, "above 0"),
-        (training, "layer_decay", lambda v: 0 < v <= 1, "above 0, at most 1"),
-        (training, "weight_decay", lambda v: v is None or v >= 0, "0 or more"),
-        (training, "max_grad_norm", lambda v: v > 0, "above 0"),
-        (training, "label_smoothing", lambda v: 0 <= v < 1, "0 up to 1"),
-        (training, "focal_gamma", lambda v: 0 <= v <= 10, "0 to 10"),
-        (model, "image_size", lambda v: v is None or v >= 1, "1 or more"),
-        (model, "views", lambda v: 0 <= v <= 64, "0 to 64"),
-        (model, "last_n", lambda v: v >= 1, "1 or more"),
-        (model, "lora_rank", lambda v: v is None or v >= 1, "1 or more"),
-        (model, "lora_alpha", lambda v: v is None or v >= 1, "1 or more"),
-        (model, "lora_dropout", lambda v: 0 <= v < 1, "0 up to 1"),
-        (model, "drop_path", lambda v: 0 <= v < 1, "0 up to 1"),
-        (data, "num_workers", lambda v: v >= 0, "0 or more"),
-        (data, "repeat", lambda v: v >= 1, "1 or more"),
-        (data, "fold", lambda v: v is None or v >= 0, "0 or more"),
-        (
-            config.evaluation,
-            "threshold_rule",
-            RULE.fullmatch,
-            "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5",
-        ),
-        (config.evaluation, "bootstrap", lambda v: v >= 100, "100 or more"),
-    ]
-    return [
-        f"--{name} {getattr(part, name)}: give {wanted}"
-        for part, name, good, wanted in rules
-        if not good(getattr(part, name))
-    ]
-
-
-def _combination_problems(config: RunConfig) -> list[str]:
-    """Options set to something that the chosen method would not use, each with the way out."""
-    method = config.model.finetune
-    frozen = config.uses_features
-    rules = [
-        (config.model, "head", method == "head", "--finetune head"),
-        (config.model, "head_features", config.is_probe, "--finetune head --head probe"),
-        (config.model, "views", frozen, "--finetune head --augment none"),
-        (config.model, "last_n", method == "last_n", "--finetune last_n"),
-        (config.model, "lora_rank", method == "lora", "--finetune lora"),
-        (config.model, "lora_alpha", method == "lora", "--finetune lora"),
-        (config.model, "lora_dropout", method == "lora", "--finetune lora"),
-        (config.model, "drop_path", method != "head", "--finetune full"),
-        (config.training, "layer_decay", method in LAYERED, f"--finetune {'|'.join(LAYERED)}"),
-        (config.training, "label_smoothing", not config.is_probe, "--finetune full"),
-        (config.training, "focal_gamma", not config.is_probe, "--finetune full"),
-        (config.training, "gradient_checkpointing", method != "head", "--finetune full"),
-        (config.data, "feature_dtype", frozen or method == "lp-ft", "--finetune head"),
-        (config.data, "features_dir", frozen or method == "lp-ft", "--finetune head"),
-    ]
-    problems = [
-        f"--{name} {getattr(part, name)} goes with {wanted}; leave it out, or choose that"
-        for part, name, used, wanted in rules
-        if not used and getattr(part, name) != _default(part, name)
-    ]
-    if config.is_probe and config.training.augment not in ("auto", "none"):
-        problems.append(
-            f"--augment {config.training.augment}: a probe sees each photo once; give --views 4, "
-            "or --head linear-sgd"
-        )
-    if config.is_probe and config.training.imbalance == "sample_class_sex":
-        problems.append("--imbalance sample_class_sex: a probe draws no photos; give class_sex")
-    if config.training.mitigation == "group_dro" and config.training.imbalance.startswith("sample"):
-        problems.append("--mitigation group_dro weighs the groups itself; give --imbalance class")
-    if config.training.label_smoothing and config.training.focal_gamma:
-        problems.append("--label_smoothing and --focal_gamma pull apart: leave one out")
-    return problems
-
-
-LAYERED = ("last_n", "full", "lp-ft")
-"""Methods that train the backbone's own weights, block by block."""
-
-
-def _default(part: Any, name: str) -> Any:
-    return next(item.default for item in fields(part) if item.name == name)
-
-
 CONFIG_PARTS = (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig)
-
-
-def read_yaml(path: Path, known: Collection[str] = ()) -> dict[str, Any]:
-    """Read a flat mapping of names to values; unknown names are refused.
-
-    Without `known` it is a recipe, and the names are options of a training run.
-    """
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path} can't be read as YAML: {error}") from None
-    known = known or {item.name for part in CONFIG_PARTS for item in fields(part)}
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must map names to values, like `{min(known)}: …`")
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), sorted(known), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
-            raise UserError(f"{path}: unknown name '{name}'; {hint}")
-    return values

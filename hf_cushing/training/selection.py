@@ -1,0 +1,53 @@
+"""The number by which the best epoch is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hf_cushing.evaluation.grade_metrics import concordance
+from hf_cushing.evaluation.metrics import mean_auroc
+from hf_cushing.models.score import softmax
+
+
+def validation_metrics(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    sexes: np.ndarray,
+    *,
+    worst_first: bool = False,
+    places: np.ndarray | None = None,
+) -> dict:
+    """AUROC of all, of each sex, and the number by which the best epoch is chosen.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        Shape (n, classes).
+    labels : numpy.ndarray
+        Class numbers, shape (n,).
+    sexes : numpy.ndarray
+        Words, shape (n,).
+    worst_first : bool
+        The worse sex's AUROC chooses the epoch, as GroupDRO asks.
+    places : numpy.ndarray, optional
+        Of the classes on the scale, where they are grades: the concordance of the expected with
+        the true place then chooses in place of the AUROC.
+
+    Returns
+    -------
+    dict
+        ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined), of grades also
+        ``concordance…``, and ``selection``: the AUROC or concordance of all, where epochs tie
+        the worse sex decides; or the other way round.
+    """
+    scores = softmax(logits.astype("float64"))
+    parts = {"": np.full(len(labels), True)}
+    parts |= {f"_{sex}": sexes == sex for sex in ("female", "male")}
+    found = {f"auroc{end}": mean_auroc(scores[part], labels[part]) for end, part in parts.items()}
+    chosen_by = list(found.values())
+    if places is not None:
+        chosen_by = [concordance(scores[p] @ places, places[labels[p]]) for p in parts.values()]
+        found |= {f"concordance{end}": v for end, v in zip(parts, chosen_by, strict=True)}
+    worst = min((v for v in chosen_by if not np.isnan(v)), default=0.0)
+    first, second = (worst, chosen_by[0]) if worst_first else (chosen_by[0], worst)
+    return found | {"selection": first + 1e-6 * second}
