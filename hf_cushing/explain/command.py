@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hf_cushing.evaluation.region_agreement import read_reader_regions
 from hf_cushing.explain.cohort import Explained, ExplainOptions, explain_run
-from hf_cushing.explain.findings import Findings, find, read_masks
+from hf_cushing.explain.findings import READER_REGIONS, Findings, find, read_masks
 from hf_cushing.explain.report import write_explanation
 from hf_cushing.explain.store import Progress
 from hf_cushing.schema import UsageError
@@ -49,7 +49,7 @@ def explain_to(
         """Before hours of work, so that a wrong table is found at once."""
         names, side = photos["photo_id"][:], photos[0]["image"].size[0]
         if readers:
-            marks["readers"] = read_reader_regions(readers, photo_ids=names)
+            marks["readers"] = read_reader_regions(readers, photo_ids=names, regions=READER_REGIONS)
         if masks:
             marks["masks"] = read_masks(masks, names, side)
 

@@ -25,6 +25,9 @@ from hf_cushing.explain.mean_face import warp_to
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.schema import UserError
 
+READER_REGIONS = tuple(dict.fromkeys([*REGIONS, *GROUPS]))
+"""What readers may name: a region, or a group of both sides as the reading room has them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
@@ -93,7 +96,7 @@ def find(
     Parameters
     ----------
     readers : ReaderRegions, optional
-        Regions that people used.
+        What people used, of `READER_REGIONS`; compared in groups where they named groups.
     masks : dict, optional
         photo_id to bool of shape (MAP_SIDE, MAP_SIDE): pixels that people (or a drawer) marked.
     draws : int
@@ -135,20 +138,35 @@ def _agreement(
     """
     place = {name: n for n, name in enumerate(explained.photos["photo_id"][:])}
     rows = np.array([place[name] for name in readers.photo_ids])
-    human = readers.consensus()
+    marks = dict(zip(readers.regions, readers.consensus().T, strict=True))
     patients, truth = explained.patients[rows], explained.truth[rows].astype(str)
+
+    def agree(machine: np.ndarray, human: np.ndarray) -> list[Agreement]:
+        return rank_agreement(machine, human, patients, strata=truth, draws=draws)
+
+    joined = np.stack([_marks_of(marks, group) for group in GROUPS], 1)
+    sided = not any(marks[group].any() for group in GROUPS if group not in REGIONS)
     area = np.maximum(explained.areas[rows], 1)
-    machine = {name: shares[rows] / area for name, shares in explained.shares.items()}
-    found = {
-        name: rank_agreement(values, human, patients, strata=truth, draws=draws)
-        for name, values in machine.items()
-    }
-    joined = np.stack(
-        [human[:, [REGIONS.index(r) for r in names]].sum(1) for names in GROUPS.values()], 1
-    )
-    effects = np.abs(np.nan_to_num(explained.absent[rows]))
-    found["hidden regions"] = rank_agreement(effects, joined, patients, strata=truth, draws=draws)
+    found = {}
+    for name, shares in explained.shares.items():
+        if sided:
+            human = np.stack([marks[region] for region in REGIONS], 1)
+            found[name] = agree(shares[rows] / area, human)
+        else:
+            found[name] = agree(_by_group(shares[rows]) / _by_group(area), joined)
+    found["hidden regions"] = agree(np.abs(np.nan_to_num(explained.absent[rows])), joined)
     return found
+
+
+def _marks_of(marks: dict[str, np.ndarray], group: str) -> np.ndarray:
+    """What readers gave a group, by its own name or by its sides."""
+    return np.sum([marks[name] for name in {group, *GROUPS[group]}], axis=0)
+
+
+def _by_group(values: np.ndarray) -> np.ndarray:
+    """Both sides joined: shape (n, groups)."""
+    columns = [[REGIONS.index(name) for name in names] for names in GROUPS.values()]
+    return np.stack([values[:, column].sum(1) for column in columns], 1)
 
 
 def _overlaps(

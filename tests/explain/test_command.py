@@ -76,6 +76,18 @@ def test_readers_and_masks_are_compared_with_every_method(report):
     assert half.photos == 8
 
 
+def test_readers_may_name_groups_as_the_reading_room_does(report, run, dataset, people, tmp_path):
+    _, _, by_side = report
+    text = (people / "readers.csv").read_text(encoding="utf-8")
+    (tmp_path / "groups.csv").write_text(text.replace("malar_left", "malar"), encoding="utf-8")
+    _, found = explain_to(
+        tmp_path / "out", str(run), str(dataset), OPTIONS,
+        readers=tmp_path / "groups.csv", thumbnails=False, progress=quiet,
+    )  # fmt: skip
+    assert found.agreement["hidden regions"] == by_side.agreement["hidden regions"]
+    assert found.agreement["grad-cam"] != by_side.agreement["grad-cam"]
+
+
 def test_without_thumbnails_no_photo_of_a_person_is_written(report, run, dataset):
     out, _, _ = report
     assert (out / "figures" / "examples.png").exists()
