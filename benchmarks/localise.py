@@ -37,7 +37,7 @@ MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"
 LABEL = "cushing"
 FROM_NOTHING = [
     "--epochs", "40", "--patience", "40", "--learning_rate", "1e-3", "--layer_decay", "1",
-    "--image_size", "112", "--augment", "light",
+    "--augment", "light",
 ]  # fmt: skip
 """Random weights need more than the gentle default for pretrained ones."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.schema import CONTROL, RESEARCH_NOTICE
-from hf_cushing.study.kit_folder import Kit
+from hf_cushing.study.readers.kit_folder import Kit
 
 KEYS = dict(zip(GROUPS, "fgbeomupcjx", strict=True))
 """The key that ticks each region; y, n, 1 to 5 and Enter do the rest."""

@@ -17,14 +17,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hf_cushing.schema import UsageError, UserError
-from hf_cushing.study.kit_folder import Kit, read_kit
-from hf_cushing.study.reading_answers import (
+from hf_cushing.study.readers.answers import (
     CONFIDENCES,
     Answer,
     AnswerStore,
     OutOfTurn,
     Place,
 )
+from hf_cushing.study.readers.kit_folder import Kit, read_kit
 from spaces_app import reading_page as page
 
 LOCAL = ("127.0.0.1", "localhost", "::1")

@@ -49,7 +49,7 @@ def make(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.study.reading_kit import KitOptions, make_kit, parse_readers
+    from hf_cushing.study.readers.kit import KitOptions, make_kit, parse_readers
 
     options = KitOptions(
         readers=parse_readers(readers, level),
@@ -99,8 +99,8 @@ def export(
     ] = None,
 ) -> None:
     """Write all answers as one long table, and the ticked regions as another."""
-    from hf_cushing.study.reading_answers import export as long_table
-    from hf_cushing.study.reading_answers import region_rows, write_rows
+    from hf_cushing.study.readers.answers import export as long_table
+    from hf_cushing.study.readers.answers import region_rows, write_rows
 
     table = long_table(kit, key)
     regions = out.with_name(f"{out.stem}_regions.csv")

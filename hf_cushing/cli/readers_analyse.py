@@ -38,9 +38,9 @@ def analyse(
         from hf_cushing.training.environment import quiet_libraries
 
         quiet_libraries()
-    from hf_cushing.study.reader_cases import load_study
-    from hf_cushing.study.reader_pages import reader_markdown, write_reader_report
-    from hf_cushing.study.reader_report import analyse_readers, report_to_json
+    from hf_cushing.study.readers.cases import load_study
+    from hf_cushing.study.readers.pages import reader_markdown, write_reader_report
+    from hf_cushing.study.readers.report import analyse_readers, report_to_json
 
     if (out / "manifest.json").exists() or out.resolve() == answers.resolve():
         raise UsageError(f"--out {out} is a run folder or the kit; choose another")

@@ -16,8 +16,8 @@ import httpx  # noqa: E402  (comes with gradio)
 from hf_cushing.cli import main  # noqa: E402
 from hf_cushing.faces.regions import GROUPS  # noqa: E402
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError  # noqa: E402
-from hf_cushing.study.kit_folder import read_key, read_kit  # noqa: E402
-from hf_cushing.study.reading_answers import AnswerStore, export  # noqa: E402
+from hf_cushing.study.readers.answers import AnswerStore, export  # noqa: E402
+from hf_cushing.study.readers.kit_folder import read_key, read_kit  # noqa: E402
 from spaces_app import reading_page as page  # noqa: E402
 from spaces_app.reading_room import Room, build, launch, serve_room  # noqa: E402
 from tests.study.kits import copy_of, fake_run, make  # noqa: E402

@@ -6,8 +6,8 @@ import numpy as np
 
 from hf_cushing.data.loading import load_faces, words
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.study.kit_folder import Reader
-from hf_cushing.study.reading_kit import KitOptions, make_kit
+from hf_cushing.study.readers.kit import KitOptions, make_kit
+from hf_cushing.study.readers.kit_folder import Reader
 
 READERS = (Reader(name="Anna", level="expert"), Reader(name="李 明", level="student"))
 

@@ -13,15 +13,15 @@ from hf_cushing.data.drawing import Signs, draw
 from hf_cushing.data.synthetic import invent_person, take_shot
 from hf_cushing.evaluation.followup import outweighing, repeatability
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
-from hf_cushing.study import followup_trend
-from hf_cushing.study.followup import Followup, FollowupOptions
-from hf_cushing.study.followup_camera import MEASURES, measure_photo
-from hf_cushing.study.followup_figures import plot_repeatability
-from hf_cushing.study.followup_pairs import change_of, dated_visits, months_of, pairs_of
-from hf_cushing.study.followup_photos import photos_of_dataset
-from hf_cushing.study.followup_report import page_names, run_followup, write_report
-from hf_cushing.study.followup_table import DatedPhoto, read_visits
-from hf_cushing.study.followup_trend import (
+from hf_cushing.study.followup import trend as followup_trend
+from hf_cushing.study.followup.camera import MEASURES, measure_photo
+from hf_cushing.study.followup.cohort import Followup, FollowupOptions
+from hf_cushing.study.followup.figures import plot_repeatability
+from hf_cushing.study.followup.pairs import change_of, dated_visits, months_of, pairs_of
+from hf_cushing.study.followup.photos import photos_of_dataset
+from hf_cushing.study.followup.report import page_names, run_followup, write_report
+from hf_cushing.study.followup.table import DatedPhoto, read_visits
+from hf_cushing.study.followup.trend import (
     DIFFERENCE,
     INTERCEPTS,
     SLOPES,
@@ -31,7 +31,7 @@ from hf_cushing.study.followup_trend import (
     mean_changes,
     require_statsmodels,
 )
-from hf_cushing.study.followup_words import cohort_verdicts, patient_verdicts
+from hf_cushing.study.followup.words import cohort_verdicts, patient_verdicts
 
 COLUMNS = ("file_name", "patient_id", "date", "sex", "treatment_date", "stable", "visit")
 BOTH_FORMS = [("a.jpg", "P1", "2020-01-10"), ("b.jpg", "P1", "10/04/2020")]
@@ -308,7 +308,7 @@ def test_a_stopped_followup_goes_on_with_the_crops_that_are_there(
     monkeypatch, run, raw_visits, tmp_path
 ):
     from hf_cushing.data import crops
-    from hf_cushing.study import followup_report
+    from hf_cushing.study.followup import report as followup_report
 
     few = raw_visits.with_name("two.csv")
     rows = [row for row in read_csv(raw_visits) if row["file_name"][0] == "2"]

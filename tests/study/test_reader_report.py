@@ -16,12 +16,12 @@ from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.reader_scores import ReaderScores
 from hf_cushing.schema import UserError
-from hf_cushing.study.reader_cases import load_study, make_study
-from hf_cushing.study.reader_effects import GAIN, MEAN, Effect
-from hf_cushing.study.reader_pages import reader_markdown
-from hf_cushing.study.reader_report import analyse_readers
-from hf_cushing.study.reader_table import Answer
-from hf_cushing.study.reader_verdicts import difference_sentence, verdicts
+from hf_cushing.study.readers.cases import load_study, make_study
+from hf_cushing.study.readers.effects import GAIN, MEAN, Effect
+from hf_cushing.study.readers.pages import reader_markdown
+from hf_cushing.study.readers.report import analyse_readers
+from hf_cushing.study.readers.table import Answer
+from hf_cushing.study.readers.verdicts import difference_sentence, verdicts
 
 PHOTOS, READERS = 60, 4
 LEVELS = ("student", "student", "expert", "expert")

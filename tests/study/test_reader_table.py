@@ -7,8 +7,8 @@ import pytest
 
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.schema import UserError
-from hf_cushing.study import reading_answers
-from hf_cushing.study.reader_table import read_answers
+from hf_cushing.study.readers import answers as reading_answers
+from hf_cushing.study.readers.table import read_answers
 
 HEADER = "reader,level,photo_id,read,occurrence,call,score,seconds,regions"
 

@@ -12,9 +12,7 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.regions import read_reader_regions
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.schema import UserError
-from hf_cushing.study.kit_folder import read_key, read_kit
-from hf_cushing.study.reader_table import read_answers
-from hf_cushing.study.reading_answers import (
+from hf_cushing.study.readers.answers import (
     COLUMNS,
     Answer,
     AnswerStore,
@@ -24,6 +22,8 @@ from hf_cushing.study.reading_answers import (
     score_of,
     write_rows,
 )
+from hf_cushing.study.readers.kit_folder import read_key, read_kit
+from hf_cushing.study.readers.table import read_answers
 from tests.study.kits import copy_of, fake_run, make
 
 YES = Answer(call="cushing", confidence=4, regions=("malar", "chin"))
@@ -117,8 +117,8 @@ def test_database_itself_refuses_a_second_answer_to_a_case(store):
 
 ANSWER_ALL = """
 import sys
-from hf_cushing.study.kit_folder import read_kit
-from hf_cushing.study.reading_answers import Answer, AnswerStore
+from hf_cushing.study.readers.kit_folder import read_kit
+from hf_cushing.study.readers.answers import Answer, AnswerStore
 store = AnswerStore(read_kit(sys.argv[1]))
 while place := store.place("Anna"):
     store.save("Anna", place.ticket, Answer(call="cushing", confidence=3))

@@ -9,9 +9,9 @@ from PIL import Image
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.schema import UsageError, UserError
-from hf_cushing.study.kit_folder import read_key, read_kit
-from hf_cushing.study.reading_kit import parse_readers
-from hf_cushing.study.reading_order import chosen, reading_order, spread
+from hf_cushing.study.readers.kit import parse_readers
+from hf_cushing.study.readers.kit_folder import read_key, read_kit
+from hf_cushing.study.readers.order import chosen, reading_order, spread
 from tests.study.kits import READERS, fake_run, make
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from hf_cushing.evaluation.agreement import ONE_WORD, Kappa
 from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.tables import interval_text, p_text
-from hf_cushing.study.reader_agreement import WEIGHTS
-from hf_cushing.study.reader_rate_tables import read_word, value_text
-from hf_cushing.study.reader_report import ReaderReport
-from hf_cushing.study.reader_verdicts import ALL
+from hf_cushing.study.readers.agreement import WEIGHTS
+from hf_cushing.study.readers.rate_tables import read_word, value_text
+from hf_cushing.study.readers.report import ReaderReport
+from hf_cushing.study.readers.verdicts import ALL
 
 HARDEST = 20
 """Photos shown in the table of those that most readers misjudge; the file has all."""

@@ -13,10 +13,10 @@ from hf_cushing.evaluation.followup import FELL, NEITHER, ROSE, STABLE, Repeatab
 from hf_cushing.evaluation.intervals import LEVEL
 from hf_cushing.evaluation.subgroups import INSUFFICIENT
 from hf_cushing.evaluation.tables import p_text
-from hf_cushing.study.followup_camera import MEASURES
+from hf_cushing.study.followup.camera import MEASURES
 
 if TYPE_CHECKING:
-    from hf_cushing.study.followup import Followup
+    from hf_cushing.study.followup.cohort import Followup
 
 ONE_VISIT = "one visit only: no change can be measured"
 

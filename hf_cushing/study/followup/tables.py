@@ -14,13 +14,13 @@ from hf_cushing.evaluation.intervals import LEVEL
 from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.tables import interval_text, p_text
 from hf_cushing.faces.regions import GROUPS
-from hf_cushing.study.followup_camera import MEASURES
-from hf_cushing.study.followup_figures import visit_half_widths
-from hf_cushing.study.followup_trend import DIFFERENCE, Estimate, mean_changes
-from hf_cushing.study.followup_words import ONE_VISIT, alarm_word, day_of, last_pair
+from hf_cushing.study.followup.camera import MEASURES
+from hf_cushing.study.followup.figures import visit_half_widths
+from hf_cushing.study.followup.trend import DIFFERENCE, Estimate, mean_changes
+from hf_cushing.study.followup.words import ONE_VISIT, alarm_word, day_of, last_pair
 
 if TYPE_CHECKING:
-    from hf_cushing.study.followup import Followup
+    from hf_cushing.study.followup.cohort import Followup
 
 PHOTOS_SHOWN = (1, 2, 3, 5)
 SEX_WORDS = {"all": "all", "female": "women", "male": "men", DIFFERENCE: DIFFERENCE}

@@ -15,7 +15,7 @@ from hf_cushing.evaluation.intervals import LEVEL
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hf_cushing.study.followup import Followup
+    from hf_cushing.study.followup.cohort import Followup
 
 UNKNOWN = STYLES["all"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hf_cushing.evaluation.intervals import clustered_ratio, wilson
 from hf_cushing.evaluation.subgroups import Value
-from hf_cushing.study.reader_cases import ReaderStudy
+from hf_cushing.study.readers.cases import ReaderStudy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from hf_cushing.evaluation.resampling import DRAWS
 from hf_cushing.evaluation.significance import holm
 from hf_cushing.files import plain
 from hf_cushing.schema import RESEARCH_NOTICE
-from hf_cushing.study.reader_agreement import Agreements, reader_agreement
-from hf_cushing.study.reader_cases import ReaderStudy
-from hf_cushing.study.reader_effects import Effects, reader_effects
-from hf_cushing.study.reader_rates import (
+from hf_cushing.study.readers.agreement import Agreements, reader_agreement
+from hf_cushing.study.readers.cases import ReaderStudy
+from hf_cushing.study.readers.effects import Effects, reader_effects
+from hf_cushing.study.readers.rates import (
     MAJORITY,
     READER,
     Caller,
@@ -32,8 +32,8 @@ from hf_cushing.study.reader_rates import (
     rates_of,
     sex_gaps,
 )
-from hf_cushing.study.reader_table import READS
-from hf_cushing.study.reader_ticks import RegionShare, TimeRow, reading_times, region_shares
+from hf_cushing.study.readers.table import READS
+from hf_cushing.study.readers.ticks import RegionShare, TimeRow, reading_times, region_shares
 
 SCHEMA_VERSION = 1
 """Of ``readers.json``."""

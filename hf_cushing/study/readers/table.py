@@ -106,7 +106,7 @@ def read_answers(
 
 def _rows(source: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     if source.is_dir():
-        from hf_cushing.study.reading_answers import export
+        from hf_cushing.study.readers.answers import export
 
         yield from enumerate(export(source), start=2)
         return

@@ -16,7 +16,7 @@ from hf_cushing.evaluation.followup import (
     repeatability,
 )
 from hf_cushing.schema import UserError
-from hf_cushing.study.followup_table import DatedPhoto
+from hf_cushing.study.followup.table import DatedPhoto
 
 MONTH = 365.25 / 12
 """Days."""

@@ -21,24 +21,24 @@ from hf_cushing.explain.inputs import class_number, labels_of
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.score import check_labels, score
 from hf_cushing.schema import UsageError
-from hf_cushing.study.followup_camera import measure_photos
-from hf_cushing.study.followup_pairs import (
+from hf_cushing.study.followup.camera import measure_photos
+from hf_cushing.study.followup.pairs import (
     Pairs,
     change_of,
     dated_visits,
     months_of,
     pairs_of,
 )
-from hf_cushing.study.followup_photos import (
+from hf_cushing.study.followup.photos import (
     Followed,
     Progress,
     check_not_seen,
     photos_of_dataset,
     photos_of_table,
 )
-from hf_cushing.study.followup_regions import Shares, share_changes
-from hf_cushing.study.followup_table import SUFFIXES, DatedPhoto
-from hf_cushing.study.followup_trend import Trend, fit_trend, require_statsmodels
+from hf_cushing.study.followup.regions import Shares, share_changes
+from hf_cushing.study.followup.table import SUFFIXES, DatedPhoto
+from hf_cushing.study.followup.trend import Trend, fit_trend, require_statsmodels
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -19,7 +19,7 @@ from hf_cushing.evaluation.intervals import (
 from hf_cushing.evaluation.metrics import METRICS
 from hf_cushing.evaluation.subgroups import INSUFFICIENT, TOO_FEW, Value
 from hf_cushing.evaluation.tables import NAMES
-from hf_cushing.study.reader_cases import ReaderStudy, crossed
+from hf_cushing.study.readers.cases import ReaderStudy, crossed
 
 SHOWN = ("recall", "specificity", "accuracy", "f1", "auroc")
 GAPS = ("recall", "specificity")

@@ -10,8 +10,8 @@ from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.reader_scores import FIGURES, MatchedPoint
 from hf_cushing.evaluation.subgroups import INSUFFICIENT, WIDE, Value
 from hf_cushing.evaluation.tables import interval_text, number_text, p_text
-from hf_cushing.study.reader_effects import MEAN, Effect
-from hf_cushing.study.reader_rates import (
+from hf_cushing.study.readers.effects import MEAN, Effect
+from hf_cushing.study.readers.rates import (
     GAPS,
     GROUP,
     MAJORITY,
@@ -22,9 +22,9 @@ from hf_cushing.study.reader_rates import (
     Rates,
     SexGap,
 )
-from hf_cushing.study.reader_report import ReaderReport
-from hf_cushing.study.reader_table import READS
-from hf_cushing.study.reader_verdicts import ALL
+from hf_cushing.study.readers.report import ReaderReport
+from hf_cushing.study.readers.table import READS
+from hf_cushing.study.readers.verdicts import ALL
 
 ABOUT = {RANDOM: "other readers", FIXED_READERS: "these readers"}
 """Whom an analysis is about, in the words of the tables; other patients in both."""

@@ -19,16 +19,16 @@ from hf_cushing.evaluation.page import embed
 from hf_cushing.evaluation.plain_tables import table_to_csv, tables_to_markdown, tables_to_page
 from hf_cushing.files import render_template, replace_folder, write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
-from hf_cushing.study.followup import Followup, FollowupOptions, follow_up
-from hf_cushing.study.followup_figures import plot_cohort, plot_patient, plot_repeatability
-from hf_cushing.study.followup_photos import Progress, manifest_of
-from hf_cushing.study.followup_tables import (
+from hf_cushing.study.followup.cohort import Followup, FollowupOptions, follow_up
+from hf_cushing.study.followup.figures import plot_cohort, plot_patient, plot_repeatability
+from hf_cushing.study.followup.photos import Progress, manifest_of
+from hf_cushing.study.followup.tables import (
     cohort_tables,
     number_tables,
     region_table,
     visit_table,
 )
-from hf_cushing.study.followup_words import (
+from hf_cushing.study.followup.words import (
     alarm_lines,
     alarm_title,
     cohort_verdicts,

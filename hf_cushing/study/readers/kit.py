@@ -22,7 +22,7 @@ from hf_cushing.evaluation.report import points_from_json
 from hf_cushing.explain.mean_face import mean_shape
 from hf_cushing.files import read_json, write_json
 from hf_cushing.schema import CONTROL, SPLITS, UsageError, UserError
-from hf_cushing.study.kit_folder import (
+from hf_cushing.study.readers.kit_folder import (
     ANSWERS,
     KEY_COLUMNS,
     VERSION,
@@ -31,8 +31,8 @@ from hf_cushing.study.kit_folder import (
     new_code,
     refuse_row,
 )
-from hf_cushing.study.reader_table import LEVELS
-from hf_cushing.study.reading_order import chosen, reading_order, spread
+from hf_cushing.study.readers.order import chosen, reading_order, spread
+from hf_cushing.study.readers.table import LEVELS
 
 if TYPE_CHECKING:
     from datasets import Dataset

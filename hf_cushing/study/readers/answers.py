@@ -17,7 +17,7 @@ from pathlib import Path
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.files import written_aside
 from hf_cushing.schema import UserError
-from hf_cushing.study.kit_folder import ANSWERS, Kit, read_key, read_kit
+from hf_cushing.study.readers.kit_folder import ANSWERS, Kit, read_key, read_kit
 
 CONFIDENCES = (1, 2, 3, 4, 5)
 """From a guess to certainty."""

@@ -16,7 +16,7 @@ from hf_cushing.evaluation.agreement import (
     fleiss_kappa,
     intra_reader,
 )
-from hf_cushing.study.reader_cases import ReaderStudy, crossed, ordinal_scale
+from hf_cushing.study.readers.cases import ReaderStudy, crossed, ordinal_scale
 
 MODEL = "model"
 WEIGHTS = "quadratic"

@@ -18,7 +18,7 @@ from hf_cushing.data.loading import FaceData, load_faces, words
 from hf_cushing.faces.align import CROP_SIDE
 from hf_cushing.files import read_json
 from hf_cushing.schema import SPLITS, FacePhoto, UsageError, UserError
-from hf_cushing.study.followup_table import (
+from hf_cushing.study.followup.table import (
     ISO,
     DatedPhoto,
     checked,

@@ -12,12 +12,12 @@ import numpy as np
 from hf_cushing.evaluation.curves import STYLES, new_figure, save
 from hf_cushing.evaluation.metrics import roc_points
 from hf_cushing.evaluation.mrmc import RANDOM
-from hf_cushing.study.reader_agreement import MODEL as MODEL_NAME
-from hf_cushing.study.reader_cases import ReaderStudy
-from hf_cushing.study.reader_effects import GAIN
-from hf_cushing.study.reader_rates import GAPS, GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, Rates
-from hf_cushing.study.reader_report import ReaderReport
-from hf_cushing.study.reader_table import LEVELS
+from hf_cushing.study.readers.agreement import MODEL as MODEL_NAME
+from hf_cushing.study.readers.cases import ReaderStudy
+from hf_cushing.study.readers.effects import GAIN
+from hf_cushing.study.readers.rates import GAPS, GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, Rates
+from hf_cushing.study.readers.report import ReaderReport
+from hf_cushing.study.readers.table import LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ from hf_cushing.evaluation.mrmc import (
 from hf_cushing.evaluation.reader_scores import FIGURES, ReaderScores
 from hf_cushing.evaluation.significance import holm
 from hf_cushing.schema import UserError
-from hf_cushing.study.reader_cases import ReaderStudy, crossed
-from hf_cushing.study.reader_table import READS
+from hf_cushing.study.readers.cases import ReaderStudy, crossed
+from hf_cushing.study.readers.table import READS
 
 MEAN = "mean"
 AGAINST = {1: "readers alone − model", 2: "readers with the model − model"}

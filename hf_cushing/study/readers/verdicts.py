@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from hf_cushing.evaluation.mrmc import FIXED_READERS, RANDOM
 from hf_cushing.evaluation.subgroups import INSUFFICIENT
 from hf_cushing.evaluation.tables import interval_text, p_text
-from hf_cushing.study.reader_effects import AGAINST, GAIN, MEAN, Effect
-from hf_cushing.study.reader_rates import GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, SexGap
-from hf_cushing.study.reader_report import ReaderReport
-from hf_cushing.study.reader_table import LEVELS
+from hf_cushing.study.readers.effects import AGAINST, GAIN, MEAN, Effect
+from hf_cushing.study.readers.rates import GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, SexGap
+from hf_cushing.study.readers.report import ReaderReport
+from hf_cushing.study.readers.table import LEVELS
 
 SAME = 0.05
 ALL = "all readers"

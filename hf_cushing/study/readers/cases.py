@@ -22,7 +22,7 @@ from hf_cushing.evaluation.resampling import Patients
 from hf_cushing.evaluation.subgroups import size_word
 from hf_cushing.files import read_json
 from hf_cushing.schema import SPLITS, UsageError, UserError
-from hf_cushing.study.reader_table import LEVELS, Answer, read_answers
+from hf_cushing.study.readers.table import LEVELS, Answer, read_answers
 
 MOST_STEPS = 11
 """Whole-number scores of at most so many steps (0 to 10) are an ordinal scale."""

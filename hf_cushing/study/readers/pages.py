@@ -12,7 +12,7 @@ from hf_cushing.evaluation.plain_tables import (
     tables_to_page,
 )
 from hf_cushing.files import write_json, write_text
-from hf_cushing.study.reader_case_tables import (
+from hf_cushing.study.readers.case_tables import (
     agreement_table,
     cases_table,
     hardest_table,
@@ -22,9 +22,9 @@ from hf_cushing.study.reader_case_tables import (
     regions_table,
     times_table,
 )
-from hf_cushing.study.reader_cases import ReaderStudy
-from hf_cushing.study.reader_figures import plot_figures
-from hf_cushing.study.reader_rate_tables import (
+from hf_cushing.study.readers.cases import ReaderStudy
+from hf_cushing.study.readers.figures import plot_figures
+from hf_cushing.study.readers.rate_tables import (
     differences_table,
     matched_table,
     means_table,
@@ -33,8 +33,8 @@ from hf_cushing.study.reader_rate_tables import (
     sexes_counted_table,
     sexes_table,
 )
-from hf_cushing.study.reader_report import ReaderReport, report_to_json
-from hf_cushing.study.reader_verdicts import verdicts
+from hf_cushing.study.readers.report import ReaderReport, report_to_json
+from hf_cushing.study.readers.verdicts import verdicts
 
 SHOWN_TABLES = (
     sexes_table, sexes_counted_table, means_table, differences_table,

@@ -14,8 +14,8 @@ from hf_cushing.explain.store import Store
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UserError
-from hf_cushing.study.followup_pairs import Pairs, change_of, dated_visits, pairs_of
-from hf_cushing.study.followup_photos import Followed, Progress, key_of
+from hf_cushing.study.followup.pairs import Pairs, change_of, dated_visits, pairs_of
+from hf_cushing.study.followup.photos import Followed, Progress, key_of
 
 BATCH = 8
 

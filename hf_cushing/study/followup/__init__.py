@@ -1,0 +1,1 @@
+"""A patient's photographs over dated visits."""

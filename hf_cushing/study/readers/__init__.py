@@ -1,0 +1,1 @@
+"""Reader studies: the kit, its answers, and what they come to."""
