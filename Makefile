@@ -9,7 +9,7 @@ demo: $(VENV)/.installed   ## drawn faces -> dataset -> trained model -> per-sex
 	$(BIN)/hf-cushing demo
 
 test: $(VENV)/.installed   ## the whole test suite
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed   ## the checks that take minutes each, and a thousand tables for each formula
 	HYPOTHESIS_PROFILE=thousand $(BIN)/python -m pytest -m "slow or hypothesis"
