@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -141,7 +142,8 @@ def compare_formats(models: Sequence[str], photos: Path | None) -> None:
         model = classifier.model.eval()
         side = classifier.processor.crop_size["height"]
         pixels = torch.randn(8, 3, side, side)
-        quantised = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear})
+        with warnings.catch_warnings(action="ignore"):  # torch moves its quantisation elsewhere
+            quantised = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear})
 
         def half(pixels: torch.Tensor, model: torch.nn.Module = model) -> torch.Tensor:
             with torch.autocast("cpu", torch.bfloat16):

@@ -5,6 +5,9 @@ import io
 import json
 import math
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from hf_cushing.evaluation.conformal import Conformal, Limit
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.explain import reading as reading_module
+from hf_cushing.explain import serving as serving_module
 from hf_cushing.explain.reading import (
     UNCERTAIN,
     Reading,
@@ -24,7 +28,9 @@ from hf_cushing.explain.reading import (
     uncertain_band,
 )
 from hf_cushing.explain.serving import load_service
+from hf_cushing.explain.together import Together
 from hf_cushing.faces.photo import PhotoError, open_photo
+from hf_cushing.models.build import load_classifier
 from hf_cushing.schema import UserError
 
 
@@ -58,7 +64,7 @@ def test_scores_are_those_of_the_pipeline(run, service, photos):
 
 
 def test_photos_come_back_in_order_with_errors_in_their_places(service, photos, monkeypatch):
-    monkeypatch.setattr(reading_module, "CHUNK", 2)
+    monkeypatch.setattr(reading_module, "TOGETHER", 2)
     blank = Image.new("RGB", (200, 200), "teal")
     refused = PhotoError("empty", "no bytes")
     mixed = [photos[0], blank, blank, refused, photos[1], photos[2]]
@@ -69,6 +75,43 @@ def test_photos_come_back_in_order_with_errors_in_their_places(service, photos, 
     assert [x.probabilities["cushing"] for x in found if isinstance(x, Reading)] == pytest.approx(
         [x.probabilities["cushing"] for x in alone], abs=1e-5
     )
+
+
+def test_many_threads_get_what_one_gets(service, photos):
+    alone = [x.probabilities["cushing"] for x in read_photos(service, photos)]
+    numbers = [n % len(photos) for n in range(20)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda n: next(read_photos(service, [photos[n]])), numbers))
+    expected = [alone[n] for n in numbers]
+    assert [x.probabilities["cushing"] for x in found] == pytest.approx(expected, abs=1e-6)
+
+
+def test_who_waits_is_taken_along_and_nobody_waits_for_a_full_batch():
+    sizes, started, go_on = [], threading.Event(), threading.Event()
+
+    def function(items):
+        sizes.append(len(items))
+        started.set()
+        go_on.wait(10)
+        return [10 * item for item in items]
+
+    together = Together(function, most=3)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(together, [0])
+        started.wait(10)
+        others = [pool.submit(together, [n]) for n in range(1, 6)]
+        while len(together._waiting) < 5:
+            time.sleep(0.001)
+        go_on.set()
+        assert [job.result(10) for job in (first, *others)] == [[10 * n] for n in range(6)]
+    assert sizes == [1, 3, 2]
+
+
+def test_a_fault_of_the_function_reaches_its_callers_and_the_next_call_works():
+    together = Together(lambda items: [1 / item for item in items], most=2)
+    with pytest.raises(ZeroDivisionError):
+        together([0])
+    assert together([2]) == [0.5]
 
 
 def test_an_unknown_sex_is_refused(service, photos):
@@ -182,6 +225,23 @@ def test_a_model_alone_is_served_without_band_and_operating_point(run, tmp_path,
     assert uncertain_band(own, "cushing") == (0, 0)
     assert not own.calibrated
     assert not own.drawn
+
+
+def test_of_a_model_on_the_hub_the_records_are_fetched_too(run, monkeypatch):
+    asked = []
+
+    def snapshot_download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(run)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    monkeypatch.setattr(serving_module, "load_classifier", lambda name: load_classifier(str(run)))
+    own = load_service("me/model")
+    assert own.name == "me/model"
+    assert own.point("cushing").split == "validation"
+    ((name, patterns),) = asked
+    assert name == "me/model"
+    assert {"metrics.json", "manifest.json", "predictions.parquet", "README.md"} <= set(patterns)
 
 
 def test_reports_of_another_model_or_from_nowhere_are_refused(run, tmp_path):
