@@ -104,6 +104,10 @@ def order_labels(labels: set[str]) -> list[str]:
     return known + sorted(labels - set(known))
 
 
+DRAWN_SOURCE = "synthetic"
+"""Value of the column `source` of drawn faces: no photographs of persons."""
+
+
 def fold_column(repeat: int) -> str:
     """Name of the column with the folds of a repeat of the cross-validation, counted from 1.
 

@@ -122,7 +122,13 @@ def dataset(
 def space(
     run: Annotated[Path, typer.Argument(help="Run folder that was published as --model-id.")],
     repo_id: RepoId,
-    model_id: Annotated[str, typer.Option(help="OWNER/NAME of the published model.")],
+    model_id: Annotated[
+        str | None,
+        typer.Option(
+            help="OWNER/NAME of the published model; without it the run goes into the Space, if "
+            "it was trained on drawn faces."
+        ),
+    ] = None,
     license: License = None,
     public: Public = False,
     override: Override = None,
@@ -131,7 +137,7 @@ def space(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """A Gradio Space that serves a published model."""
+    """A Gradio Space that serves a published model, or for a try one trained on drawings."""
     from hf_cushing.publish.staging import stage_space
 
     _publish(

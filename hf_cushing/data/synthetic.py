@@ -23,7 +23,7 @@ from PIL import Image
 from hf_cushing import __version__
 from hf_cushing.data.drawing import Color, Person, Shot, Signs, draw
 from hf_cushing.files import replace_folder
-from hf_cushing.schema import CONTROL, UserError
+from hf_cushing.schema import CONTROL, DRAWN_SOURCE, UserError
 
 SKINS: tuple[Color, ...] = (
     (0.93, 0.78, 0.69),
@@ -257,7 +257,7 @@ def _write_photo(plan: Plan, folders: list[Path]) -> dict[str, object]:
         "view": "frontal",
         "visit": plan.visit,
         "site": plan.site,
-        "source": "synthetic",
+        "source": DRAWN_SOURCE,
         "cushing": round(plan.signs.cushing, 3),
         "acromegaly": round(plan.signs.acromegaly, 3),
     }

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from hf_cushing.files import written_aside
-from hf_cushing.schema import CONTROL, PROBABILITY_PREFIX, SEXES, UserError
+from hf_cushing.schema import CONTROL, DRAWN_SOURCE, PROBABILITY_PREFIX, SEXES, UserError
 
 TEXT = ("photo_id", "patient_id", "label", "sex", "split", "model_revision", "dataset_revision")
 ROW_FIELDS = ("photo_id", "patient_id", "label", "sex", "split", "fold", "seed")
@@ -74,6 +74,11 @@ class Predictions:
             found = ", ".join(sorted(set(self.split.tolist()))) or "none"
             raise UserError(f"the predictions have no rows of split '{split}' (found: {found})")
         return self.select(mask)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether all faces are drawings; False where the source isn't known."""
+        return set(self.attributes.get("source", ())) == {DRAWN_SOURCE}
 
     @property
     def positive_labels(self) -> tuple[str, ...]:

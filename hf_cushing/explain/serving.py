@@ -38,9 +38,6 @@ NEEDED = ("metrics.json", "manifest.json", "predictions.parquet", "README.md", "
 TOGETHER = 8
 """Faces that go through the network at once."""
 
-DRAWN = "synthetic"
-"""Value of the column `source` of drawn faces."""
-
 PREFERRED = ("attention-gradient", "grad-cam")
 """Heatmap of a network without a judged one: the first that fits (ViT and DINOv2; all others)."""
 
@@ -147,7 +144,7 @@ def load_service(
         calibrated=manifest.get("run", {}).get("calibration", {}).get("method", "none") != "none",
         method=method,
         judged=judged,
-        drawn=_drawn(known),
+        drawn=known is not None and known.drawn,
         spread=_spread(_report(followup, folder, "followup.json"), manifest),
         score=Together(partial(_scores, classifier), TOGETHER),
     )
@@ -195,10 +192,6 @@ def _validation(path: Path, labels: Sequence[str]) -> Predictions | None:
         return None
     rows = rows.of_split("validation")
     return rows if len(set(rows.model_revision.tolist())) == 1 else None
-
-
-def _drawn(rows: Predictions | None) -> bool:
-    return rows is not None and set(rows.attributes.get("source", np.array([""]))) == {DRAWN}
 
 
 def _method(classifier: Classifier, explained: dict[str, Any]) -> tuple[str, bool]:

@@ -244,7 +244,7 @@ def dataset_card(
 def space_card(
     repo_id: str,
     *,
-    model_id: str,
+    model_id: str | None,
     labels: Sequence[str],
     sdk_version: str,
     license: str = "",
@@ -258,10 +258,10 @@ def space_card(
         sdk_version=sdk_version,
         app_file="app.py",
         license=license or None,
-        models=[model_id],
+        models=[model_id] if model_id else None,
         tags=TAGS,
         short_description="Research demo on face photographs; no medical device",
-        preload_from_hub=[model_id],
+        preload_from_hub=[model_id] if model_id else None,
     )
     body = render_template(
         "space.md.jinja",

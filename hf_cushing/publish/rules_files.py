@@ -22,7 +22,7 @@ from hf_cushing.data.account import Account
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.files import read_json
-from hf_cushing.schema import RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
+from hf_cushing.schema import DRAWN_SOURCE, RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
 
 if TYPE_CHECKING:
     from hf_cushing.publish.gate import Case
@@ -38,9 +38,6 @@ PICKLES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy",
 """Formats that hold, or may hold, a pickle."""
 
 TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
-DRAWN = "synthetic"
-"""Value of `source` of faces that were drawn: no photographs of persons."""
-
 MOST_LETTERS, MOST_WORDS = 40, 4
 """Of a code in a column of text; more is prose."""
 
@@ -202,7 +199,9 @@ def holds_photographs(folder: Path) -> bool:
             return True
         if path.suffix == ".html" and "data:image/jpeg" in path.read_text(encoding="utf-8"):
             return True
-    return any(set(table["source"]) != {DRAWN} for _, table in _tables(folder, ["image", "source"]))
+    return any(
+        set(table["source"]) != {DRAWN_SOURCE} for _, table in _tables(folder, ["image", "source"])
+    )
 
 
 def pickles(case: Case) -> Iterator[str]:

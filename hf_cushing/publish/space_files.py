@@ -15,7 +15,7 @@ SOURCES = (".py", ".json", ".css", ".js", ".png", ".svg", ".txt", ".md")
 
 SPACE_EXTRAS = ("explain",)
 
-APP = '''"""Starts the app; `MODEL_ID` in the Space's settings names another model."""
+APP = '''"""Starts the app; `MODEL_ID` in the Space's settings names another model than this."""
 
 import os
 import runpy
@@ -25,7 +25,7 @@ runpy.run_module("spaces_app.app", run_name="__main__")
 '''
 
 
-def write_app(folder: Path, model_id: str) -> None:
+def write_app(folder: Path, model_id: str | None) -> None:
     """Write everything but the card: app.py, requirements, our packages and their resources."""
     try:
         import spaces_app
@@ -35,7 +35,7 @@ def write_app(folder: Path, model_id: str) -> None:
         _copy_tree(Path(package.__path__[0]), folder / package.__name__, suffixes=SOURCES)
     for name in ("model_cards", "configs"):
         _copy_tree(resource(name), folder / "hf_cushing" / "_resources" / name)
-    write_text(folder / "app.py", APP.format(model_id=model_id))
+    write_text(folder / "app.py", APP.format(model_id=model_id or ""))
     write_text(folder / "requirements.txt", "\n".join(space_requirements()) + "\n")
 
 

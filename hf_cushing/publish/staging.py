@@ -13,6 +13,7 @@ from typing import Any
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
+from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.tables import tables
 from hf_cushing.files import replace_folder, write_json, write_text
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
@@ -122,9 +123,7 @@ def stage_model(
     if raw and dataset:
         figures = measure_raw(run, facts.predictions, raw=raw, dataset=dataset, timeout=timeout)
     with _fresh(work, "model") as folder:
-        _copy(run, folder, MODEL_FILES)
-        anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
-        write_json(folder / "manifest.json", public_manifest(facts.manifest))
+        _copy_run(run, folder, facts)
         write_text(folder / "checklist.md", checklist_page(facts))
         _figures(folder / "figures", facts)
 
@@ -193,38 +192,60 @@ def stage_space(
     repo_id: str,
     work: Path,
     *,
-    model_id: str,
+    model_id: str | None,
     private: bool = True,
     license: str | None,
     override: str | None = None,
 ) -> Staged:
-    """Stage a Space that serves a published model: the app, and the source it needs.
+    """Stage a Space that serves a model: the app, and the source it needs.
 
     Parameters
     ----------
     run : Path
         The run that was published as `model_id`.
-    model_id : str
-        OWNER/NAME of the model on the Hub.
+    model_id : str or None
+        OWNER/NAME of the model on the Hub. None: the run itself goes into the Space, for a try;
+        it must have been trained on drawn faces, since a Space's model doesn't pass the gate.
 
     Other parameters and errors are those of `stage_model`.
     """
     _check_arguments(repo_id, override)
-    _check_arguments(model_id, None)
-    labels = read_manifest(Path(run))["labels"]
+    run = Path(run)
+    if model_id is None:
+        _check_drawn(run)
+    else:
+        _check_arguments(model_id, None)
+    labels = read_manifest(run)["labels"]
     sdk = gradio_version()
     with _fresh(work, "space") as folder:
         write_app(folder, model_id)
+        if model_id is None:
+            facts = model_facts(run, repo_id, license=license or "")
+            _copy_run(run, folder / "model", facts)
+            write_text(folder / "model" / "README.md", str(model_card(facts)))
 
         def card(**more: Any) -> str:
             facts = {"model_id": model_id, "labels": labels, "sdk_version": sdk}
             return str(space_card(repo_id, license=license or "", **facts, **more))
 
-        case = Case(
-            kind="space", folder=folder, source=Path(run), private=private, license=license or ""
-        )
+        case = Case(kind="space", folder=folder, source=run, private=private, license=license or "")
         findings = _with_card(case, card, override)
     return Staged("space", repo_id, Path(work) / "space", private, False, findings)
+
+
+def _copy_run(run: Path, folder: Path, facts: ModelFacts) -> None:
+    """The plain model, its metrics, and what it did, naming nobody."""
+    _copy(run, folder, MODEL_FILES)
+    anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
+    write_json(folder / "manifest.json", public_manifest(facts.manifest))
+
+
+def _check_drawn(run: Path) -> None:
+    if not load_predictions(run).drawn:
+        raise UsageError(
+            f"{run} was not trained on drawn faces: publish it as a model first, then give "
+            "--model-id OWNER/NAME"
+        )
 
 
 def _check_arguments(repo_id: str, override: str | None) -> None:

@@ -122,5 +122,5 @@ def test_wrong_name_for_the_metric_exits_2(hub, monkeypatch):
     assert publish(monkeypatch, "metric", "--repo-id", "me/other") == 2
 
 
-def test_space_needs_the_model_that_it_serves(hub, monkeypatch):
-    assert publish(monkeypatch, "space", "run", "--repo-id", "me/app") == 2
+def test_space_without_a_run_exits_1(hub, monkeypatch, tmp_path):
+    assert publish(monkeypatch, "space", tmp_path / "none", "--repo-id", "me/app") == 1

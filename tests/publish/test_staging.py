@@ -1,9 +1,12 @@
 import ast
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, RepoCard
@@ -14,7 +17,7 @@ from hf_cushing.evaluation.report import EvaluationOptions, evaluate
 from hf_cushing.publish import rules_model
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.space_files import space_requirements
-from hf_cushing.publish.staging import Staged, stage_dataset, stage_model
+from hf_cushing.publish.staging import Staged, stage_dataset, stage_model, stage_space
 from hf_cushing.schema import UsageError, UserError
 from tests.publish.stages import LICENCE, as_photographs, case_of, staged
 
@@ -168,7 +171,7 @@ def test_photographs_are_gated_by_fields_unless_refused(run, dataset, tmp_path):
 
 def test_space_holds_app_sources_resources_and_card(run, dataset):
     made = staged("space", run, dataset)
-    assert {finding.rule for finding in made.findings} <= {"app"}
+    assert made.findings == ()
     names = files(made.folder)
     assert names >= {
         "app.py", "requirements.txt", "README.md", "spaces_app/__init__.py",
@@ -185,6 +188,28 @@ def test_app_of_a_space_serves_the_published_model(run, dataset):
     tree = ast.parse(source)
     words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert {"MODEL_ID", "me/faces", "spaces_app.app", "__main__"} <= words
+
+
+def test_run_of_drawn_faces_may_go_into_the_space_itself(run, tmp_path):
+    made = stage_space(run, "me/try", tmp_path, model_id=None, license=LICENCE)
+    assert made.findings == ()
+    assert {"model/model.safetensors", "model/predictions.parquet"} <= files(made.folder)
+    assert 'setdefault("MODEL_ID", "")' in (made.folder / "app.py").read_text()
+    card = (made.folder / "README.md").read_text()
+    assert "trained on computer drawings" in card
+    assert "preload_from_hub" not in card
+
+
+def test_run_of_photographs_never_goes_into_a_space(run, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    path = own / "predictions.parquet"
+    table = pyarrow.parquet.read_table(path)
+    column = table.schema.get_field_index("source")
+    table = table.set_column(column, "source", pyarrow.array(["clinic"] * len(table)))
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(UsageError, match="--model-id OWNER/NAME"):
+        stage_space(own, "me/try", tmp_path / "work", model_id=None, license=LICENCE)
 
 
 def test_requirements_of_a_space_are_our_dependencies_without_gradio():
