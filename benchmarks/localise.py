@@ -33,13 +33,22 @@ from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
 
 ROOT = Path(__file__).parents[1]
-MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"]
+MODELS = ["tiny-vit", "tiny-swin", "tiny-resnet", "tiny-densenet"]
 LABEL = "cushing"
-FROM_NOTHING = [
-    "--epochs", "40", "--patience", "40", "--learning_rate", "1e-3", "--layer_decay", "1",
-    "--augment", "light",
-]  # fmt: skip
+COMMON = ["--finetune", "full", "--layer_decay", "1", "--augment", "light", "--cpu"]
+RECIPES = {
+    "cnn": ["--init", "random", "--epochs", "40", "--patience", "40", "--learning_rate", "1e-3"],
+    "random": ["--init", "random", "--epochs", "80", "--patience", "80", "--learning_rate", "3e-4"],
+    "pretrained": ["--epochs", "30", "--learning_rate", "1e-4"],
+}
 """Random weights need more than the gentle default for pretrained ones."""
+
+
+def recipe(name: str) -> list[str]:
+    """Options of train.py for a model."""
+    if not name.startswith("tiny-"):
+        return RECIPES["pretrained"]
+    return RECIPES["cnn" if name in ("tiny-resnet", "tiny-densenet") else "random"]
 
 
 def quiet(title: str, total: int) -> Callable[[int], None]:
@@ -161,10 +170,8 @@ def main() -> None:
     runs = [options.work / Path(name).name for name in options.models]
     for name, run in zip(options.models, runs, strict=True):
         if not (run / "manifest.json").exists():
-            tiny = name.startswith("tiny-")
-            method = ["full", "--init", "random", *FROM_NOTHING, *more] if tiny else ["head"]
             call("train.py", "--dataset", str(dataset), "--model", name, "--output_dir", str(run),
-                 "--cpu", "--finetune", *method)  # fmt: skip
+                 *COMMON, *recipe(name), *more)  # fmt: skip
     columns = ["AUROC", "random weights", "chance", "pointing", "random weights", "chance"]
     print(f"| model | method | {' | '.join(columns)} |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")

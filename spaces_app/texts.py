@@ -76,8 +76,8 @@ ENGLISH = {
     "men": "men",
     "regions": "Where the heatmap lies",
     "region": "Part of the face",
-    "share": "Share of the heatmap",
-    "area": "Share of the picture",
+    "share": "Of the heatmap",
+    "area": "Of the area",
     "region_note": "Heatmap: {method}, for {disease}. A bar beyond its mark means more than the "
     "area alone would get.",
     "judged": "On this model's test photographs it was shown to be better than a random map.",
