@@ -11,6 +11,7 @@ from typing import Any
 from hf_cushing.data.account import Account
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.ordinal import GradeRow, Grading
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.report import SCHEMA_VERSION, Report
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
@@ -158,12 +159,22 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         alpha=0.0,
         abstention=[],
         comparisons=[],
+        grading=_grading(metrics["grading"]) if metrics.get("grading") else None,
     )
 
 
+def _grading(found: dict[str, Any]) -> Grading:
+    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in found["rows"]]
+    gaps = [Gap(**_with_nan(gap, Gap)) for gap in found["gaps"]]
+    return Grading(**found | {"grades": tuple(found["grades"]), "rows": rows, "gaps": gaps})
+
+
+def _values(found: dict[str, Any]) -> dict[str, Value]:
+    return {name: Value(**_with_nan(value, Value)) for name, value in found.items()}
+
+
 def _subgroup(row: dict[str, Any]) -> SubgroupReport:
-    values = {name: Value(**_with_nan(value, Value)) for name, value in row["values"].items()}
-    return SubgroupReport(**(row | {"values": values}))
+    return SubgroupReport(**(row | {"values": _values(row["values"])}))
 
 
 def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
+from hf_cushing.evaluation.ordinal_tables import grade_tables
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
 from hf_cushing.evaluation.tables import (
     GAP_HEADER,
@@ -93,6 +94,7 @@ def model_card(
         notice=RESEARCH_NOTICE,
         version=__version__,
         results=list(_results(facts)),
+        grades=list(_grades(facts)),
         verdicts=list(_verdicts(facts)),
         title=facts.repo_id.partition("/")[2],
         override=override,
@@ -175,6 +177,14 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
             "gap_notes": gap_notes(gaps) if gaps else [],
             "calibration": _table(header, _only(body, CALIBRATION)),
         }
+
+
+def _grades(facts: ModelFacts) -> Iterator[dict[str, Any]]:
+    """Tables of grades of severity, by photo; none where the labels are no grades."""
+    if facts.report.grading:
+        for title, header, body, notes in grade_tables(facts.report.grading, facts.report.split):
+            if "by patient" not in title and not title.startswith("Grades, patients"):
+                yield {"title": title, "table": _table(header, body), "notes": notes}
 
 
 def _only(body: list[list[str]], metrics: Sequence[str]) -> list[list[str]]:

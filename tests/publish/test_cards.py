@@ -1,15 +1,19 @@
+import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from hf_cushing.files import read_json
+from hf_cushing.evaluation.report import evaluate, report_to_json
+from hf_cushing.files import plain, read_json
 from hf_cushing.publish.card_facts import model_facts, report_from_json
 from hf_cushing.publish.cards import HUB_METRICS, model_card
 from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
 from hf_cushing.publish.gate import Finding
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from tests.evaluation.test_ordinal import FEW, graded
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +163,16 @@ def test_checklist_page_lists_every_item_once(facts):
     for items in ITEMS.values():
         numbers = [number for number, _, _ in items]
         assert len(set(numbers)) == len(numbers)
+
+
+def test_card_of_a_model_of_grades_says_how_well_it_grades_women_and_men(run):
+    rng = np.random.default_rng(0)
+    predictions, _ = graded(rng, n=300)
+    report = evaluate(predictions, FEW)
+    again = report_from_json(json.loads(json.dumps(plain(report_to_json(report)))))
+    assert again.grading.grades == report.grading.grades
+    facts = replace(model_facts(run, "me/faces", license="mit"), report=again)
+    text = str(model_card(facts))
+    assert "### Grades, test photos" in text
+    assert "kappa, quadratic weights" in text
+    assert "concordance of grades" in text
