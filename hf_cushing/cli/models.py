@@ -44,6 +44,13 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Run or report folder of another model on the same photos."),
     ] = None,
+    grades: Annotated[
+        str | None,
+        typer.Option(
+            help="The labels as grades of severity, mildest first: control,mild,severe; "
+            "an ordinal run knows its own."
+        ),
+    ] = None,
     cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +71,7 @@ def evaluate(
         by=tuple(dict.fromkeys(["sex", *(by or [])])),
         per_sex=per_sex_thresholds,
         abstain=abstain,
+        grades=tuple(name.strip() for name in grades.split(",")) if grades else (),
     )
     report, predictions = evaluate_runs(
         run, options, dataset=dataset, rule=threshold_rule, against=against or (), cpu=cpu
