@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from hf_cushing.files import read_json, write_json
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import UsageError, UserError
 from hf_cushing.study.plan import Cell
 
 Tell = Callable[[str], None]
@@ -139,13 +142,37 @@ def _own(cells: Sequence[Cell], shard: tuple[int, int]) -> list[Cell]:
     return [cell for cell in cells if arms[cell.arm] % count == number]
 
 
+def lock_of(cell: Cell) -> FileLock:
+    """Of the file beside the cell's folder that the process training it holds."""
+    cell.folder.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(cell.folder.with_name(f".{cell.folder.name}.lock"))
+
+
+@contextmanager
+def _alone(cell: Cell) -> Iterator[None]:
+    """Two studies started in one folder must not train one cell at once."""
+    if not is_first_process():
+        yield
+        return
+    lock = lock_of(cell)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UserError("another process trains this cell; wait for it, or use --shard") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _run(cell: Cell, out: Path) -> str:
     """Train one cell; what went wrong, or nothing."""
     from hf_cushing.training.fine_tune import fine_tune
 
     record = out / "failed" / f"{cell.folder.name}.json"
     try:
-        fine_tune(cell.config)
+        with _alone(cell):
+            fine_tune(cell.config)
     except Exception as error:  # one cell's fault, whatever it is, must not end the study
         fault = (str(error).splitlines() or [type(error).__name__])[0]
         if is_first_process():

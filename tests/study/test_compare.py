@@ -19,8 +19,9 @@ from hf_cushing.models.evaluate_run import evaluate_runs
 from hf_cushing.models.score import score, softmax
 from hf_cushing.schema import UserError
 from hf_cushing.study import compare as study
+from hf_cushing.study.cells import lock_of
 from hf_cushing.study.ensemble import export_ensemble
-from hf_cushing.study.plan import Arm, make_study
+from hf_cushing.study.plan import Arm, make_cells, make_study
 from hf_cushing.study.tables import published_table, winner_sentence
 
 PLAN = {
@@ -123,6 +124,17 @@ def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monke
     monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", real)
     assert not run(dataset, tmp_path).outcome.failed
     assert not list((tmp_path / "failed").iterdir())
+
+
+def test_cell_that_another_process_trains_is_left_to_it(done, dataset, tmp_path):
+    plan, data = make_study(dict(PLAN), "here"), load_faces(str(dataset))
+    cell = make_cells(plan, str(dataset), data, tmp_path)[0][0]
+    with lock_of(cell):
+        outcome = run(dataset, tmp_path).outcome
+    assert list(outcome.failed) == [cell.name]
+    assert "another process trains this cell" in outcome.failed[cell.name]
+    assert not cell.folder.exists()
+    assert not run(dataset, tmp_path).outcome.failed
 
 
 def test_folder_of_another_study_is_refused(done, dataset):
