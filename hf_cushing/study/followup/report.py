@@ -102,7 +102,7 @@ def page_names(patients: Sequence[str]) -> dict[str, str]:
     """A file for each patient: the id's plain characters, and a hash where others are lost.
 
     >>> page_names(["P-1", "p-1", "../A é"])["P-1"]
-    'patients/P-1-cdabbc.html'
+    'patients/P-1-829887.html'
     """
     plain = {name: re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60] for name in patients}
     folded = [text.casefold() for text in plain.values()]
