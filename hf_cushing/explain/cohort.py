@@ -27,6 +27,7 @@ from hf_cushing.explain.store import Progress, Store
 from hf_cushing.faces.regions import REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.models.build import Classifier, load_classifier
+from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.models.score import check_labels
 from hf_cushing.schema import UsageError, UserError
 
@@ -79,6 +80,8 @@ class Explained:
     Attributes
     ----------
     photos : datasets.Dataset
+    model_revision, dataset_revision : str
+        What was explained, and on what.
     label : str
         The disease explained.
     landmarks : numpy.ndarray
@@ -100,6 +103,8 @@ class Explained:
     """
 
     photos: Dataset
+    model_revision: str
+    dataset_revision: str
     label: str
     landmarks: np.ndarray
     log_odds: np.ndarray
@@ -179,7 +184,7 @@ def explain_run(
     classifier = load_classifier(run)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
     classifier.model.to(device)
-    photos = _photos(run, dataset, options, classifier)
+    photos, revision = _photos(run, dataset, options, classifier)
     label = _label(classifier, options.label)
     methods = options.methods or _quick(classifier)
     for method in methods:
@@ -188,7 +193,7 @@ def explain_run(
     sides = [image.size[0] for image in photos["image"][:1]]
     regions = _regions(photos, landmarks, sides[0])
     check(photos)
-    key = _key(classifier, photos, label, options)
+    key = _key(classifier, revision, photos, label, options)
     store = Store(work / key, photos, options.batch_size, progress)
     odds = store.get("log-odds", lambda crops, _: {"log_odds": _log_odds(classifier, label)(crops)})
 
@@ -210,6 +215,8 @@ def explain_run(
     }  # fmt: skip
     return Explained(
         photos=photos,
+        model_revision=model_revision(run),
+        dataset_revision=revision,
         label=label,
         landmarks=landmarks,
         log_odds=odds["log_odds"],
@@ -223,8 +230,10 @@ def explain_run(
     )
 
 
-def _photos(run: str, dataset: str, options: ExplainOptions, classifier: Classifier) -> Dataset:
-    """The photos of the split, as the run dealt them, in order of photo_id."""
+def _photos(
+    run: str, dataset: str, options: ExplainOptions, classifier: Classifier
+) -> tuple[Dataset, str]:
+    """The photos of the split, as the run dealt them, in order of photo_id; and the revision."""
     data = load_faces(dataset)
     manifest = Path(run) / "manifest.json"
     if manifest.is_file():
@@ -242,7 +251,7 @@ def _photos(run: str, dataset: str, options: ExplainOptions, classifier: Classif
             "prepare`"
         )
     order = np.argsort(photos["photo_id"][:], kind="stable")
-    return photos.select(order[: options.limit or None])
+    return photos.select(order[: options.limit or None]), data.revision
 
 
 def _label(classifier: Classifier, asked: str | None) -> str:
@@ -271,13 +280,25 @@ def _threshold(run: str, label: str) -> float:
     return next((p.threshold for p in points if p.label == label and p.sex == "all"), 0.5)
 
 
-def _key(classifier: Classifier, photos: Dataset, label: str, options: ExplainOptions) -> str:
-    """Names everything that decides the results of a batch."""
+def _key(
+    classifier: Classifier, revision: str, photos: Dataset, label: str, options: ExplainOptions
+) -> str:
+    """Names everything that decides the results of a batch.
+
+    The dataset's revision too: prepared anew, a photo keeps its id and gets another crop.
+    """
     weights = hashlib.sha256()
     for name, tensor in sorted(classifier.model.state_dict().items()):
         weights.update(name.encode())
         weights.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    facts = [__version__, weights.hexdigest(), photos["photo_id"][:], label, options.batch_size]
+    facts = [
+        __version__,
+        weights.hexdigest(),
+        revision,
+        photos["photo_id"][:],
+        label,
+        options.batch_size,
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -216,6 +216,9 @@ def _reading(
 def uncertain_band(service: Service, label: str, sex: str = "unknown") -> tuple[float, float]:
     """Probabilities of a disease between which there is no answer, for a model of two labels.
 
+    Where limits and operating point disagree there is no answer either, so the band of the
+    limits reaches to the operating point.
+
     Returns
     -------
     low, high : float
@@ -230,6 +233,13 @@ def uncertain_band(service: Service, label: str, sex: str = "unknown") -> tuple[
         raise ValueError("a band needs exactly two labels")
     if service.limits is None:
         return 0.0, 0.0
+    point = service.point(label, sex)
+    threshold = point.threshold if point else DEFAULT_THRESHOLD
+    low, high = _band_of_limits(service, label, sex)
+    return min(low, threshold), max(high, threshold)
+
+
+def _band_of_limits(service: Service, label: str, sex: str) -> tuple[float, float]:
     sexes = (sex,) if sex in ("female", "male") else ("female", "male")
     widest = {
         name: max(x.limit for x in service.limits.limits if x.label == name and x.sex in sexes)

@@ -71,6 +71,8 @@ def explanation_to_json(
         "schema_version": SCHEMA_VERSION,
         "version": __version__,
         "notice": RESEARCH_NOTICE,
+        "model_revision": explained.model_revision,
+        "dataset_revision": explained.dataset_revision,
         "label": explained.label,
         "photos": len(explained.truth),
         "options": asdict(options),
@@ -94,7 +96,7 @@ def verdicts(explained: Explained, found: Findings) -> list[str]:
         _method_sentence(found),
         _hidden_sentence(found.hidden),
         _sexes_sentence(found.hidden),
-        _outside_sentence(found),
+        _outside_sentence(explained, found),
         *_reader_sentences(found),
     ]
 
@@ -116,18 +118,16 @@ def _method_sentence(found: Findings) -> str:
     )
 
 
-def _outside_sentence(found: Findings) -> str:
+def _outside_sentence(explained: Explained, found: Findings) -> str:
     """The shortcut alarm beside what hiding the field outside the face changes."""
     method = shown_method(found)
-    rows = {(r.region, r.measure, r.group): r for r in found.regions[method]}
-    share, density = (rows[OUTSIDE, measure, "all"] for measure in ("share", "density"))
+    area = explained.areas[:, REGIONS.index(OUTSIDE)].sum() / explained.areas.sum()
     hidden = next(
         r for r in found.hidden if (r.region, r.measure, r.group) == (OUTSIDE, "separation", "all")
     )
     alarm = found.alarms[method] or f"No alarm that the model looks beside the face ({method})."
     return (
-        f"{alarm} The field outside the face is {share.estimate / density.estimate:.0%} of the "
-        "picture; hiding it takes "
+        f"{alarm} The field outside the face is {area:.0%} of the picture; hiding it takes "
         f"{interval_text(hidden.estimate, hidden.low, hidden.high, 2)} from the log-odds between "
         "the classes. The fat under the chin counts as outside."
     )
@@ -144,8 +144,9 @@ def _hidden_sentence(rows: Sequence[RegionRow]) -> str:
     proven.sort(key=lambda row: -row.estimate)
     named = [f"{r.region} ({interval_text(r.estimate, r.low, r.high, 2)})" for r in proven]
     return (
-        f"Log-odds between the classes that are lost when a region is hidden: {', '.join(named)}; "
-        f"of {len(GROUPS)} regions, the others' intervals hold 0."
+        f"Log-odds between the classes that are lost when a region is hidden: {', '.join(named)}. "
+        f"It is not shown for the others of the {len(GROUPS)} regions. The intervals are not "
+        "corrected for their number: one region in 20 would miss 0 by chance."
     )
 
 

@@ -26,6 +26,7 @@ from hf_cushing.explain.inputs import input_pixels, labels_of, log_odds
 from hf_cushing.explain.together import Together
 from hf_cushing.files import read_json
 from hf_cushing.models.build import Classifier, load_classifier
+from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.schema import CONTROL, UserError
 
 ERROR_RATE = 0.1
@@ -125,7 +126,8 @@ def load_service(
     classifier = load_classifier(model)
     folder = _folder(model)
     manifest = _json(folder / "manifest.json")
-    method, judged = _method(classifier, _report(explanation, folder, "explain.json"))
+    explained = _report(explanation, folder, "explain.json")
+    method, judged = _method(classifier, explained)
     labels = tuple(labels_of(classifier.model))
     if CONTROL not in labels or len(labels) < 2:
         raise UserError(f"{model} knows {', '.join(labels)}: it is no model of hf-cushing")
@@ -145,7 +147,7 @@ def load_service(
         method=method,
         judged=judged,
         drawn=known is not None and known.drawn,
-        spread=_spread(_report(followup, folder, "followup.json"), manifest),
+        spread=_spread(_report(followup, folder, "followup.json")),
         score=Together(partial(_scores, classifier), TOGETHER),
     )
 
@@ -173,10 +175,16 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _report(asked: Path | None, folder: Path, name: str) -> dict[str, Any]:
-    """What a command reported, from the folder that was named or else the run's own."""
+    """What a command reported of this model, from the folder that was named or else its own."""
     if asked and not (asked / name).is_file():
         raise UserError(f"{asked} holds no {name}; make it with `hf-cushing {Path(name).stem}`")
-    return _json((asked or folder) / name)
+    found = _json((asked or folder) / name)
+    if found and found.get("model_revision") != model_revision(str(folder)):
+        raise UserError(
+            f"{asked or folder}: {name} was made with another model; make it again with "
+            f"`hf-cushing {Path(name).stem}`"
+        )
+    return found
 
 
 def _points(path: Path) -> list[OperatingPoint]:
@@ -202,12 +210,9 @@ def _method(classifier: Classifier, explained: dict[str, Any]) -> tuple[str, boo
     return next((name for name in PREFERRED if name in fitting), fitting[0]), False
 
 
-def _spread(followed: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Repeatability]:
+def _spread(followed: dict[str, Any]) -> dict[str, Repeatability]:
     if not followed:
         return {}
-    ours, theirs = manifest.get("model_revision"), followed.get("model_revision")
-    if ours != theirs:
-        raise UserError(f"the follow-up was made with model {theirs}, this is {ours}; repeat it")
     facts = followed["repeatability"]
     known = Repeatability.__dataclass_fields__
     values = {k: float("nan") if v is None else v for k, v in facts.items() if k in known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier, no_such_run
 from hf_cushing.models.score import check_labels, predictions_of, score, weights_revision
 from hf_cushing.schema import SPLITS, UsageError, UserError
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_runs(
@@ -106,11 +109,13 @@ def _score_dataset(
         recorded = manifest["config"]["data"]
         data = load_faces(dataset, fold=recorded["fold"], repeat=recorded["repeat"])
     if options.split == "test":
+        own = manifest.get("dataset_revision") == data.revision
+        if not own and "seen_photo_ids" not in manifest:
+            log.warning("%s doesn't say which photos trained it: whether these did is unknown", run)
         _check_not_seen(data, set(manifest.get("seen_photo_ids", ())))
     classifier = load_classifier(run)
     check_labels(classifier, data.labels, run)
-    weights = _run_file(run, "model.safetensors")
-    revision = weights_revision(weights) if weights else run
+    revision = model_revision(run) or run
     points = _recorded_points(run, revision, rule)
     if options.per_sex and all(point.sex == "all" for point in points):
         points = []  # to be chosen anew, for each sex
@@ -157,6 +162,12 @@ def _check_not_seen(data: FaceData, seen: set[str]) -> None:
             f"{len(known)} of the test photos were among the run's train or validation photos; "
             "evaluate it on photos it has not seen"
         )
+
+
+def model_revision(run: str) -> str:
+    """Names the weights of a run folder or Hub model; empty where there are none of safetensors."""
+    weights = _run_file(run, "model.safetensors")
+    return weights_revision(weights) if weights else ""
 
 
 def _run_file(run: str, name: str) -> Path | None:

@@ -134,7 +134,7 @@ def model_facts(
         cells=_in_order(manifest.get("cells") or _cells(predictions), manifest["labels"]),
         datasheet=_datasheet(dataset),
         input_side=read_json(run / "preprocessor_config.json")["crop_size"]["height"],
-        regions=_regions(explain) if explain else None,
+        regions=_regions(explain, manifest["model_revision"]) if explain else None,
     )
 
 
@@ -210,8 +210,11 @@ def _datasheet(dataset: Path | None) -> dict[str, str]:
     return Account(**read_json(path)).datasheet if path and path.is_file() else {}
 
 
-def _regions(explain: Path) -> dict[str, Any]:
+def _regions(explain: Path, revision: str) -> dict[str, Any]:
     path = explain / "explain.json"
     if not path.is_file():
         raise UserError(f"{explain} holds no explain.json; make it with `hf-cushing explain`")
-    return read_json(path)
+    found = read_json(path)
+    if found.get("model_revision") != revision:
+        raise UserError(f"{path} was made with another model; run `hf-cushing explain` on this run")
+    return found

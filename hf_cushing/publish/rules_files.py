@@ -42,7 +42,7 @@ MOST_LETTERS, MOST_WORDS = 40, 4
 """Of a code in a column of text; more is prose."""
 
 DATE = re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
-HASHED = re.compile(r"[0-9a-f]{12}")
+HASHED = re.compile(r"(public-)?[0-9a-f]{16}")
 """A patient id as ``prepare --hash-ids`` makes it."""
 
 HOME = re.compile(r"(?<![\w.:/])/(home|Users|root|mnt|media|scratch|tmp)/\w[\w.-]*|[A-Z]:\\\w")
@@ -158,8 +158,12 @@ def patient_ids(case: Case) -> Iterator[str]:
         name for _, table in _tables(case.folder, ["patient_id"]) for name in table["patient_id"]
     }
     plain = sum(not HASHED.fullmatch(name) for name in ids)
+    path = case.source / "intake.json"
+    options = Account(**read_json(path)).options if path.is_file() else {}
     if plain:
         yield f"{plain} of {len(ids)} patient ids are the clinic's own"
+    elif not options.get("hash_ids"):
+        yield "nothing says that the patient ids were hashed: a clinic's numbers may look the same"
 
 
 def datasheet(case: Case) -> Iterator[str]:

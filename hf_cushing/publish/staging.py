@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MODEL_FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "metrics.json",
                "metrics.md")  # fmt: skip
 """Taken from the run as they are; the card, the checklist, figures and tables are made anew."""
+
+
+PRIVATE = ("traces of this machine", "reproduces")
+"""Rules whose findings may name paths, users and hosts: only the publisher reads those."""
+
+UNTOLD = "found; what exactly, the publisher was told"
 
 
 @dataclass(frozen=True)
@@ -273,7 +279,8 @@ def _with_card(case: Case, card: Callable[..., str], override: str | None) -> tu
     """Write the card, send the folder through the gate, and tell in the card what it found."""
     write_text(case.folder / "README.md", card())
     findings = check(case)
-    write_text(case.folder / "README.md", card(override=override or "", findings=findings))
+    told = tuple(replace(f, message=UNTOLD) if f.rule in PRIVATE else f for f in findings)
+    write_text(case.folder / "README.md", card(override=override or "", findings=told))
     return findings
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,20 @@ def test_stopped_explanation_goes_on_without_doing_its_batches_again(
     again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
     assert calls == [2]
     assert np.array_equal(again.shares["grad-cam"], found.shares["grad-cam"])
+
+
+def test_dataset_prepared_anew_is_explained_anew(explained, run, dataset, tmp_path, monkeypatch):
+    work, found = explained
+    real = cohort.load_faces
+
+    def prepared_anew(*given, **options):
+        return replace(real(*given, **options), revision="another")
+
+    monkeypatch.setattr(cohort, "load_faces", prepared_anew)
+    again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
+    assert again.dataset_revision == "another"
+    assert len(list(work.iterdir())) == 2
+    assert again.model_revision == found.model_revision
 
 
 def test_method_that_does_not_fit_is_refused_before_any_work(run, dataset, tmp_path):

@@ -31,6 +31,7 @@ from hf_cushing.explain.serving import load_service
 from hf_cushing.explain.together import Together
 from hf_cushing.faces.photo import PhotoError, open_photo
 from hf_cushing.models.build import load_classifier
+from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.schema import UserError
 
 
@@ -173,23 +174,27 @@ def test_an_answer_needs_threshold_and_plausible_labels_to_agree(probability, pl
     assert made(probability, 0.5, plausible).answer == answer
 
 
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
 @pytest.mark.parametrize("sex", ["female", "male", "unknown"])
-def test_inside_the_band_no_single_label_is_plausible(service, sex):
-    own = dataclasses.replace(service, limits=BAND, revision="m")
+def test_there_is_an_answer_outside_the_shown_band_and_nowhere_else(service, sex, threshold):
+    points = tuple(dataclasses.replace(p, threshold=threshold) for p in service.points)
+    own = dataclasses.replace(service, limits=BAND, revision="m", points=points)
     low, high = uncertain_band(own, "cushing", sex)
     grid = np.linspace(0.005, 0.995, 100)
     scores = np.stack([1 - grid, grid], 1)
     for value, labels in zip(
         grid, reading_module._plausible(own, scores, [sex] * len(grid)), strict=True
     ):
-        assert (len(labels) != 1) == (low - 1e-9 < value < high + 1e-9)
+        answer = made(value, threshold, labels).answer
+        assert (answer == UNCERTAIN) == (low - 1e-9 < value < high + 1e-9)
         if value < low:
-            assert labels == ("control",)
+            assert answer == "control"
 
 
 def test_too_few_patients_leave_one_answer_open_for_ever(service):
     known = limits(control_female=0.6, control_male=0.3, cushing_female=0.8, cushing_male=math.inf)
-    own = dataclasses.replace(service, limits=known)
+    points = tuple(dataclasses.replace(p, threshold=0.25) for p in service.points)
+    own = dataclasses.replace(service, limits=known, points=points)
     assert uncertain_band(own, "cushing", "female") == pytest.approx((0.2, 0.6))
     assert uncertain_band(own, "cushing", "male") == (0.0, 0.3)
     assert uncertain_band(own, "cushing") == (0.0, 0.6)
@@ -208,9 +213,17 @@ def test_the_judged_heatmap_is_used_if_it_fits_the_network(run, tmp_path, servic
     assert (service.method, service.judged) == ("grad-cam", False)
     for name, expected in (("occlusion", ("occlusion", True)), ("rollout", ("grad-cam", False)),
                            (None, ("grad-cam", False))):  # fmt: skip
-        (tmp_path / "explain.json").write_text(json.dumps({"best_method": name}))
+        report = {"best_method": name, "model_revision": model_revision(str(run))}
+        (tmp_path / "explain.json").write_text(json.dumps(report))
         own = load_service(str(run), explanation=tmp_path)
         assert (own.method, own.judged) == expected
+
+
+def test_explanation_of_another_model_is_refused(run, tmp_path):
+    report = {"best_method": "occlusion", "model_revision": "of another"}
+    (tmp_path / "explain.json").write_text(json.dumps(report))
+    with pytest.raises(UserError, match=r"explain\.json was made with another model"):
+        load_service(str(run), explanation=tmp_path)
 
 
 def test_a_model_alone_is_served_without_band_and_operating_point(run, tmp_path, photos):

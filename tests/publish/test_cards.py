@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 
 from hf_cushing.evaluation.report import evaluate, report_to_json
 from hf_cushing.files import plain, read_json
+from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.publish.card_facts import model_facts, report_from_json
 from hf_cushing.publish.cards import HUB_METRICS, model_card
 from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
@@ -91,14 +92,17 @@ def test_card_tells_notice_threshold_use_and_what_was_not_measured(card, facts):
 
 
 def test_card_tells_regions_if_they_were_explained(facts, run, tmp_path):
-    (tmp_path / "explain.json").write_text(
-        '{"label": "cushing", "photos": 9, "options": {"split": "test"}, "verdicts": ["So it is."]}'
-    )
+    report = {"label": "cushing", "photos": 9, "options": {"split": "test"},
+              "verdicts": ["So it is."], "model_revision": model_revision(str(run))}  # fmt: skip
+    (tmp_path / "explain.json").write_text(json.dumps(report))
     text = str(model_card(model_facts(run, "me/faces", explain=tmp_path)))
     assert "cushing, 9 test photos, by `hf-cushing explain`:\n\n- So it is." in text
     assert "So it is." not in str(model_card(facts))
     with pytest.raises(UserError, match=r"holds no explain\.json"):
         model_facts(run, "me/faces", explain=tmp_path / "nowhere")
+    (tmp_path / "explain.json").write_text(json.dumps(report | {"model_revision": "another"}))
+    with pytest.raises(UserError, match="made with another model"):
+        model_facts(run, "me/faces", explain=tmp_path)
 
 
 def test_override_stands_in_the_card_with_what_it_overrides(facts):

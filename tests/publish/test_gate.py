@@ -2,16 +2,20 @@ import io
 import pickle
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from hf_cushing.data.cohort import hash_ids
+from hf_cushing.data.intake import Intake
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.publish import rules_model
 from hf_cushing.publish.clean_process import clean_environment
 from hf_cushing.publish.gate import RULES
+from hf_cushing.schema import FacePhoto
 from tests.publish.stages import as_photographs, case_of, change_json, change_rows, messages
 
 
@@ -209,6 +213,29 @@ def test_clean_process_has_no_token_and_no_cache_of_the_user(tmp_path):
         "HF_HUB_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
+
+
+def hashed(word):
+    """An id as `prepare --hash-ids` makes it."""
+    photo = FacePhoto(row=1, file_name="a.jpg", patient_id=word, label="control", sex="female")
+    return hash_ids(Intake(Path("t.csv"), [photo], [], []), "salt").photos[0].patient_id
+
+
+def rename_patients(case, name, *, told):
+    """Give every patient another id, and record whether `prepare` hashed them."""
+    for split in ("train", "validation", "test"):
+        change_rows(case.folder, lambda row: row.update(patient_id=name(row["patient_id"])), split)
+    change_json(case.source / "intake.json", lambda found: found["options"].update(hash_ids=told))
+
+
+def test_ids_that_prepare_hashed_pass_and_numbers_like_them_do_not(run, dataset, tmp_path):
+    case = case_of("dataset", run, dataset, tmp_path)
+    as_photographs(case)
+    rename_patients(case, hashed, told=True)
+    assert messages("patient ids", case) == []
+    rename_patients(case, lambda word: f"2023{int(word, 16) % 10**12:012}", told=False)
+    (message,) = messages("patient ids", case)
+    assert "nothing says that the patient ids were hashed" in message
 
 
 def test_drawn_faces_need_neither_gate_nor_datasheet(run, dataset, tmp_path):

@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCard, RepoCard
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import EvaluationOptions, evaluate
-from hf_cushing.publish import rules_model
+from hf_cushing.publish import gate, rules_model
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.space_files import space_requirements
 from hf_cushing.publish.staging import Staged, stage_dataset, stage_model, stage_space
@@ -114,6 +114,25 @@ def test_findings_have_remedies_and_the_reason_goes_into_the_card(run, dataset, 
     text = (made.folder / "README.md").read_text()
     assert f"The publisher's reason: {reason}" in text
     assert "- licence: no licence is given" in text
+
+
+def test_paths_of_this_machine_do_not_get_into_the_card_by_the_findings(
+    run, dataset, tmp_path, monkeypatch
+):
+    def told(case):
+        yield f"/home/alice/{case.dataset.name} can't be read on host ward7"
+
+    rules = [replace(r, look=told) if r.name == "reproduces" else r for r in gate.RULES]
+    monkeypatch.setattr(gate, "RULES", tuple(rules))
+    made = stage_model(
+        run, "me/x", tmp_path, license=LICENCE, dataset=dataset, override="it can't be helped"
+    )
+    (finding,) = made.findings
+    assert "/home/alice" in finding.message
+    text = (made.folder / "README.md").read_text()
+    assert "- reproduces: found" in text
+    assert "alice" not in text
+    assert "ward7" not in text
 
 
 def test_damaged_run_is_refused_and_leaves_nothing_behind(run, tmp_path):

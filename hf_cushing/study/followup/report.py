@@ -18,6 +18,7 @@ from hf_cushing import __version__
 from hf_cushing.evaluation.page import embed
 from hf_cushing.evaluation.plain_tables import table_to_csv, tables_to_markdown, tables_to_page
 from hf_cushing.files import render_template, replace_folder, write_json, write_text
+from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 from hf_cushing.study.followup.cohort import Followup, FollowupOptions, follow_up
 from hf_cushing.study.followup.figures import plot_cohort, plot_patient, plot_repeatability
@@ -171,9 +172,9 @@ def _figures(out: Path, found: Followup) -> list[tuple[str, str]]:
 
 
 def _seen_note(found: Followup) -> str:
-    if manifest_of(found.run):
+    if "seen_photo_ids" in manifest_of(found.run):
         return "None of these photos trained the model or chose its threshold."
-    return "Whether these photos trained the model could not be checked: it has no manifest here."
+    return "Whether these photos trained the model could not be checked: it doesn't say which did."
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:
@@ -189,7 +190,7 @@ def _facts(found: Followup) -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "notice": RESEARCH_NOTICE,
         "run": Path(found.run).name,
-        "model_revision": manifest_of(found.run).get("model_revision"),
+        "model_revision": model_revision(found.run),
         "label": found.label,
         "photos": len(found.photos),
         "visits": len(found.visits),
