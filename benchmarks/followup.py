@@ -178,7 +178,7 @@ def draw_patients(folder: Path, *, photos: int, patients: int, seed: int) -> lis
             zip(("2020-01-10", "2020-04-10", "2021-04-10"),
                 (0.8, 0.8, 0.1 if kind == "treated" else 0.8), strict=True), 1,
         ):  # fmt: skip
-            period = "before" if visit < 3 else ""
+            period = "period:before" if visit < 3 else ""
             moved = kind == "moved" and visit == 3
             for photo in draw_visit(
                 rng, folder, f"{name}_{visit}", person=person, strength=strength, photos=photos,

@@ -24,6 +24,7 @@ from spaces_app.about_tab import about_tab
 from spaces_app.batch_tab import batch_tab
 from spaces_app.endpoints import add_endpoints
 from spaces_app.followup_tab import followup_tab
+from spaces_app.headers import tell_if_open
 from spaces_app.page import Page, Words
 from spaces_app.photo_tab import photo_tab
 from spaces_app.vault import Guard, Rate, Vault
@@ -31,7 +32,6 @@ from spaces_app.vault import Guard, Rate, Vault
 EMBEDDED = Path(__file__).parents[1] / "model"
 """The model of a Space without `MODEL_ID`; trained on drawings."""
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 PER_MINUTE = 120
 """Uploads and calls a minute that one client may make; a photo takes two."""
 
@@ -212,11 +212,7 @@ def serve_app(
         except OSError:
             raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
         tell(f"{service.name}: {blocks.local_url} Ctrl+C closes it")
-        if host and host not in LOCAL:
-            tell(
-                f"--host {host}: open to the network, without a login; photos travel unencrypted, "
-                "so keep to a network you trust, or put an HTTPS proxy before it"
-            )
+        tell_if_open(host, "there is no login, and photos travel unencrypted", tell)
         with suppress(KeyboardInterrupt):
             blocks.block_thread()
 

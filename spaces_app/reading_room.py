@@ -26,16 +26,7 @@ from hf_cushing.study.readers.answers import (
 )
 from hf_cushing.study.readers.kit_folder import Kit, read_kit
 from spaces_app import reading_page as page
-
-LOCAL = ("127.0.0.1", "localhost", "::1")
-
-HEADERS = {
-    "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-    "frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-"""The browser itself refuses to load anything from, or send anything to, another place."""
+from spaces_app.headers import Headers, tell_if_open
 
 
 class Room:
@@ -196,28 +187,6 @@ def _case(room: Room) -> dict[str, gr.components.Component]:
     return parts
 
 
-class Headers:
-    """Adds `HEADERS` to every answer, and keeps pages out of the browser's cache."""
-
-    def __init__(self, app: Callable):
-        self.app = app
-
-    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
-        """Pass a request on, and mark what comes back."""
-        fixed = scope.get("path", "").startswith(("/assets/", "/static/"))
-        added = HEADERS if fixed else HEADERS | {"cache-control": "no-store"}
-
-        async def marked(message: dict) -> None:
-            if message["type"] == "http.response.start":
-                names = [name.encode() for name in added]
-                kept = [pair for pair in message["headers"] if pair[0].lower() not in names]
-                new = [(name.encode(), value.encode()) for name, value in added.items()]
-                message = message | {"headers": kept + new}
-            await send(message)
-
-        await self.app(scope, receive, marked)
-
-
 def serve_room(
     folder: Path, *, host: str, port: int, language: str, tell: Callable[[str], None]
 ) -> None:
@@ -239,11 +208,7 @@ def serve_room(
         except OSError:
             raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
         tell(f"reading room: {blocks.local_url} for {', '.join(kit.readers)}. Ctrl+C closes it")
-        if host not in LOCAL:
-            tell(
-                f"--host {host}: open to the network; logins and photos travel unencrypted, so "
-                "keep to a network you trust, or put an HTTPS proxy before it"
-            )
+        tell_if_open(host, "logins and photos travel unencrypted", tell)
         with suppress(KeyboardInterrupt):
             blocks.block_thread()
 

@@ -11,13 +11,17 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from spaces_app.headers import Receive, Scope, Send, with_headers
 
 SECONDS = 60.0
 """How long an upload that nobody reads stays in memory, and a broken one on disk."""
@@ -28,20 +32,8 @@ CAPACITY = 1_000_000_000
 MAX_CALL_BYTES = 1_000_000
 """Largest body of a call; photos come by upload, never within a call."""
 
-HEADERS = {
-    "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-"""The browser itself refuses to load anything from, or send anything to, another place."""
-
 UPLOAD, FILE = "/gradio_api/upload", "/gradio_api/file="
 CALLS = ("/gradio_api/queue/join", "/gradio_api/call/", "/gradio_api/run/", "/gradio_api/api/")
-FIXED = ("/assets/", "/static/")
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass
@@ -68,17 +60,30 @@ class Vault:
         self.folder = Path(folder)
         self.seconds = seconds
         self.entries: dict[str, Entry] = {}
+        self.lock = threading.RLock()  # workers take what the server admits
+        self.arriving: list[float] = []
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """While an upload arrives, however slowly, no file that came since is swept."""
+        began = time.time()
+        self.arriving.append(began)
+        try:
+            yield
+        finally:
+            self.arriving.remove(began)
 
     def admit(self, paths: Iterable[str]) -> bool:
         """Take files from disk; False, and none is kept, where too many are waiting."""
         until = time.monotonic() + self.seconds
         for path in paths:
-            known = self.entries.get(path)
             data = self._remove(Path(path))
-            if known:
-                known.reads, known.until = known.reads + 1, until
-            elif data is not None:
-                self.entries[path] = Entry(data, 1, until)
+            with self.lock:
+                known = self.entries.get(path)
+                if known:
+                    known.reads, known.until = known.reads + 1, until
+                elif data is not None:
+                    self.entries[path] = Entry(data, 1, until)
         if self.held > CAPACITY:
             for path in paths:
                 self.take(path)
@@ -88,7 +93,8 @@ class Vault:
     @property
     def held(self) -> int:
         """Bytes in memory."""
-        return sum(len(entry.data) for entry in self.entries.values())
+        with self.lock:
+            return sum(len(entry.data) for entry in list(self.entries.values()))
 
     def peek(self, path: str) -> bytes | None:
         """The bytes of an upload that is still to be read."""
@@ -97,13 +103,14 @@ class Vault:
 
     def take(self, path: str) -> bytes | None:
         """The bytes of an upload, this once; None where it has been read or has waited too long."""
-        entry = self.entries.get(path)
-        if entry is None:
-            return None
-        entry.reads -= 1
-        if entry.reads <= 0:
-            self.entries.pop(path, None)
-        return entry.data
+        with self.lock:
+            entry = self.entries.get(path)
+            if entry is None:
+                return None
+            entry.reads -= 1
+            if entry.reads <= 0:
+                del self.entries[path]
+            return entry.data
 
     def owns_files_of(self, body: bytes) -> bool:
         """Whether all files that a call names (JSON) lie in the folder of uploads."""
@@ -119,12 +126,15 @@ class Vault:
     def sweep(self) -> None:
         """Forget what has waited too long, in memory and on disk."""
         now = time.monotonic()
-        for path in [p for p, entry in list(self.entries.items()) if entry.until <= now]:
-            self.entries.pop(path, None)
-        oldest = time.time() - self.seconds
+        with self.lock:
+            for path in [p for p, entry in self.entries.items() if entry.until <= now]:
+                del self.entries[path]
+        # A file system's clock may run some milliseconds behind: hence a second less.
+        oldest = min([time.time() - self.seconds, *(began - 1 for began in self.arriving)])
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.stat().st_mtime < oldest:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with suppress(FileNotFoundError):  # gradio moves what has arrived
+                if path.stat().st_mtime < oldest:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _remove(self, path: Path) -> bytes | None:
         """Read and delete a file, and its folder; nothing outside the folder of uploads."""
@@ -174,7 +184,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, send = scope["path"], _with_headers(scope["path"], send)
+        path, send = scope["path"], with_headers(scope["path"], send)
         posted = scope["method"] == "POST" and path.startswith((UPLOAD, *CALLS))
         if posted and not self.rate.allows(client_of(scope)):
             await _answer(send, 429, b'{"detail": "Too many requests: wait a minute."}')
@@ -217,12 +227,15 @@ class Guard:
             messages.append(message)
 
         try:
-            await self.app(scope, receive, kept)
+            with self.vault.receiving():
+                await self.app(scope, receive, kept)
+                body = b"".join(m.get("body", b"") for m in messages)
+                arrived = messages[0].get("status") == 200
+                refused = arrived and not self.vault.admit(json.loads(body))
         finally:
             self.vault.sweep()
             asyncio.get_running_loop().call_later(self.vault.seconds + 1, self.vault.sweep)
-        body = b"".join(m.get("body", b"") for m in messages)
-        if messages[0].get("status") == 200 and not self.vault.admit(json.loads(body)):
+        if refused:
             await _answer(send, 503, b'{"detail": "Too busy: try again in a minute."}')
             return
         for message in messages:
@@ -269,19 +282,6 @@ def _kind(data: bytes) -> bytes:
         if data.startswith(start):
             return b"image/" + kind
     return b"image/webp" if data[8:12] == b"WEBP" else b"application/octet-stream"
-
-
-def _with_headers(path: str, send: Send) -> Send:
-    added = HEADERS if path.startswith(FIXED) else HEADERS | {"cache-control": "no-store"}
-    new = [(name.encode(), value.encode()) for name, value in added.items()]
-
-    async def marked(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            kept = [pair for pair in message["headers"] if pair[0].lower().decode() not in added]
-            message = message | {"headers": kept + new}
-        await send(message)
-
-    return marked
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:

@@ -184,11 +184,14 @@ def _publish(stage: Callable[[Path], Staged], how: How) -> None:
         files = planned_files(staged.folder)
         _show_plan(staged, files, "overridden" if how.override else "refused")
         refused = staged.findings and how.override is None
-        published = None
+        published, deleted = None, None
         if how.yes and not refused:
             published = _send(staged, how)
+        elif not refused:
+            deleted = _show_deletions(staged, files, how)
     if how.as_json:
-        print_json(_plan(staged, files) | {"published": published and asdict(published)})
+        plan = _plan(staged, files) | {"deleted": deleted}
+        print_json(plan | {"published": published and asdict(published)})
     if refused:
         raise UserError(f"{staged.repo_id} is not published, for the reasons above")
     _say_end(published, how)
@@ -230,6 +233,26 @@ def _show_plan(staged: Staged, files: dict[str, int], verdict: str) -> None:
     say(f"{total} for the {staged.kind} {staged.repo_id} ({access})")
     for finding in staged.findings:
         say(f"{verdict}: {finding.rule}: {finding.message}; {finding.remedy}")
+
+
+def _show_deletions(staged: Staged, files: dict[str, int], how: How) -> list[str] | None:
+    """Files on the Hub that would go; None where it can't be asked. Refuses a foreign repo."""
+    from hf_cushing.publish.remote import look
+
+    try:
+        remote = look(staged)
+    except UserError as error:
+        say(f"{staged.repo_id} could not be looked at ({error}): files in it that are not listed "
+            "above would be deleted")  # fmt: skip
+        return None
+    if remote is None:
+        return []
+    deleted = remote.deletions(files)
+    for name in deleted:
+        say(f"would be deleted from {staged.repo_id}: {name}")
+    if how.override is None:
+        remote.refuse_foreign(staged.repo_id)
+    return deleted
 
 
 def _say_end(published: Published | None, how: How) -> None:

@@ -27,6 +27,9 @@ def analyse(
         typer.Option(help="Dataset to score; without it, the run's recorded predictions serve."),
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    key: Annotated[
+        Path | None, typer.Option(help="The kit's key.csv, if it was moved elsewhere.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option(help="The disease, if the model knows several.")
     ] = None,
@@ -44,7 +47,7 @@ def analyse(
 
     if (out / "manifest.json").exists() or out.resolve() == answers.resolve():
         raise UsageError(f"--out {out} is a run folder or the kit; choose another")
-    study = load_study(answers, run, dataset=dataset, split=split, label=label, cpu=cpu)
+    study = load_study(answers, run, dataset=dataset, split=split, label=label, key=key, cpu=cpu)
     report = analyse_readers(study)
     write_reader_report(out, study, report)
     say(f"report: {out / 'report.html'}")

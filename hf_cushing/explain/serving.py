@@ -146,7 +146,7 @@ def load_service(
         calibrated=manifest.get("run", {}).get("calibration", {}).get("method", "none") != "none",
         method=method,
         judged=judged,
-        drawn=known is not None and known.drawn,
+        drawn=bool(manifest.get("drawn")) or (known is not None and known.drawn),
         spread=_spread(_report(followup, folder, "followup.json")),
         score=Together(partial(_scores, classifier), TOGETHER),
     )

@@ -47,9 +47,13 @@ def anonymous_predictions(predictions: Predictions) -> Predictions:
     return replace(p, patient_id=np.array(patients), photo_id=np.array(photos), attributes={})
 
 
-def public_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
-    """How the run was made, without photos, and without paths of this machine."""
-    return {name: _without_paths(manifest[name]) for name in KEPT if name in manifest}
+def public_manifest(manifest: dict[str, Any], *, drawn: bool = False) -> dict[str, Any]:
+    """How the run was made, without photos, and without paths of this machine.
+
+    Public predictions don't tell the source of the photos; `drawn` says that all are drawings.
+    """
+    kept = {name: _without_paths(manifest[name]) for name in KEPT if name in manifest}
+    return kept | ({"drawn": True} if drawn else {})
 
 
 def _without_paths(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
 from hf_cushing.files import sha256_file
 from hf_cushing.publish.patience import CONFLICT, Patience, is_passing, reason, remedy, status
+from hf_cushing.publish.remote import Remote, read_remote
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 
 if TYPE_CHECKING:
     from hf_cushing.publish.staging import Staged
-
-HUB_OWN = ".gitattributes"
-"""The Hub makes this file itself; it is left alone."""
 
 NO_TOKEN = "no token for the Hub: run `hf auth login`, or set HF_TOKEN to one with write access"
 READ_TOKEN = "the token may only read: make one with write access, then `hf auth login`"
@@ -58,17 +54,6 @@ class Published:
     files: int
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A repo as it stands: `files` maps paths to digests, `tags` names to commits."""
-
-    head: str
-    private: bool
-    gated: bool
-    files: dict[str, str]
-    tags: dict[str, str]
-
-
 @dataclass
 class Upload:
     """One upload on its way; `state` says what stands on the Hub if it stops here."""
@@ -76,6 +61,7 @@ class Upload:
     api: HfApi
     staged: Staged
     patience: Patience
+    overridden: bool = False
     state: str = ""
 
     @property
@@ -111,7 +97,7 @@ def upload(
     collection : str, optional
         Title of the owner's collection that links the repos; made if missing.
     overridden : bool
-        Publish in spite of `staged.findings`.
+        Publish in spite of `staged.findings`, and over files that are not ours.
     api : HfApi, optional
         By default, with the endpoint and the token of the environment.
     patience : Patience, optional
@@ -125,7 +111,7 @@ def upload(
     if staged.findings and not overridden:
         raise UserError("; ".join(f"{f.rule}: {f.message}" for f in staged.findings))
     local = local_digests(staged.folder)
-    job = Upload(api, staged, patience or Patience())
+    job = Upload(api, staged, patience or Patience(), overridden)
     try:
         return _run(job, local, tag, collection)
     except (HTTPError, OfflineModeIsEnabled, ValueError, OSError, RuntimeError) as error:
@@ -192,12 +178,14 @@ def _check_token(job: Upload) -> None:
 
 
 def _check_repo(job: Upload, remote: Remote | None, tag: str | None, *, same: bool) -> None:
-    """Refuse what a repo's visibility or its tags forbid, before anything is changed."""
+    """Refuse what a repo's files, visibility or tags forbid, before anything is changed."""
     staged = job.staged
     if staged.gated and staged.kind == "space" and not staged.private:
         raise UserError(GATED_SPACE)
     if remote is None:
         return
+    if not same and not job.overridden:
+        remote.refuse_foreign(staged.repo_id)
     if staged.private and not remote.private:
         raise UserError(NOW_PUBLIC.format(repo=staged.repo_id))
     if tag in remote.tags and not (same and remote.tags[tag] == remote.head):
@@ -218,53 +206,14 @@ def _create(job: Upload, local: dict[str, str]) -> Remote:
 
 
 def _read(job: Upload, local: dict[str, str]) -> Remote | None:
-    """The repo's head, settings, files and tags; None where there is no such repo."""
-    api, repo = job.api, job.repo
-    try:
-        info = job.patience(lambda: api.repo_info(**repo))
-    except RepositoryNotFoundError as error:
-        if status(error) != 404:  # the library says so of a 401, too
-            raise
-        return None
-    entries = job.patience(
-        lambda: list(api.list_repo_tree(**repo, recursive=True, revision=info.sha))
-    )
-    tags = job.patience(lambda: api.list_repo_refs(**repo)).tags
-    files = {
-        entry.path: _digest(entry, job.staged.folder / entry.path, local.get(entry.path, ""))
-        for entry in entries
-        if isinstance(entry, RepoFile) and (entry.path != HUB_OWN or HUB_OWN in local)
-    }
-    return Remote(
-        head=info.sha,
-        private=bool(info.private),
-        gated=bool(getattr(info, "gated", False)),
-        files=files,
-        tags={entry.name: entry.target_commit for entry in tags},
-    )
-
-
-def _digest(entry: RepoFile, path: Path, local: str) -> str:
-    """SHA-256 of a file in the repo, or its git id where the Hub knows no SHA-256 of it.
-
-    The git id of the local file is compared first: if it is the same, so is the SHA-256.
-    """
-    if entry.lfs:
-        return entry.lfs.sha256
-    return local if local and git_id(path) == entry.blob_id else f"git:{entry.blob_id}"
-
-
-def git_id(path: Path) -> str:
-    """Id that git gives to a file's content: SHA-1 of its size and its bytes."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return read_remote(job.api, job.staged, local, job.patience)
 
 
 def _commit(job: Upload, remote: Remote, local: dict[str, str]) -> str:
     """Send all files and delete all others in one commit on top of what was read."""
     folder = job.staged.folder
     additions = [CommitOperationAdd(name, folder / name) for name in local]
-    deletions = [CommitOperationDelete(name) for name in sorted(remote.files.keys() - local)]
+    deletions = [CommitOperationDelete(name) for name in remote.deletions(local)]
     # The Hub's .gitignore of an older version must not drop files silently: hence the empty one.
     # This call has the library's own retries; what arrived is not sent again.
     job.api.preupload_lfs_files(

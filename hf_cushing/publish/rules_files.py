@@ -45,7 +45,11 @@ DATE = re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
 HASHED = re.compile(r"(public-)?[0-9a-f]{16}")
 """A patient id as ``prepare --hash-ids`` makes it."""
 
-HOME = re.compile(r"(?<![\w.:/])/(home|Users|root|mnt|media|scratch|tmp)/\w[\w.-]*|[A-Z]:\\\w")
+HOME = re.compile(
+    r"(?<![\w./<~*})\]])(?<!\]\()/(?!api/|gradio_api/)(?:\w[\w.@+-]*/)+\w[\w.@+-]*"
+    r"|file://\S+|(?<!\w)[A-Za-z]:\\{1,2}\w[\w.-]*|(?<![\w\\])\\{2,4}\w[\w.-]*\\{1,2}\w"
+)
+"""An absolute path of two parts or more, on Windows of one: no URL, link or route of an API."""
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import hf_cushing
-from hf_cushing.files import resource, write_text
+from hf_cushing.files import write_text
 from hf_cushing.schema import UserError
 
 SOURCES = (".py", ".json", ".css", ".js", ".png", ".svg", ".txt", ".md")
@@ -26,25 +26,27 @@ runpy.run_module("spaces_app.app", run_name="__main__")
 
 
 def write_app(folder: Path, model_id: str | None) -> None:
-    """Write everything but the card: app.py, requirements, our packages and their resources."""
+    """Write everything but the card: app.py, requirements, and our packages.
+
+    None of the resources: the app reads no template, and whoever fills in a file of ``configs``
+    doesn't want it in a Space.
+    """
     try:
         import spaces_app
     except ImportError:
         raise UserError("spaces_app is missing from this installation") from None
     for package in (hf_cushing, spaces_app):
-        _copy_tree(Path(package.__path__[0]), folder / package.__name__, suffixes=SOURCES)
-    for name in ("model_cards", "configs"):
-        _copy_tree(resource(name), folder / "hf_cushing" / "_resources" / name)
+        _copy_tree(Path(package.__path__[0]), folder / package.__name__)
     write_text(folder / "app.py", APP.format(model_id=model_id or ""))
     write_text(folder / "requirements.txt", "\n".join(space_requirements()) + "\n")
 
 
-def _copy_tree(source: Path, target: Path, suffixes: tuple[str, ...] = ()) -> None:
-    """Files of these suffixes (all without), but neither caches nor hidden ones."""
+def _copy_tree(source: Path, target: Path) -> None:
+    """Files that a Space runs; neither resources, caches nor hidden ones."""
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
-        hidden = any(part.startswith((".", "__pycache__")) for part in inside.parts)
-        if path.is_file() and not hidden and (not suffixes or path.suffix in suffixes):
+        hidden = any(part.startswith((".", "__pycache__", "_resources")) for part in inside.parts)
+        if path.is_file() and not hidden and path.suffix in SOURCES:
             (target / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target / inside)
 

@@ -243,7 +243,8 @@ def _copy_run(run: Path, folder: Path, facts: ModelFacts) -> None:
     """The plain model, its metrics, and what it did, naming nobody."""
     _copy(run, folder, MODEL_FILES)
     anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
-    write_json(folder / "manifest.json", public_manifest(facts.manifest))
+    manifest = public_manifest(facts.manifest, drawn=facts.predictions.drawn)
+    write_json(folder / "manifest.json", manifest)
 
 
 def _check_drawn(run: Path) -> None:

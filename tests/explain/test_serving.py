@@ -32,6 +32,7 @@ from hf_cushing.explain.together import Together
 from hf_cushing.faces.photo import PhotoError, open_photo
 from hf_cushing.models.build import load_classifier
 from hf_cushing.models.evaluate_run import model_revision
+from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.schema import UserError
 
 
@@ -238,6 +239,16 @@ def test_a_model_alone_is_served_without_band_and_operating_point(run, tmp_path,
     assert uncertain_band(own, "cushing") == (0, 0)
     assert not own.calibrated
     assert not own.drawn
+
+
+def test_a_published_model_still_says_that_it_learnt_from_drawings(run, tmp_path):
+    own = tmp_path / "published"
+    shutil.copytree(run, own)
+    for drawn in (True, False):
+        anonymous_predictions(load_predictions(run)).save(own / "predictions.parquet")
+        manifest = public_manifest(json.loads((run / "manifest.json").read_text()), drawn=drawn)
+        (own / "manifest.json").write_text(json.dumps(manifest))
+        assert load_service(str(own)).drawn is drawn
 
 
 def test_of_a_model_on_the_hub_the_records_are_fetched_too(run, monkeypatch):

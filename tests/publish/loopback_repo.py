@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from huggingface_hub import RepoCard
 from starlette.exceptions import HTTPException
 
 PREFIXES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
@@ -82,9 +83,15 @@ class Repo:
             "createdAt": WHEN,
             "downloads": 0,
             "likes": 0,
-            "tags": [],
+            "tags": _tags(self.commits[oid]),
             "siblings": [{"rfilename": path} for path in self.commits[oid]],
         }
+
+
+def _tags(files):
+    """Those of the card."""
+    card = files.get("README.md", File(b"")).content.decode()
+    return RepoCard(card, ignore_metadata_errors=True).data.get("tags") or []
 
 
 def missing(code, text):

@@ -1,4 +1,5 @@
 import io
+import json
 import pickle
 import re
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.publish import rules_model
 from hf_cushing.publish.clean_process import clean_environment
 from hf_cushing.publish.gate import RULES
+from hf_cushing.publish.rules_files import HOME
 from hf_cushing.schema import FacePhoto
 from tests.publish.stages import as_photographs, case_of, change_json, change_rows, messages
 
@@ -123,6 +125,8 @@ SPOILT = [
         case.folder / "config.json", lambda c: c.update(auto_map={})), "auto_map"),
     ("traces of this machine", "model", lambda case: change_json(
         case.folder / "manifest.json", lambda m: m.update(x="/home/jane/faces")), "/home/jane"),
+    ("traces of this machine", "model", lambda case: change_json(
+        case.folder / "metrics.json", lambda m: m.update(x="--out /gpfs/ward7/x")), "/gpfs/ward7"),
     ("app", "space", lambda case: (case.folder / "app.py").unlink(), "app.py is missing"),
     ("reproduces", "model", lambda case: replace(case, timeout=0.01), "within 0.01 s"),
     ("reproduces", "model", lambda case: change_json(
@@ -146,6 +150,27 @@ def test_rule_trips_on_the_spoilt_folder_and_passes_the_clean_one(spoilt, run, d
     case = result if isinstance(result, type(case)) else case
     found = messages(rule, case)
     assert re.search(words, "; ".join(found)), found
+
+
+@pytest.mark.parametrize("path", [
+    "/data/clinic", "/work/jane/faces", "/srv/photos/a.jpg", "/gpfs/u/x", "/Volumes/Disk/x", "/a/b",
+    "D:\\clinic\\faces", "\\\\ward7\\share", "file:///x/y",
+])  # fmt: skip
+@pytest.mark.parametrize("text", ["{}", "see `{}`.", "--out={} --x", "jane@w7:{}", "<td>{}</td>"])
+def test_absolute_paths_are_traces_wherever_they_stand(path, text):
+    assert HOME.search(text.format(path))
+    assert HOME.search(json.dumps({"x": text.format(path)}))
+
+
+@pytest.mark.parametrize("text", [
+    "https://example.org/a/b/c", "http://127.0.0.1:7860/gradio_api/upload", "see //host.org/a/b",
+    "`POST /api/models/x`", "/gradio_api/file=x", "women/men/unknown", "kg/m/s, 1/2/3", "a / b / c",
+    "../a/b", "./a/b", "a/b/c", "OWNER/NAME", "[page](/docs/en/page)", "<br/><p/>", "</td></tr>",
+    "$HOME/faces/x", "{folder}/a/b", "**/a/b", "/", "/help", "as in and/or", "note:\nnext",
+])  # fmt: skip
+def test_urls_routes_and_relative_paths_are_no_traces(text):
+    assert not HOME.search(text)
+    assert not HOME.search(json.dumps({"x": text}))
 
 
 def test_every_rule_is_tripped_by_a_case():

@@ -14,7 +14,7 @@ from tests.publish.uploads import TABLE, WEIGHTS, held, local, upload
 
 def test_planned_files_are_exactly_those_of_the_folder_with_their_sizes(staged):
     assert planned_files(staged.folder) == {
-        "README.md": 36,
+        "README.md": 55,
         "figures/roc.svg": 6,
         "model.safetensors": len(WEIGHTS),
         "predictions.parquet": len(TABLE),
@@ -107,6 +107,25 @@ def test_next_version_has_its_tag_and_drops_files_that_are_gone(hub, api, staged
     assert held(hub) == local(staged)
     assert repo.tags == {"v1": first.commit, "v2": second.commit}
     assert "predictions.parquet" in repo.commits[first.commit]
+
+
+def test_files_of_somebody_else_are_not_replaced_unless_overridden(hub, api, staged):
+    upload(staged, api=api)
+    repo = hub.repo("me/x")
+    before = repo.commit({**repo.files, "README.md": File(b"# Thesis"), "thesis.tex": File(b"x")})
+    with pytest.raises(UserError, match="me/x holds 5 files, and its card lacks the tag 'hf-cush"):
+        upload(staged, api=api)
+    assert repo.head == before
+    upload(staged, api=api, overridden=True)
+    assert held(hub) == local(staged)
+
+
+def test_repo_with_a_card_alone_is_filled(hub, api, staged):
+    api.create_repo("me/x", private=True)
+    repo = hub.repo("me/x")
+    repo.commit({**repo.files, "README.md": File(b"---\nlicense: mit\n---\n")})
+    upload(staged, api=api)
+    assert held(hub) == local(staged)
 
 
 def test_tag_of_another_version_is_not_moved(hub, api, staged):

@@ -10,6 +10,7 @@ from hf_cushing.cli import main
 from hf_cushing.publish import metric_space
 from hf_cushing.publish.gate import Finding
 from tests.publish.loopback_hub import WRITE_TOKEN
+from tests.publish.loopback_repo import File
 
 METRIC = ("metric", "--repo-id", "me/subgroup_f1")
 FILES = {"README.md", "app.py", "requirements.txt", "subgroup_f1.py"}
@@ -34,7 +35,7 @@ def test_without_yes_files_and_sizes_are_shown_and_nothing_is_sent(hub, monkeypa
     assert f"{size:,}  subgroup_f1.py" in said
     assert "for the space me/subgroup_f1 (private)" in said
     assert "nothing was sent; add --yes to publish" in said
-    assert not hub.log
+    assert {method for method, _ in hub.log} == {"GET"}
 
 
 def test_yes_publishes_and_says_where(hub, monkeypatch, capsys):
@@ -56,6 +57,39 @@ def test_tag_public_and_no_collection(hub, monkeypatch):
     assert not repo.private
     assert repo.tags == {"paper": repo.head}
     assert not hub.collections
+
+
+def test_dry_run_lists_what_would_be_deleted_from_the_repo_that_is_there(hub, monkeypatch, capsys):
+    assert publish(monkeypatch, *METRIC, "--yes") == 0
+    repo = hub.repo("me/subgroup_f1", "space")
+    head = repo.commit({**repo.files, "old/notes.md": File(b"x")})
+    capsys.readouterr()
+    assert publish(monkeypatch, *METRIC, "--json") == 0
+    said = capsys.readouterr()
+    assert "would be deleted from me/subgroup_f1: old/notes.md\n" in said.err
+    assert said.err.count("would be deleted") == 1
+    assert json.loads(said.out)["deleted"] == ["old/notes.md"]
+    assert repo.head == head
+
+
+@pytest.mark.parametrize("yes", [(), ("--yes",)])
+def test_repo_of_something_else_is_refused_by_the_dry_run_too(hub, monkeypatch, capsys, yes):
+    assert publish(monkeypatch, *METRIC, "--yes") == 0
+    repo = hub.repo("me/subgroup_f1", "space")
+    head = repo.commit({"README.md": File(b"# My game"), "game.py": File(b"x")})
+    assert publish(monkeypatch, *METRIC, *yes) == 1
+    said = capsys.readouterr().err
+    assert "me/subgroup_f1 holds 2 files, and its card lacks the tag 'hf-cushing'" in said
+    assert ("would be deleted from me/subgroup_f1: game.py" in said) == (not yes)
+    assert repo.head == head
+
+
+def test_dry_run_goes_on_without_the_hub_and_says_what_it_could_not_see(hub, monkeypatch, capsys):
+    hub.fail("/api/spaces/me/subgroup_f1", method="GET", status=503, times=99)
+    assert publish(monkeypatch, *METRIC, "--json") == 0
+    said = capsys.readouterr()
+    assert "me/subgroup_f1 could not be looked at (status 503" in said.err
+    assert json.loads(said.out)["deleted"] is None
 
 
 @pytest.mark.parametrize("yes", [(), ("--yes",)])

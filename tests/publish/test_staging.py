@@ -94,6 +94,12 @@ def test_paths_of_this_machine_are_cut_from_the_manifest():
     assert public_manifest(manifest) == {"config": {"model": "net", "list": ["net", "a/b"]}}
 
 
+def test_manifest_says_whether_all_faces_are_drawings(run, dataset):
+    told = json.loads((staged("model", run, dataset).folder / "manifest.json").read_text())
+    assert told["drawn"] is True
+    assert "drawn" not in public_manifest({"run": {}}, drawn=False)
+
+
 def test_staging_twice_gives_the_same_bytes_and_keeps_nothing_of_before(
     run, dataset, tmp_path, quick
 ):
@@ -194,9 +200,10 @@ def test_space_holds_app_sources_resources_and_card(run, dataset):
     names = files(made.folder)
     assert names >= {
         "app.py", "requirements.txt", "README.md", "spaces_app/__init__.py",
-        "hf_cushing/models/serve.py", "hf_cushing/_resources/model_cards/model.md.jinja",
+        "hf_cushing/models/serve.py",
     }  # fmt: skip
-    assert not any("__pycache__" in name for name in names)
+    assert not any("__pycache__" in name or "_resources" in name for name in names)
+    assert not any("configs" in name or "datasheet.yaml" in name for name in names)
     card = RepoCard.load(made.folder / "README.md")
     assert (card.data.sdk, card.data.app_file) == ("gradio", "app.py")
     assert card.data.models == ["me/faces"]

@@ -14,7 +14,9 @@ upload = partial(publishing.upload, collection="Faces")
 def small_model(folder):
     """Two small files, and two that go as large ones."""
     (folder / "figures").mkdir(parents=True)
-    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Model\n")
+    (folder / "README.md").write_text(
+        "---\nlicense: apache-2.0\ntags: [hf-cushing]\n---\n# Model\n"
+    )
     (folder / "figures" / "roc.svg").write_text("<svg/>")
     (folder / "model.safetensors").write_bytes(WEIGHTS)
     (folder / "predictions.parquet").write_bytes(TABLE)

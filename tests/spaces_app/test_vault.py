@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 
 import pytest
 
@@ -91,6 +92,58 @@ def test_what_waits_too_long_is_forgotten_in_memory_and_on_disk(vault):
     vault.admit([uploaded(vault, b"other", "b.jpg")])
     vault.sweep()
     assert vault.peek(str(vault.folder / "hash" / "b.jpg")) is None
+
+
+class Eager(bytes):
+    """Bytes of an upload; while they are counted, a worker takes another."""
+
+    def __len__(self):
+        self.vault.take(self.other)
+        return 5
+
+
+def test_an_upload_may_be_taken_while_those_that_wait_are_counted(vault):
+    first, second = uploaded(vault, name="a.jpg"), uploaded(vault, name="b.jpg")
+    vault.admit([first, second])
+    eager = Eager()
+    eager.vault, eager.other = vault, second
+    vault.entries[first].data = eager
+    assert vault.held >= 5
+    assert vault.peek(second) is None
+
+
+def test_a_slow_upload_is_not_swept_by_that_of_another_visitor(vault):
+    slow = vault.folder / "arriving"
+
+    async def stalls(scope, receive, send):
+        slow.write_bytes(b"photo")
+        late = time.time() + 2 * vault.seconds
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(vault_module.time, "time", lambda: late)
+            await Guard(inner(vault), vault, Rate(9))(scope, receive, ignored)
+        body = json.dumps([str(slow)]).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def ignored(message):
+        pass
+
+    status, _, _ = ask(Guard(stalls, vault, Rate(9)), UPLOAD)
+    assert status == 200
+    assert vault.take(str(slow)) == b"photo"
+    assert vault.arriving == []
+
+
+def test_the_first_of_several_photos_may_arrive_long_before_the_last(vault):
+    async def app(scope, receive, send):
+        path = uploaded(vault)
+        os.utime(path, (time.time() - 2 * vault.seconds,) * 2)
+        os.utime(vault.folder / "hash", (time.time() - 2 * vault.seconds,) * 2)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps([path]).encode()})
+
+    _, _, body = ask(Guard(app, vault, Rate(9)), UPLOAD)
+    assert vault.take(json.loads(body)[0]) == b"photo"
 
 
 def test_files_elsewhere_are_neither_read_nor_deleted(vault, tmp_path):

@@ -13,6 +13,7 @@ from hf_cushing.data.drawing import Signs, draw
 from hf_cushing.data.synthetic import invent_person, take_shot
 from hf_cushing.evaluation.followup import outweighing, repeatability
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+from hf_cushing.study.followup import report as followup_report
 from hf_cushing.study.followup import trend as followup_trend
 from hf_cushing.study.followup.camera import MEASURES, measure_photo
 from hf_cushing.study.followup.cohort import Followup, FollowupOptions
@@ -124,10 +125,20 @@ def test_a_table_without_dates_is_refused_with_the_columns_it_needs(tmp_path):
 
 
 def test_stable_is_yes_no_or_the_name_of_a_period(tmp_path):
-    words = ["yes", "1", "No", "", "remission"]
+    yes = ["yes", "1", "TRUE", "1.0"]
+    no = ["No", "false", "0", "0.0", "", "NA", "n/a", "NaN", "None"]
+    words = [*yes, *no, "period:remission", "Period: after"]
     rows = [(f"{n}.jpg", f"P{n}", "2020-01-01", "f", "", word) for n, word in enumerate(words)]
     found = read_visits(write_table(tmp_path / "t.csv", rows), "file_name")
-    assert [photo.period for photo in found] == ["stable", "stable", "", "", "remission"]
+    expected = ["stable"] * len(yes) + [""] * len(no) + ["remission", "after"]
+    assert [photo.period for photo in found] == expected
+
+
+@pytest.mark.parametrize("word", ["unstable", "changed", "remission", "2", "period:"])
+def test_a_word_that_may_mean_not_stable_is_refused_with_its_row(tmp_path, word):
+    path = write_table(tmp_path / "t.csv", [("a.jpg", "P1", "2020-01-01", "f", "", word)])
+    with pytest.raises(UserError, match=f"row 2: stable '{word}' is not known; write yes, no, or"):
+        read_visits(path, "file_name")
 
 
 # photos of a dataset
@@ -417,7 +428,9 @@ def invented(patients=14, photos=2, stable=True, fall=3.0, seed=0):
 @pytest.fixture(scope="module")
 def invented_report(tmp_path_factory):
     out = tmp_path_factory.mktemp("invented") / "out"
-    write_report(out, invented(), FollowupOptions(thumbnails=False), progress=quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(followup_report, "model_revision", lambda run: "0" * 16)
+        write_report(out, invented(), FollowupOptions(thumbnails=False), progress=quiet)
     return out
 
 
@@ -460,7 +473,8 @@ def test_repeatability_of_few_patients_is_called_insufficient():
     assert not any("insufficient" in sentence for sentence in enough)
 
 
-def test_a_patient_id_that_is_html_is_shown_as_text(tmp_path):
+def test_a_patient_id_that_is_html_is_shown_as_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(followup_report, "model_revision", lambda run: "0" * 16)
     found = invented(patients=3)
     bad = "<script>x</script>"
     rename = {"P00": bad}
@@ -530,6 +544,17 @@ def test_scores_without_any_noise_do_not_break_the_model(rng):
 
 def test_too_few_patients_for_a_model_is_said(rng):
     assert fit_trend(*course(rng, patients=2)) == Trend(reason=TOO_FEW)
+
+
+def test_patients_of_one_time_count_for_no_slope(rng):
+    scores, months, who, sexes = course(rng, patients=58)
+    once = (np.isin(who, [str(n) for n in range(18, 58, 2)])) & (months > 0)
+    found = fit_trend(*(values[~once] for values in (scores, months, who, sexes)))
+    by = {row.group: row for row in found.slopes}
+    assert [by[g].patients for g in ("all", "female", "male", DIFFERENCE)] == [38, 9, 29, 38]
+    assert (by["female"].size, by[DIFFERENCE].size) == ("insufficient", "insufficient")
+    assert np.isnan([by["female"].low, by[DIFFERENCE].high]).all()
+    assert np.isfinite([by["all"].low, by["male"].high]).all()
 
 
 def test_nine_women_get_no_interval(rng):

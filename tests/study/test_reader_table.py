@@ -144,7 +144,7 @@ def test_with_several_diseases_a_call_is_for_one_against_the_rest(read):
 def test_a_kit_is_read_through_its_export(tmp_path, predictions, monkeypatch):
     row = ["Ann", "expert", "t1", "1", "1", "control", "2", "9.5", ""]
     rows = [dict(zip(HEADER.split(","), row, strict=True))]
-    monkeypatch.setattr(reading_answers, "export", lambda folder: rows)
+    monkeypatch.setattr(reading_answers, "export", lambda folder, key: rows)
     (answer,) = read_answers(tmp_path, predictions, label="cushing", split="test")
     assert (answer.photo_id, answer.call, answer.score, answer.row) == ("t1", False, 2.0, 2)
 

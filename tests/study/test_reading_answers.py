@@ -5,13 +5,16 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from hf_cushing.cli import app
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.regions import read_reader_regions
 from hf_cushing.faces.regions import GROUPS
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 from hf_cushing.study.readers.answers import (
     COLUMNS,
     Answer,
@@ -220,6 +223,27 @@ def test_analysis_reads_the_kit_and_the_written_table_alike(store, kit, made, tm
     assert found[0] == found[1]
     assert len(found[0]) == 2 * sum(map(len, kit.readers["Anna"].orders))
     assert all(one.call == (one.score > 5.5) for one in found[0])
+
+
+def test_analysis_finds_a_key_that_was_moved(store, kit, made, tmp_path):
+    read_all(store, "Anna")
+    (kit.folder / "key.csv").rename(tmp_path / "key.csv")
+    run = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    point = {"label": "cushing", "threshold": 0.4, "rule": "f1", "split": "validation",
+             "model_revision": "m1"}  # fmt: skip
+    record = {"schema_version": 2, "operating_points": [point]}
+    (run / "metrics.json").write_text(json.dumps(record))
+    line = ["readers", "analyse", kit.folder, "--run", run, "--out", tmp_path / "report"]
+    without = CliRunner().invoke(app, [*map(str, line)])
+    assert isinstance(without.exception, UserError)
+    assert "say where it is with --key" in str(without.exception)
+    found = CliRunner().invoke(app, [*map(str, line), "--key", str(tmp_path / "key.csv")])
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "report" / "report.html").is_file()
+    predictions = load_predictions(made / "run")
+    with pytest.raises(UsageError, match="--key is for a kit folder"):
+        read_answers(tmp_path / "long.csv", predictions, label="cushing", split="test",
+                     key=tmp_path / "key.csv")  # fmt: skip
 
 
 def test_region_table_is_what_the_explanations_are_compared_with(store, kit, tmp_path):

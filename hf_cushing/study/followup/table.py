@@ -15,10 +15,13 @@ from hf_cushing.schema import SEX_SPELLINGS, UserError
 
 ISO = re.compile(r"(\d{4}-\d{2}-\d{2})([T ][\d:.]+Z?)?")
 
-STABLE_WORDS = dict.fromkeys(("", "no", "0", "false", "n"), "") | dict.fromkeys(
-    ("yes", "1", "true", "y"), "stable"
-)
-"""Spellings of the column `stable`; any other word names a stable period."""
+STABLE_WORDS = dict.fromkeys(
+    ("", "no", "n", "false", "0", "0.0", "na", "n/a", "<na>", "nan", "none"), ""
+) | dict.fromkeys(("yes", "y", "true", "1", "1.0"), "stable")
+"""Spellings of the column `stable`, small letters, those of tables written by pandas too."""
+
+PERIOD = "period:"
+"""Starts the name of a stable period in the column `stable`, where a patient has several."""
 
 MAX_LINES = 200
 """Problems told one by one; the rest are counted."""
@@ -147,17 +150,30 @@ def _photo(
         report((row, f"sex {cells['sex']!r} is not known; write female, male or unknown"))
     if not day or not cells.get(key):
         return None
-    stable = cells.get("stable", "")
     return DatedPhoto(
         row=row,
         photo=cells[key].replace("\\", "/") if key == "file_name" else cells[key],
         patient_id=cells.get("patient_id", ""),
         day=day,
         treatment=treatment,
-        period=STABLE_WORDS.get(stable.lower(), stable),
+        period=_period(row, cells.get("stable", ""), report),
         sex=sex or "unknown",
         visit=cells.get("visit", ""),
     )
+
+
+def _period(row: int, text: str, report: Report) -> str:
+    """The stable period; a word that isn't known might mean "not stable", so it is refused."""
+    word = text.strip()
+    name = word[len(PERIOD) :].strip() if word.lower().startswith(PERIOD) else ""
+    if name:
+        return name
+    if word.lower() not in STABLE_WORDS:
+        report(
+            (row, f"stable {text!r} is not known; write yes, no, or {PERIOD}NAME for one of "
+             "several stable periods")
+        )  # fmt: skip
+    return STABLE_WORDS.get(word.lower(), "")
 
 
 def _date(row: int, name: str, text: str, mixed: bool, report: Report) -> date | None:
@@ -266,5 +282,5 @@ def _stable_through_treatment(photos: Sequence[DatedPhoto]) -> Iterator[Problem]
                     held[-1].row,
                     f"patient {patient}: visits of {held[0].day} and {held[-1].day} are marked as "
                     f"stable together ('{period}'), but treatment began on {held[0].treatment} "
-                    "between them; name the two periods apart, as before and after",
+                    "between them; name the two periods apart, as period:before and period:after",
                 )

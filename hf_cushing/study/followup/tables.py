@@ -96,6 +96,7 @@ def _trend(found: Followup) -> Table:
     if trend.reason and trend.slopes:
         notes.append("Without slopes of the patients' own, the intervals are too narrow.")
     body = [_estimate(row, 3) for row in trend.slopes] or [["–", "–", trend.reason, "–"]]
+    notes.append("Patients: those with more than one time; the others say nothing of a slope.")
     header = ["", "patients", "log-odds a month", "sample"]
     return Table("trend", "Mixed model: change of the score in time", header, body, notes)
 

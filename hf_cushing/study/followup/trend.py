@@ -37,6 +37,7 @@ class Estimate:
     group : str
         One of `GROUPS`, or `DIFFERENCE`.
     patients : int
+        Of a slope, those with more than one time; the others say nothing of it.
     value, low, high : float
         The interval is NaN where there are too few patients for one.
     size : str
@@ -141,8 +142,8 @@ def fit_trend(
             design = np.hstack([plain * woman, plain * (1 - woman)])[known]
             apart = _fit(scores[known], design, years[known], patients[known], effects)
         if whole is not None and (apart is not None or not both):
-            slopes = [_contrast("all", whole, [0, 1], len(np.unique(patients)))]
-            slopes += _by_sex(apart, patients, sexes) if apart is not None else []
+            slopes = [_contrast("all", whole, [0, 1], _with_slope(months, patients))]
+            slopes += _by_sex(apart, months, patients, sexes) if apart is not None else []
             lines = {"all": (whole.fe_params[0], whole.fe_params[1] / YEAR)}
             if apart is not None:
                 a, b, c, d = apart.fe_params
@@ -153,8 +154,12 @@ def fit_trend(
 
 
 def _enough(months: np.ndarray, patients: np.ndarray) -> bool:
-    several = sum(len(np.unique(months[patients == name])) > 1 for name in np.unique(patients))
-    return several >= 3
+    return _with_slope(months, patients) >= 3
+
+
+def _with_slope(months: np.ndarray, patients: np.ndarray) -> int:
+    """Patients with more than one time: the others say nothing of the slope."""
+    return sum(len(np.unique(months[patients == name])) > 1 for name in np.unique(patients))
 
 
 def _fit(
@@ -185,8 +190,12 @@ def require_statsmodels() -> None:
         raise UserError('statsmodels is not installed; run `pip install "hf-cushing[followup]"`')
 
 
-def _by_sex(model: Any, patients: np.ndarray, sexes: np.ndarray) -> Iterator[Estimate]:
-    women, men = (len(np.unique(patients[sexes == sex])) for sex in ("female", "male"))
+def _by_sex(
+    model: Any, months: np.ndarray, patients: np.ndarray, sexes: np.ndarray
+) -> Iterator[Estimate]:
+    women, men = (
+        _with_slope(months[sexes == sex], patients[sexes == sex]) for sex in ("female", "male")
+    )
     yield _contrast("female", model, [0, 1, 0, 0], women)
     yield _contrast("male", model, [0, 0, 0, 1], men)
     yield _contrast(DIFFERENCE, model, [0, 1, 0, -1], women + men, few=min(women, men))

@@ -165,6 +165,7 @@ def load_study(
     dataset: str | None = None,
     split: str = "test",
     label: str | None = None,
+    key: Path | None = None,
     cpu: bool = False,
 ) -> ReaderStudy:
     """Read the answers and what the model said of the same photos.
@@ -180,6 +181,8 @@ def load_study(
     split : str
     label : str, optional
         The disease; needed if the model knows several.
+    key : Path, optional
+        The kit's ``key.csv``, if it was moved out of the kit.
     cpu : bool
 
     Raises
@@ -199,7 +202,7 @@ def load_study(
         points = report.operating_points
     label = _label(predictions, label)
     predictions.of_split(split)
-    answers = read_answers(source, predictions, label=label, split=split)
+    answers = read_answers(source, predictions, label=label, split=split, key=key)
     return make_study(answers, predictions, points, label=label, split=split)
 
 

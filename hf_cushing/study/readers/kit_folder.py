@@ -168,7 +168,9 @@ def read_key(folder: Path, key: Path | None = None) -> dict[str, dict[str, str]]
     """
     path = key or Path(folder) / "key.csv"
     if not path.is_file():
-        raise UserError(f"{path} is missing: it says which case is which photo; say where it is")
+        raise UserError(
+            f"{path} is missing: it says which case is which photo; say where it is with --key"
+        )
     rows = [cells for _, cells in read_table(path, refuse_row(path))]
     if missing := [name for name in KEY_COLUMNS if name not in rows[0]]:
         raise UserError(f"{path} lacks column {', '.join(missing)}; it is not the key of a kit")

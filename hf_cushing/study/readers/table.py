@@ -12,7 +12,7 @@ from pathlib import Path
 from hf_cushing.data.table import read_table
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.faces.regions import GROUPS, REGIONS
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 LEVELS = ("student", "resident", "endocrinologist", "expert")
 """Of training, lowest first."""
@@ -73,7 +73,7 @@ class _Fault(Exception):
 
 
 def read_answers(
-    source: Path, predictions: Predictions, *, label: str, split: str
+    source: Path, predictions: Predictions, *, label: str, split: str, key: Path | None = None
 ) -> tuple[Answer, ...]:
     """Read a reading kit, or a table (CSV, JSON lines or Parquet) of one row an answer.
 
@@ -89,6 +89,8 @@ def read_answers(
         The disease: a call of another label, or ``no``, means not this disease.
     split : str
         The split that was read.
+    key : Path, optional
+        The kit's ``key.csv``, if it was moved out of the kit.
 
     Returns
     -------
@@ -101,15 +103,17 @@ def read_answers(
         Names the first row of each kind of fault, how many more there are, and the remedy.
     """
     source = Path(source)
-    return check_answers(_rows(source), source, predictions, label=label, split=split)
+    return check_answers(_rows(source, key), source, predictions, label=label, split=split)
 
 
-def _rows(source: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _rows(source: Path, key: Path | None) -> Iterator[tuple[int, Mapping[str, str]]]:
     if source.is_dir():
         from hf_cushing.study.readers.answers import export
 
-        yield from enumerate(export(source), start=2)
+        yield from enumerate(export(source, key), start=2)
         return
+    if key is not None:
+        raise UsageError(f"--key is for a kit folder, which {source} is not; leave it out")
     if source.suffix not in SUFFIXES:
         raise UserError(f"{source} is no kit folder and no table ({', '.join(SUFFIXES)})")
     if not source.is_file():

@@ -1,0 +1,125 @@
+"""A repo on the Hub as it stands: what is in it, whose it is, and what publishing would delete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoFile
+
+from hf_cushing.publish.cards import TAGS
+from hf_cushing.publish.patience import Patience, reason, status
+from hf_cushing.schema import UserError
+
+if TYPE_CHECKING:
+    from hf_cushing.publish.staging import Staged
+
+HUB_OWN = ".gitattributes"
+"""The Hub makes this file itself; it is left alone."""
+
+CARD = "README.md"
+FOREIGN = (
+    "{repo} holds {count} files, and its card lacks the tag '{tag}': it was not published with "
+    "hf-cushing, which would replace them all. Check --repo-id; if it is right, add that tag to "
+    "the card on the Hub, or give --override REASON"
+)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repo as it stands: `files` maps paths to digests, `tags` names to commits.
+
+    `ours`: its card has the tag of what hf-cushing publishes.
+    """
+
+    head: str
+    private: bool
+    gated: bool
+    files: dict[str, str]
+    tags: dict[str, str]
+    ours: bool
+
+    def deletions(self, names: Collection[str]) -> list[str]:
+        """Its files that are not among `names`: publishing those deletes them."""
+        return sorted(self.files.keys() - set(names))
+
+    def refuse_foreign(self, repo_id: str) -> None:
+        """Stop where it holds somebody else's work; a card alone may be what the Hub made."""
+        others = self.files.keys() - {CARD}
+        if others and not self.ours:
+            raise UserError(FOREIGN.format(repo=repo_id, count=len(self.files), tag=TAGS[0]))
+
+
+def look(staged: Staged, api: HfApi | None = None) -> Remote | None:
+    """The repo that `staged` would go to, asked for once; None where there is none.
+
+    Raises
+    ------
+    UserError
+        The Hub doesn't answer, or the token may not see the repo.
+    """
+    try:
+        return read_remote(api or HfApi(), staged, {}, Patience(tries=1))
+    except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError) as error:
+        raise UserError(reason(error)) from None
+
+
+def read_remote(
+    api: HfApi, staged: Staged, local: dict[str, str], patience: Patience
+) -> Remote | None:
+    """The repo's head, settings, files and tags; None where there is no such repo.
+
+    Parameters
+    ----------
+    local : dict
+        SHA-256 of the staged files by path, see `_digest`.
+    """
+    repo = {"repo_id": staged.repo_id, "repo_type": staged.kind}
+    try:
+        info = patience(lambda: api.repo_info(**repo))
+    except RepositoryNotFoundError as error:
+        if status(error) != 404:  # the library says so of a 401, too
+            raise
+        return None
+    entries = patience(lambda: list(api.list_repo_tree(**repo, recursive=True, revision=info.sha)))
+    tags = patience(lambda: api.list_repo_refs(**repo)).tags
+    files = {
+        entry.path: _digest(entry, staged.folder / entry.path, local.get(entry.path, ""))
+        for entry in entries
+        if isinstance(entry, RepoFile) and (entry.path != HUB_OWN or HUB_OWN in local)
+    }
+    return Remote(
+        head=info.sha,
+        private=bool(info.private),
+        gated=bool(getattr(info, "gated", False)),
+        files=files,
+        tags={entry.name: entry.target_commit for entry in tags},
+        ours=TAGS[0] in _card_tags(info),
+    )
+
+
+def _card_tags(info: Any) -> list[str]:
+    """Tags of a repo's card; the Hub tells them by themselves, and in the card's metadata."""
+    return [*(info.tags or ()), *(getattr(getattr(info, "card_data", None), "tags", None) or ())]
+
+
+def _digest(entry: RepoFile, path: Path, local: str) -> str:
+    """SHA-256 of a file in the repo, or its git id where the Hub knows no SHA-256 of it.
+
+    The git id of the local file is compared first: if it is the same, so is the SHA-256.
+    """
+    if entry.lfs:
+        return entry.lfs.sha256
+    return local if local and git_id(path) == entry.blob_id else f"git:{entry.blob_id}"
+
+
+def git_id(path: Path) -> str:
+    """Id that git gives to a file's content: SHA-1 of its size and its bytes."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,64 @@
+"""What every page of ours tells the browser, and whom an open port shows it to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from huggingface_hub import constants
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+FIXED = ("/assets/", "/static/")
+
+POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors"
+"""The browser itself refuses to load anything from, or send anything to, another place."""
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def headers_for(path: str) -> dict[str, str]:
+    """Headers of an answer: nobody may frame it but the Hub a Space, and no cache keeps a page."""
+    frame = constants.ENDPOINT if os.environ.get("SPACE_ID") else "'none'"
+    found = {
+        "content-security-policy": f"{POLICY} {frame}",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
+    return found if path.startswith(FIXED) else found | {"cache-control": "no-store"}
+
+
+def with_headers(path: str, send: Send) -> Send:
+    """`send` that puts `headers_for` into the answer, instead of those of the same name."""
+    new = [(name.encode(), value.encode()) for name, value in headers_for(path).items()]
+    names = {name for name, _ in new}
+
+    async def marked(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0].lower() not in names]
+            message = message | {"headers": kept + new}
+        await send(message)
+
+    return marked
+
+
+class Headers:
+    """ASGI middleware that adds `headers_for` to every answer."""
+
+    def __init__(self, app: Callable):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and mark what comes back."""
+        await self.app(scope, receive, with_headers(scope.get("path", ""), send))
+
+
+def tell_if_open(host: str | None, what: str, tell: Callable[[str], None]) -> None:
+    """Warn whoever serves to others than this machine; `what` says what they risk."""
+    if host and host not in LOCAL:
+        tell(
+            f"--host {host}: open to the network; {what}, so keep to a network you trust, or put "
+            "an HTTPS proxy before it"
+        )
