@@ -42,6 +42,7 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     sys.stderr.write(
         "\nThese faces are drawn, so the figures say nothing about patients. Try next:\n"
         f"  hf-cushing predict {RUN} {photo}\n"
+        f"  hf-cushing explain {RUN} --dataset {DATASET} --out reports/where --limit 30\n"
         f"  tensorboard --logdir {RUN}/tensorboard\n"
         "  hf-cushing prepare YOUR_FOLDER --out YOUR_DATASET\n"
     )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 
 def sha256_file(path: Path) -> str:
@@ -82,6 +82,36 @@ def replace_folder(new: Path, target: Path) -> None:
     os.rename(new, target)
     if old.exists():
         shutil.rmtree(old)
+
+
+REPORTS = {
+    "manifest.json": "a run",
+    "kit.json": "a reading kit",
+    "metrics.json": "a report of `hf-cushing evaluate`",
+    "explain.json": "a report of `hf-cushing explain`",
+    "readers.json": "a report of `hf-cushing readers analyse`",
+    "followup.json": "a report of `hf-cushing followup`",
+    "study.json": "a study",
+}
+"""The file by which a folder is known, and what then is in it."""
+
+
+def check_report_folder(out: Path, own: str) -> None:
+    """Refuse a folder that holds something else, of which `report.html` would take the place.
+
+    Parameters
+    ----------
+    out : Path
+    own : str
+        File of `REPORTS` that the report to be written has.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name, content in REPORTS.items():
+        if name != own and (out / name).is_file():
+            raise UsageError(f"--out {out} holds {content}; choose another folder")
 
 
 def resource(name: str) -> Path:

@@ -162,9 +162,10 @@ def _band_sentence(service: Service, reading: Reading, words: Words) -> str:
         return words["band_none"]
     patients = patients_behind(service, reading.sex)
     few = patients < math.ceil(1 / ERROR_RATE - 1 - 1e-9)
-    return words["band_few" if few else "band_from"].format(
+    told = words["band_few" if few else "band_from"].format(
         patients=patients, share=texts.percent(1 - ERROR_RATE)
     )
+    return f"{told} {words['state_sex']}" if few and reading.sex not in WHO else told
 
 
 def _rates(service: Service, reading: Reading, label: str, words: Words) -> Iterator[str]:

@@ -61,6 +61,7 @@ ENGLISH = {
     "wrong answer, if they are like those.",
     "band_few": "Some answers are never given: there are too few validation patients of a class "
     "and sex (the fewest: {patients}).",
+    "state_sex": "State the person's sex above: of one sex alone there may be enough.",
     "band_none": "The model has no recorded validation scores, so it can't say “uncertain”.",
     "rate": "On test photographs ({who}): of {count} with the disease, {recall} reached this "
     "operating point (95 %: {recall_range}); of {others} without it, {specificity} stayed below "
@@ -207,6 +208,7 @@ CHINESE = {
     "band_from": "不确定区间来自验证集患者（每一类别和性别至少 {patients} 名）：若新患者与之相似，"
     "则每一类别和性别中约 {share} 或更多的新患者不会得到错误答案。",
     "band_few": "某些判断永远不会给出：某一类别和性别的验证集患者太少（最少 {patients} 名）。",
+    "state_sex": "请在上方注明性别：仅就某一性别而言，患者可能足够。",
     "band_none": "模型没有验证集评分记录，因此无法给出“不确定”。",
     "rate": "测试照片（{who}）：{count} 张患病照片中 {recall} 达到此阈值（95 %：{recall_range}）；"
     "{others} 张未患病照片中 {specificity} 低于阈值（{specificity_range}）。不确定者也计算在内。",

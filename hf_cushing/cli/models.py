@@ -60,10 +60,10 @@ def evaluate(
     quiet_libraries()
     from hf_cushing.evaluation.report import EvaluationOptions, report_to_json, write_report
     from hf_cushing.evaluation.tables import report_to_markdown
+    from hf_cushing.files import check_report_folder
     from hf_cushing.models.evaluate_run import evaluate_runs
 
-    if (out / "manifest.json").exists():
-        raise UsageError(f"--out {out} is a run folder; choose another")
+    check_report_folder(out, "metrics.json")
     if not 0 <= abstain < 1:
         raise UsageError(f"--abstain {abstain}: give an error rate of 0 or more, below 1")
     options = EvaluationOptions(
@@ -92,13 +92,15 @@ def predict(
 
     quiet_libraries()
     from hf_cushing.faces.photo import PhotoError
-    from hf_cushing.models.serve import pipeline
+    from hf_cushing.models.serve import called_labels, pipeline
 
     classify = pipeline(run)
     results, failed = [], 0
     for photo in photos:
         try:
-            results.append({"photo": str(photo), "result": classify(photo)})
+            found = classify(photo)
+            called = called_labels(run, found)
+            results.append({"photo": str(photo), "result": found, "called": called})
         except (PhotoError, OSError) as error:
             failed += 1
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -108,7 +110,10 @@ def predict(
     else:
         for entry in results:
             scores = [f"{r['label']} {r['score']:.3f}" for r in entry.get("result", [])]
-            print(f"{entry['photo']}: {', '.join(scores) or 'not scored: ' + entry['error']}")
+            called = [f"; called {name} (operating point {point:.3f})"
+                      for name, point in (entry.get("called") or {}).items()]  # fmt: skip
+            told = ", ".join(scores) + "".join(called)
+            print(f"{entry['photo']}: {told or 'not scored: ' + entry['error']}")
         say(RESEARCH_NOTICE)
     if failed:
         raise UserError(f"{failed} of {len(photos)} photos could not be scored")

@@ -9,7 +9,6 @@ import typer
 
 from hf_cushing.cli.common import AsJson, print_json, say
 from hf_cushing.cli.readers import readers
-from hf_cushing.schema import UsageError
 
 
 @readers.command()
@@ -41,12 +40,12 @@ def analyse(
         from hf_cushing.training.environment import quiet_libraries
 
         quiet_libraries()
+    from hf_cushing.files import check_report_folder
     from hf_cushing.study.readers.cases import load_study
     from hf_cushing.study.readers.pages import reader_markdown, write_reader_report
     from hf_cushing.study.readers.report import analyse_readers, report_to_json
 
-    if (out / "manifest.json").exists() or out.resolve() == answers.resolve():
-        raise UsageError(f"--out {out} is a run folder or the kit; choose another")
+    check_report_folder(out, "readers.json")
     study = load_study(answers, run, dataset=dataset, split=split, label=label, key=key, cpu=cpu)
     report = analyse_readers(study)
     write_reader_report(out, study, report)

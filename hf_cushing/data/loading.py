@@ -186,6 +186,8 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
 
     folder = Path(source).expanduser()
     if folder.is_dir():
+        if (folder / "dataset" / "data").is_dir():
+            raise UserError(f"--dataset {source}: did you mean {folder / 'dataset'}?")
         if not (folder / "data").is_dir():
             raise UserError(
                 f"--dataset {source} is not a prepared dataset; run "

@@ -110,6 +110,8 @@ def load_predictions(path: Path) -> Predictions:
 
     path = Path(path)
     path = path / "predictions.parquet" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a finished run folder or predictions.parquet")
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pyarrow.ArrowInvalid) as error:

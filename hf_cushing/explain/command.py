@@ -10,7 +10,7 @@ from hf_cushing.explain.cohort import Explained, ExplainOptions, explain_run
 from hf_cushing.explain.findings import READER_REGIONS, Findings, find, read_masks
 from hf_cushing.explain.report import write_explanation
 from hf_cushing.explain.store import Progress
-from hf_cushing.schema import UsageError
+from hf_cushing.files import check_report_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,8 +41,7 @@ def explain_to(
     masks : Path, optional
         Folder for `read_masks`.
     """
-    if (out / "manifest.json").exists():
-        raise UsageError(f"--out {out} is a run folder; choose another")
+    check_report_folder(out, "explain.json")
     marks: dict[str, Any] = {}
 
     def read_people(photos: Dataset) -> None:

@@ -105,8 +105,14 @@ def test_wrong_reader_table_is_refused_before_any_work(run, dataset, people, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_report_of_another_command_is_never_overwritten(run, dataset, tmp_path):
+    (tmp_path / "readers.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds a report of `hf-cushing readers analyse`"):
+        explain_to(tmp_path, str(run), str(dataset), OPTIONS, progress=quiet)
+
+
 def test_run_folder_is_never_written_into(run, dataset):
-    with pytest.raises(UsageError, match="is a run folder"):
+    with pytest.raises(UsageError, match="holds a run"):
         explain_to(run, str(run), str(dataset), OPTIONS, progress=quiet)
 
 

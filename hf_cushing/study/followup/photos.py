@@ -230,7 +230,7 @@ def photos_of_table(table: Path, work: Path, *, num_proc: int, progress: Progres
 def _check_files(intake: Intake) -> None:
     problems = [
         (p.row, f"{p.file_name}: no such file that can be read in {os.fspath(intake.root)}; add it "
-         "or delete the row")
+         "or delete the row (names are relative to the table's folder)")
         for p in intake.photos
         if not p.photo_id
     ]  # fmt: skip
