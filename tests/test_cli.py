@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -186,3 +188,19 @@ def test_salt_may_come_from_the_environment(monkeypatch, capsys, leaking, tmp_pa
     assert account["options"]["hash_ids"] is True
     assert len(account["rows"][0]["columns"]["patient_id"]) == 16
     assert "pepper" not in capsys.readouterr().err
+
+
+def test_photos_names_the_file_of_every_photo_of_the_dataset(dataset, monkeypatch, capsys):
+    from hf_cushing.data.loading import load_faces
+
+    assert run_main(monkeypatch, "photos", dataset) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    for split, photos in load_faces(str(dataset)).roles.items():
+        named = {row["photo_id"] for row in rows if row["split"] == split}
+        assert named == set(photos["photo_id"][:])
+    assert all(row["file_name"].startswith("images/") for row in rows)
+
+
+def test_photos_of_a_folder_without_an_account_exits_1(tmp_path, monkeypatch, capsys):
+    assert run_main(monkeypatch, "photos", tmp_path) == 1
+    assert "has no intake.json" in capsys.readouterr().err

@@ -160,6 +160,29 @@ def audit(
     _tell_audit(found, out, allow=allow, again="--merge-identities")
 
 
+@app.command()
+def photos(
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder made by `hf-cushing prepare`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Which file is which photo_id, as CSV on stdout: for readers' and visits' tables.
+
+    Names files of the clinic: keep it there.
+    """
+    import csv
+    import sys
+
+    from hf_cushing.data.account import kept_photos
+
+    rows = kept_photos(dataset)
+    if as_json:
+        print_json(rows)
+        return
+    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 

@@ -12,7 +12,7 @@ from hf_cushing import __version__
 from hf_cushing.data.crops import Outcome
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.splits import Deal
-from hf_cushing.files import render_template, write_json, write_text
+from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.schema import (
     NUMBER_COLUMNS,
     RESEARCH_NOTICE,
@@ -20,6 +20,7 @@ from hf_cushing.schema import (
     SPLITS,
     TEXT_COLUMNS,
     FacePhoto,
+    UserError,
     fold_column,
     order_labels,
 )
@@ -231,3 +232,27 @@ def _warnings(kept: list[dict[str, Any]]) -> Iterable[str]:
     unknown = sum(columns["sex"] == "unknown" for columns in kept)
     if unknown:
         yield f"{unknown} photos have sex 'unknown'; they count in no comparison of the sexes"
+
+
+PHOTO_COLUMNS = ("photo_id", "patient_id", "label", "sex", "split")
+
+
+def kept_photos(dataset: Path) -> list[dict[str, str]]:
+    """File name, photo_id, patient_id, label, sex and split of every photo of a dataset.
+
+    Raises
+    ------
+    UserError
+        A folder without the account that `prepare` writes.
+    """
+    path = dataset / "intake.json"
+    if not path.is_file():
+        raise UserError(
+            f"{dataset} has no intake.json, so nothing says which file is which photo; give the "
+            "folder that `hf-cushing prepare` made"
+        )
+    rows = [row for row in Account(**read_json(path)).rows if row["status"] == "kept"]
+    return [
+        {"file_name": row["file_name"]} | {name: row["columns"][name] for name in PHOTO_COLUMNS}
+        for row in rows
+    ]
