@@ -76,9 +76,11 @@ def check_not_seen(crops: Dataset, run: str) -> None:
     """Refuse photos that trained the model: their scores say more of training than of the face."""
     seen = set(manifest_of(run).get("seen_photo_ids", ())) & set(crops["photo_id"][:])
     if seen:
+        some = ", ".join(sorted(seen)[:3])
         raise UserError(
             f"{len(seen)} of the {len(crops)} photos were among the train or validation photos of "
-            f"{run}; follow up patients that it has not seen (--split test)"
+            f"{run} (photo_id {some}{', …' if len(seen) > 3 else ''}); follow up patients that it "
+            "has not seen: of a dataset its test photos (--split test), of a table other rows"
         )
 
 
