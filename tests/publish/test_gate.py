@@ -153,7 +153,7 @@ def test_rule_trips_on_the_spoilt_folder_and_passes_the_clean_one(spoilt, run, d
 
 
 @pytest.mark.parametrize("path", [
-    "/data/clinic", "/work/jane/faces", "/srv/photos/a.jpg", "/gpfs/u/x", "/Volumes/Disk/x", "/a/b",
+    "/data/clinic", "/ward/jane/faces", "/srv/photos/a.jpg", "/gpfs/u/x", "/Volumes/Disk/x", "/a/b",
     "D:\\clinic\\faces", "\\\\ward7\\share", "file:///x/y",
 ])  # fmt: skip
 @pytest.mark.parametrize("text", ["{}", "see `{}`.", "--out={} --x", "jane@w7:{}", "<td>{}</td>"])
