@@ -17,17 +17,18 @@ import torch
 from PIL import Image
 
 from hf_cushing import __version__
-from hf_cushing.data.loading import load_faces, words
+from hf_cushing.data.loading import words
+from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.report import points_from_json
 from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
 from hf_cushing.explain.heatmaps import METHODS, check_method, explain_many, methods_for
 from hf_cushing.explain.inputs import class_number, input_pixels, labels_of, score
 from hf_cushing.explain.occlusion import occlusion_effects
-from hf_cushing.explain.store import Progress, Store
+from hf_cushing.explain.store import Store
 from hf_cushing.faces.regions import REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.evaluate_run import model_revision
+from hf_cushing.models.evaluate_run import load_as_run, model_revision
 from hf_cushing.models.score import check_labels
 from hf_cushing.schema import UsageError, UserError
 
@@ -234,13 +235,7 @@ def _photos(
     run: str, dataset: str, options: ExplainOptions, classifier: Classifier
 ) -> tuple[Dataset, str]:
     """The photos of the split, as the run dealt them, in order of photo_id; and the revision."""
-    data = load_faces(dataset)
-    manifest = Path(run) / "manifest.json"
-    if manifest.is_file():
-        facts = read_json(manifest)
-        if facts["dataset_revision"] == data.revision:
-            own = facts["config"]["data"]
-            data = load_faces(dataset, fold=own["fold"], repeat=own["repeat"])
+    data = load_as_run(run, dataset)
     if options.split not in data.roles:
         raise UsageError(f"--split {options.split}: choose from {', '.join(data.roles)}")
     check_labels(classifier, data.labels, run)

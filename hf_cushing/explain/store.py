@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from hf_cushing.data.options import Progress
 from hf_cushing.files import written_aside
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-Progress = Callable[[str, int], Callable[[int], None]]
-"""Takes a title and a total; gives what advances the bar."""
 
 
 class Store:

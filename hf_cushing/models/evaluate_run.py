@@ -104,10 +104,7 @@ def _score_dataset(
     run: str, dataset: str, options: EvaluationOptions, *, rule: str | None, cpu: bool
 ) -> tuple[Report, Predictions]:
     manifest = _run_json(run, "manifest.json") or {}
-    data = load_faces(dataset)
-    if manifest and data.revision == manifest["dataset_revision"]:
-        recorded = manifest["config"]["data"]
-        data = load_faces(dataset, fold=recorded["fold"], repeat=recorded["repeat"])
+    data = load_as_run(run, dataset)
     if options.split == "test":
         own = manifest.get("dataset_revision") == data.revision
         if not own and "seen_photo_ids" not in manifest:
@@ -162,6 +159,16 @@ def _check_not_seen(data: FaceData, seen: set[str]) -> None:
             f"{len(known)} of the test photos were among the run's train or validation photos; "
             "evaluate it on photos it has not seen"
         )
+
+
+def load_as_run(run: str, dataset: str) -> FaceData:
+    """A dataset with the photos dealt as a run had them; by its splits if it is another."""
+    data = load_faces(dataset)
+    manifest = _run_json(run, "manifest.json") or {}
+    if manifest.get("dataset_revision") != data.revision:
+        return data
+    own = manifest["config"]["data"]
+    return load_faces(dataset, fold=own["fold"], repeat=own["repeat"])
 
 
 def model_revision(run: str) -> str:

@@ -55,12 +55,12 @@ def test_stopped_explanation_goes_on_without_doing_its_batches_again(
 
 def test_dataset_prepared_anew_is_explained_anew(explained, run, dataset, tmp_path, monkeypatch):
     work, found = explained
-    real = cohort.load_faces
+    real = cohort.load_as_run
 
     def prepared_anew(*given, **options):
         return replace(real(*given, **options), revision="another")
 
-    monkeypatch.setattr(cohort, "load_faces", prepared_anew)
+    monkeypatch.setattr(cohort, "load_as_run", prepared_anew)
     again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
     assert again.dataset_revision == "another"
     assert len(list(work.iterdir())) == 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
+from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.followup import (
     Change,
     Repeatability,
@@ -31,7 +32,6 @@ from hf_cushing.study.followup.pairs import (
 )
 from hf_cushing.study.followup.photos import (
     Followed,
-    Progress,
     check_not_seen,
     photos_of_dataset,
     photos_of_table,

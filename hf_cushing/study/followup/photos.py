@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from hf_cushing.data.cohort import check_copies, with_photo_ids
 from hf_cushing.data.crops import make_crops, read_crops, read_outcomes
 from hf_cushing.data.intake import Intake
-from hf_cushing.data.loading import FaceData, load_faces, words
+from hf_cushing.data.loading import FaceData, words
+from hf_cushing.data.options import Progress
 from hf_cushing.faces.align import CROP_SIDE
 from hf_cushing.files import read_json
+from hf_cushing.models.evaluate_run import load_as_run
 from hf_cushing.schema import SPLITS, FacePhoto, UsageError, UserError
 from hf_cushing.study.followup.table import (
     ISO,
@@ -29,8 +31,6 @@ from hf_cushing.study.followup.table import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-Progress = Callable[[str, int], Callable[[int], None]]
 
 ALL = "all"
 
@@ -106,7 +106,7 @@ def photos_of_dataset(run: str, dataset: str, *, split: str, visits: Path | None
     """
     if split not in (*SPLITS, ALL):
         raise UsageError(f"--split {split}: choose {', '.join((*SPLITS, ALL))}")
-    data = _as_the_run(run, dataset)
+    data = load_as_run(run, dataset)
     photos = _of_split(data, split)
     if "landmarks" not in photos.column_names:
         raise UserError(f"--dataset {dataset} has no landmarks; make it with `hf-cushing prepare`")
@@ -116,15 +116,6 @@ def photos_of_dataset(run: str, dataset: str, *, split: str, visits: Path | None
     dated = sorted(dated, key=lambda photo: (photo.patient_id, photo.day, photo.photo))
     crops = photos.select([place[photo.photo] for photo in dated])
     return Followed(crops, dated, left_out, data.labels)
-
-
-def _as_the_run(run: str, dataset: str) -> FaceData:
-    data = load_faces(dataset)
-    manifest = manifest_of(run)
-    if manifest.get("dataset_revision") == data.revision:
-        own = manifest["config"]["data"]
-        data = load_faces(dataset, fold=own["fold"], repeat=own["repeat"])
-    return data
 
 
 def _of_split(data: FaceData, split: str) -> Dataset:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.followup import Change, Visits
 from hf_cushing.explain.heatmaps import explain_many, methods_for
 from hf_cushing.explain.inputs import labels_of
@@ -15,7 +16,7 @@ from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UserError
 from hf_cushing.study.followup.pairs import Pairs, change_of, dated_visits, pairs_of
-from hf_cushing.study.followup.photos import Followed, Progress, key_of
+from hf_cushing.study.followup.photos import Followed, key_of
 
 BATCH = 8
 

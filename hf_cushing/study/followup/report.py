@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing import __version__
+from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.page import embed
 from hf_cushing.evaluation.plain_tables import table_to_csv, tables_to_markdown, tables_to_page
 from hf_cushing.files import render_template, replace_folder, write_json, write_text
@@ -22,7 +23,7 @@ from hf_cushing.models.evaluate_run import model_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 from hf_cushing.study.followup.cohort import Followup, FollowupOptions, follow_up
 from hf_cushing.study.followup.figures import plot_cohort, plot_patient, plot_repeatability
-from hf_cushing.study.followup.photos import Progress, manifest_of
+from hf_cushing.study.followup.photos import manifest_of
 from hf_cushing.study.followup.tables import (
     cohort_tables,
     number_tables,

@@ -16,6 +16,7 @@ import numpy as np
 
 from hf_cushing import __version__
 from hf_cushing.data.loading import FaceData, load_faces, words
+from hf_cushing.data.options import Progress
 from hf_cushing.data.table import read_table
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import points_from_json
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 READER = re.compile(r"\w[\w .-]{0,39}")
-
-Progress = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True, kw_only=True)
