@@ -16,7 +16,8 @@ NOTHING = "nothing hidden"
 
 HIDDEN_MEASURES = {
     "effect": "fall of the log-odds when the region is hidden, mean over photos of the disease",
-    "separation": "the same, minus the mean over photos without the disease",
+    "separation": "fall of the log-odds when the region is hidden, mean over photos of the disease "
+    "minus that over photos without",
     "auroc_absent": "AUROC with the region hidden",
     "auroc_lost": "AUROC with nothing hidden minus AUROC with the region hidden",
     "auroc_only": "AUROC of what the region alone adds to a face that is hidden altogether",

@@ -51,6 +51,13 @@ class MethodRow:
         """Better than random, and not blind to the weights."""
         return self.low > 0 and not self.sanity >= INSENSITIVE
 
+    @property
+    def verdict(self) -> str:
+        """``yes``, or why it is not proven."""
+        if self.proven:
+            return "yes"
+        return "no: shows the photo, not the model" if self.low > 0 else self.reason or "no"
+
 
 def judge_methods(
     gains: Mapping[str, np.ndarray],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -106,7 +107,8 @@ def _method_sentence(found: Findings) -> str:
     if best is None:
         few = next((row.reason for row in found.methods if row.reason), "")
         return (
-            "No heatmap is shown to be better than a random map on these photos"
+            "No heatmap is shown to be better than a random map on these photos and to depend on "
+            "what the model learned"
             + (f" ({few})" if few else "")
             + f": do not trust them. The figures show {shown_method(found)} all the same; rather "
             "read the hidden regions."
@@ -139,6 +141,9 @@ def _hidden_sentence(rows: Sequence[RegionRow]) -> str:
         for row in rows
         if (row.measure, row.group) == ("separation", "all") and excludes_zero(row) and row.low > 0
     ]
+    judged = [row for row in rows if (row.measure, row.group) == ("separation", "all")]
+    if not any(math.isfinite(row.low) for row in judged):
+        return f"Hidden regions: {judged[0].reason} with or without the label: no statement."
     if not proven:
         return "No region is shown to carry what separates the classes when it is hidden alone."
     proven.sort(key=lambda row: -row.estimate)
@@ -200,12 +205,11 @@ def _methods_table(rows: Sequence[MethodRow]) -> Table:
             number_text(row.random),
             interval_text(row.better, row.low, row.high),
             number_text(row.sanity),
-            "yes" if row.proven else row.reason or "no",
-            METHODS[row.method].text,
+            row.verdict,
         ]
         for row in rows
     ]
-    header = ["method", "gain", "random map", "difference", "random weights", "better", "shows"]
+    header = ["method", "gain", "random map", "difference", "random weights", "proven"]
     photos, patients = rows[0].photos, rows[0].patients
     notes = [
         f"Gain: area under insertion minus deletion, on {photos} photos of {patients} patients; "
@@ -213,6 +217,7 @@ def _methods_table(rows: Sequence[MethodRow]) -> Table:
         "Random weights: correlation with the same method's maps of the same network with random "
         f"weights (Adebayo et al. 2018); from {INSENSITIVE} on a map shows the photo, not the "
         "model.",
+        *(f"{row.method}: {METHODS[row.method].text}." for row in rows),
     ]
     return Table("methods", "Which heatmap is faithful", header, body, notes)
 

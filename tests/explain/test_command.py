@@ -64,6 +64,7 @@ def test_page_says_research_only_and_trusts_no_map_on_three_photos(report):
     assert "Research use only" in page
     assert found.best is None
     assert "do not trust them" in page
+    assert "with or without the label: no statement" in page
     assert "insufficient" in page
     assert json.loads((out / "explain.json").read_text(encoding="utf-8"))["best_method"] is None
 
