@@ -17,10 +17,10 @@ from fairlearn.metrics import MetricFrame
 from sklearn import metrics as sk
 
 from hf_cushing.evaluation.grouping import subgroup_masks
-from hf_cushing.evaluation.metrics import METRICS
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.subgroups import make_sample, report_subgroups
+from hf_cushing.stats.metrics import METRICS
 
 
 def photos(count: int) -> Predictions:

@@ -17,10 +17,10 @@ from scipy.special import expit, ndtr
 from tqdm import tqdm
 
 from hf_cushing.evaluation.gaps import chance_of
-from hf_cushing.evaluation.intervals import difference_interval
-from hf_cushing.evaluation.metrics import Decisions, weighted_metrics
-from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
 from hf_cushing.evaluation.subgroups import _closed_forms
+from hf_cushing.stats.intervals import difference_interval
+from hf_cushing.stats.metrics import Decisions, weighted_metrics
+from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval
 
 SHOWN = ("f1", "auroc", "recall")
 APART, SHARED = 1.5, 0.6

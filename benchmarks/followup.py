@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hf_cushing.evaluation.followup import (
+from hf_cushing.stats.reliable_change import (
     FELL,
     NEITHER,
     ROSE,
@@ -131,7 +131,7 @@ def show(found: np.ndarray, spread: tuple[float, float], pairs: int, photos: int
 
 def trend_table(fits: int) -> None:
     """Coverage of the 95 % intervals of the mixed model's slopes, and how often it fell back."""
-    from hf_cushing.study.followup.trend import SLOPES, fit_trend
+    from hf_cushing.followup.trend import SLOPES, fit_trend
 
     print(f"\nMixed model, {fits} fits, 4 visits over a year, slope −0.2 a month in both sexes")
     print("| patients | SD of slopes | all | women − men | own slopes |\n" + "| ---: " * 5 + "|")
@@ -239,8 +239,8 @@ def images(out: Path, patients: int) -> None:
     from hf_cushing.data.options import PrepareOptions
     from hf_cushing.data.prepare import prepare
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
-    from hf_cushing.study.followup.cohort import FollowupOptions
-    from hf_cushing.study.followup.report import run_followup
+    from hf_cushing.followup.cohort import FollowupOptions
+    from hf_cushing.followup.report import run_followup
     from hf_cushing.training.cli import parse
     from hf_cushing.training.fine_tune import fine_tune
 

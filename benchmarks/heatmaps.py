@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from hf_cushing.explain.heatmaps import explain_many, methods_for
-from hf_cushing.explain.inputs import input_pixels, score
 from hf_cushing.models.build import build_classifier
+from hf_cushing.models.inputs import input_pixels, score
 
 MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"]
 

@@ -20,7 +20,6 @@ from PIL import Image
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.evaluation.hidden_regions import hidden_table
 from hf_cushing.explain.cohort import ExplainOptions, explain_run
 from hf_cushing.explain.faithful import localisation, randomised
 from hf_cushing.explain.heatmaps import explain_many, methods_for
@@ -31,6 +30,7 @@ from hf_cushing.faces.photo import open_photo
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
+from hf_cushing.stats.hidden_regions import hidden_table
 
 ROOT = Path(__file__).parents[1]
 MODELS = ["tiny-vit", "tiny-swin", "tiny-resnet", "tiny-densenet"]

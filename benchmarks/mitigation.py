@@ -12,16 +12,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from hf_cushing.compare.cells import is_done
+from hf_cushing.compare.compare import compare
+from hf_cushing.compare.external import external_results
+from hf_cushing.compare.mitigation import compare_mitigations, models_of
+from hf_cushing.compare.plan import make_cells, make_study
+from hf_cushing.compare.results import ArmResult, collect
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.study.cells import is_done
-from hf_cushing.study.compare import compare
-from hf_cushing.study.external import external_results
-from hf_cushing.study.mitigation import compare_mitigations, models_of
-from hf_cushing.study.plan import make_cells, make_study
-from hf_cushing.study.results import ArmResult, collect
 
 METHODS = ["none", "sampling", "reweighting", "group_dro", "dfr", "sex_thresholds",
            "matched_subset"]  # fmt: skip

@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hf_cushing.evaluation.report import EvaluationOptions, Report
+from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.evaluation.tables import format_value
 from hf_cushing.files import read_json
-from hf_cushing.models.evaluate_run import evaluate_runs
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -18,13 +18,14 @@ import numpy as np
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.evaluation.grade_metrics import GOALS
 from hf_cushing.evaluation.ordinal import GradedSample, report_grades
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.resampling import percentile_interval
 from hf_cushing.evaluation.subgroups import make_sample
-from hf_cushing.evaluation.tables import format_value, interval_text
+from hf_cushing.evaluation.tables import format_value
+from hf_cushing.reports.table import interval_text
 from hf_cushing.schema import CONTROL
+from hf_cushing.stats.grade_metrics import GOALS
+from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 

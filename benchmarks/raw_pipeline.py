@@ -14,9 +14,9 @@ import numpy as np
 from transformers import pipeline as plain_pipeline
 
 import hf_cushing
-from hf_cushing.evaluation.metrics import auroc
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
+from hf_cushing.stats.metrics import auroc
 
 
 def main() -> None:

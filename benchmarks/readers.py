@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from tqdm import tqdm
 
-from hf_cushing.evaluation.mrmc import (
+from hf_cushing.stats.mrmc import (
     ANALYSES,
     RANDOM,
     Estimate,
@@ -29,7 +29,7 @@ from hf_cushing.evaluation.mrmc import (
     compare_with_model,
     reader_average,
 )
-from hf_cushing.evaluation.reader_scores import ReaderScores
+from hf_cushing.stats.reader_scores import ReaderScores
 
 APART = 1.5
 """Distance of the class means in standard deviations of a reader's ratings."""

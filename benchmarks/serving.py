@@ -54,8 +54,8 @@ def main() -> None:
 
 def serve(run: str, together: int, port: int) -> None:
     """Serve until killed; `together` calls at most are handled at once."""
-    from hf_cushing.explain import serving
-    from spaces_app import app
+    from hf_cushing.app import app
+    from hf_cushing.predict import model as serving
 
     serving.TOGETHER = together
     app.serve_app(run, host="127.0.0.1", port=port, tell=print_line, per_minute=10**6)

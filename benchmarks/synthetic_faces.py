@@ -16,8 +16,8 @@ from PIL import Image
 import hf_cushing
 from hf_cushing.data.drawing import draw
 from hf_cushing.data.synthetic import CohortOptions, Plan, plan_photos
-from hf_cushing.evaluation.metrics import auroc
 from hf_cushing.faces.landmarks import detect_boxes
+from hf_cushing.stats.metrics import auroc
 
 
 def count_faces(plan: Plan) -> tuple[np.ndarray, int]:

@@ -11,14 +11,14 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "pipeline"]
 
 if TYPE_CHECKING:
-    from hf_cushing.models.serve import AlignedImageClassificationPipeline
+    from hf_cushing.predict.pipeline import AlignedImageClassificationPipeline
 
 
 def pipeline(model: str, **options: Any) -> AlignedImageClassificationPipeline:
     """Classify raw photographs: the face is found and aligned first.
 
-    See `hf_cushing.models.serve.pipeline`.
+    See `hf_cushing.predict.pipeline.pipeline`.
     """
-    from hf_cushing.models.serve import pipeline as build
+    from hf_cushing.predict.pipeline import pipeline as build
 
     return build(model, **options)

@@ -47,9 +47,9 @@ def followup(
     import os
 
     from hf_cushing.files import read_json
-    from hf_cushing.study.followup.cohort import FollowupOptions
-    from hf_cushing.study.followup.report import run_followup, work_folder
-    from hf_cushing.study.followup.words import cohort_verdicts
+    from hf_cushing.followup.cohort import FollowupOptions
+    from hf_cushing.followup.report import run_followup, work_folder
+    from hf_cushing.followup.words import cohort_verdicts
 
     if num_proc is not None and num_proc < 1:
         raise UsageError(f"--num-proc {num_proc}: give 1 or more")

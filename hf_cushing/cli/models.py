@@ -58,10 +58,12 @@ def evaluate(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.evaluation.report import EvaluationOptions, report_to_json, write_report
-    from hf_cushing.evaluation.tables import report_to_markdown
+    from hf_cushing.evaluation.command import evaluate_runs
+    from hf_cushing.evaluation.record import report_to_json
+    from hf_cushing.evaluation.report import EvaluationOptions, write_report
+    from hf_cushing.evaluation.report_tables import report_tables
     from hf_cushing.files import check_report_folder
-    from hf_cushing.models.evaluate_run import evaluate_runs
+    from hf_cushing.reports.table import tables_to_markdown
 
     check_report_folder(out, "metrics.json")
     if not 0 <= abstain < 1:
@@ -78,7 +80,9 @@ def evaluate(
     )
     write_report(out, report, predictions, full=True)
     say(f"report: {out / 'report.html'}")
-    print_json(report_to_json(report)) if as_json else print(report_to_markdown(report))
+    print_json(report_to_json(report)) if as_json else print(
+        tables_to_markdown(report_tables(report))
+    )
 
 
 @app.command()
@@ -92,7 +96,7 @@ def predict(
 
     quiet_libraries()
     from hf_cushing.faces.photo import PhotoError
-    from hf_cushing.models.serve import called_labels, pipeline
+    from hf_cushing.predict.pipeline import called_labels, pipeline
 
     classify = pipeline(run)
     results, failed = [], 0

@@ -49,7 +49,7 @@ def make(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.study.readers.kit import KitOptions, make_kit, parse_readers
+    from hf_cushing.readers.kit import KitOptions, make_kit, parse_readers
 
     options = KitOptions(
         readers=parse_readers(readers, level),
@@ -81,7 +81,7 @@ def serve(
 ) -> None:
     """Open the reading room until Ctrl+C; answers are saved at once, readers may come back."""
     try:
-        from spaces_app.reading_room import serve_room
+        from hf_cushing.app.reading_room import serve_room
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
@@ -99,8 +99,8 @@ def export(
     ] = None,
 ) -> None:
     """Write all answers as one long table, and the ticked regions as another."""
-    from hf_cushing.study.readers.answers import export as long_table
-    from hf_cushing.study.readers.answers import region_rows, write_rows
+    from hf_cushing.readers.answers import export as long_table
+    from hf_cushing.readers.answers import region_rows, write_rows
 
     table = long_table(kit, key)
     regions = out.with_name(f"{out.stem}_regions.csv")

@@ -41,9 +41,9 @@ def analyse(
 
         quiet_libraries()
     from hf_cushing.files import check_report_folder
-    from hf_cushing.study.readers.cases import load_study
-    from hf_cushing.study.readers.pages import reader_markdown, write_reader_report
-    from hf_cushing.study.readers.report import analyse_readers, report_to_json
+    from hf_cushing.readers.cases import load_study
+    from hf_cushing.readers.pages import reader_markdown, write_reader_report
+    from hf_cushing.readers.report import analyse_readers, report_to_json
 
     check_report_folder(out, "readers.json")
     study = load_study(answers, run, dataset=dataset, split=split, label=label, key=key, cpu=cpu)

@@ -33,7 +33,7 @@ def serve(
 
     quiet_libraries()
     try:
-        from spaces_app.app import serve_app
+        from hf_cushing.app.app import serve_app
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise

@@ -43,11 +43,11 @@ def compare(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.evaluation.plain_tables import tables_to_markdown
-    from hf_cushing.study import compare as study
-    from hf_cushing.study.cells import parse_shard
-    from hf_cushing.study.ensemble import export_ensemble as export
-    from hf_cushing.study.plan import read_study, with_mitigation
+    from hf_cushing.compare import compare as study
+    from hf_cushing.compare.cells import parse_shard
+    from hf_cushing.compare.ensemble import export_ensemble as export
+    from hf_cushing.compare.plan import read_study, with_mitigation
+    from hf_cushing.reports.table import tables_to_markdown
 
     if replay and (config or external or export_ensemble or mitigation or shard != "0/1"):
         raise UsageError("--replay takes the study as it was; give --dataset and --out only")

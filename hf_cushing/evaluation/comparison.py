@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from hf_cushing.evaluation.intervals import LEVEL, clustered_aurocs
-from hf_cushing.evaluation.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.resampling import DRAWS, Patients, percentile_interval
-from hf_cushing.evaluation.significance import McNemar, check_margin, holm, mcnemar, tost
-from hf_cushing.evaluation.subgroups import INSUFFICIENT, TOO_FEW, make_sample, size_word
+from hf_cushing.evaluation.subgroups import TOO_FEW, make_sample, size_word
 from hf_cushing.schema import UserError
+from hf_cushing.stats.intervals import INSUFFICIENT, LEVEL, clustered_aurocs
+from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
+from hf_cushing.stats.resampling import DRAWS, Patients, percentile_interval
+from hf_cushing.stats.significance import McNemar, check_margin, holm, mcnemar, tost
 
 NAN = math.nan
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_cushing.evaluation.intervals import clustered_ratio, wilson
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.resampling import Patients
 from hf_cushing.schema import UsageError, UserError
+from hf_cushing.stats.intervals import clustered_ratio, wilson
+from hf_cushing.stats.resampling import Patients
 
 SEXED = ("female", "male")
 

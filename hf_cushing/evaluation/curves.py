@@ -1,7 +1,6 @@
 """Curves of the evaluation: ROC, precision and recall, reliability, net benefit.
 
-Women, men and all differ in colour, line and marker, so that the figures can be read in print
-and by colour-blind people. Bands are 95 % of draws of patients.
+Bands are 95 % of draws of patients.
 """
 
 from __future__ import annotations
@@ -13,42 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_cushing.evaluation.intervals import wilson
-from hf_cushing.evaluation.metrics import Decisions, roc_points, threshold_curve
 from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.resampling import Patients
-from hf_cushing.evaluation.subgroups import INSUFFICIENT, make_sample
-from hf_cushing.files import written_aside
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.subgroups import make_sample
+from hf_cushing.reports.style import STYLES, Style, new_figure, save
+from hf_cushing.stats.intervals import INSUFFICIENT, wilson
+from hf_cushing.stats.metrics import Decisions, roc_points, threshold_curve
+from hf_cushing.stats.resampling import Patients
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from hf_cushing.evaluation.report import Report
 
 BAND_DRAWS = 500
 GRID = np.linspace(0, 1, 101)
 BINS_SHOWN = 5
 """Bins of the reliability figure: fewer than for the calibration error, with intervals."""
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a sex is drawn."""
-
-    color: str
-    line: str
-    marker: str
-    name: str
-
-
-STYLES = {
-    "all": Style("#000000", "-", "o", "all"),
-    "female": Style("#d55e00", "--", "^", "women"),
-    "male": Style("#0072b2", "-.", "s", "men"),
-}
-"""Colours of Okabe and Ito."""
 
 
 @dataclass(frozen=True)
@@ -188,21 +167,6 @@ def _panels(
             axes.legend(loc=legend, fontsize=8, framealpha=0.9)
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches, without global state."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG aside, then rename it; without a date, so that the bytes repeat."""
-    with written_aside(path) as aside:
-        figure.savefig(
-            aside, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None}
-        )
 
 
 def _line(axes: Axes, x: np.ndarray, y: np.ndarray, part: Part, **more: Any) -> None:

@@ -1,26 +1,18 @@
-"""The tables of an evaluation for other programs: CSV and LaTeX."""
+"""An evaluation for other programs: one CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hf_cushing.evaluation.ordinal import GRADES
-from hf_cushing.evaluation.tables import GAP_HEADER, gap_rows, subgroup_rows, table_title, tables
-from hf_cushing.schema import RESEARCH_NOTICE
-
-if TYPE_CHECKING:
-    from hf_cushing.evaluation.report import Report
+from hf_cushing.evaluation.record import Report
 
 COLUMNS = (
     "label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "expected", "p",
     "p_holm", "rows", "patients", "positive_patients", "negative_patients", "size", "reason",
 )  # fmt: skip
-
-LATEX = {"%": r"\%", "&": r"\&", "_": r"\_", "–": "--", "≥": r"$\geq$", "<": r"$<$", "#": r"\#"}
 
 
 def report_to_csv(report: Report) -> str:
@@ -51,30 +43,5 @@ def report_to_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def report_to_latex(report: Report) -> str:
-    """The tables of subgroups and gaps as ``tabular``; needs the package booktabs."""
-    lines = [f"% {RESEARCH_NOTICE}"]
-    for label, unit, rows in tables(report.subgroups):
-        title = table_title(label, unit, report.split)
-        lines += latex_lines(title, ["", *(row.subgroup for row in rows)], subgroup_rows(rows))
-        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
-        if gaps:
-            lines += latex_lines(f"{label}, women minus men, by {unit}", GAP_HEADER, gap_rows(gaps))
-    return "\n".join(lines) + "\n"
-
-
 def _cell(value: float) -> str:
     return f"{value:.6f}" if math.isfinite(value) else ""
-
-
-def latex_lines(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """A ``table`` with its caption."""
-
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
-
-    return [
-        r"\begin{table}", rf"\caption{{{''.join(LATEX.get(c, c) for c in title)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", line(header), r"\midrule",
-        *map(line, body), r"\bottomrule", r"\end{tabular}", r"\end{table}", "",
-    ]  # fmt: skip

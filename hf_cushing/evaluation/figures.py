@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.evaluation.curves import STYLES, new_figure, save
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import SubgroupReport
 from hf_cushing.evaluation.tables import NAMES
+from hf_cushing.reports.style import STYLES, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from hf_cushing.evaluation.report import Report
 
 SHARES = (
     "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "npv", "f1", "auroc",

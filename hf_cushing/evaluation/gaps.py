@@ -10,19 +10,12 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import fisher_exact
 
-from hf_cushing.evaluation.intervals import difference_interval, wilson
-from hf_cushing.evaluation.metrics import METRICS, weighted_metrics
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
-from hf_cushing.evaluation.resampling import percentile_interval
-from hf_cushing.evaluation.significance import holm
-from hf_cushing.evaluation.subgroups import (
-    INSUFFICIENT,
-    Resampled,
-    Sample,
-    SubgroupReport,
-    Value,
-    size_word,
-)
+from hf_cushing.evaluation.subgroups import Resampled, Sample, SubgroupReport, Value, size_word
+from hf_cushing.stats.intervals import INSUFFICIENT, difference_interval, wilson
+from hf_cushing.stats.metrics import METRICS, weighted_metrics
+from hf_cushing.stats.resampling import percentile_interval
+from hf_cushing.stats.significance import holm
 
 WOMEN, MEN = "female", "male"
 

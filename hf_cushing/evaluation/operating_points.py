@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_cushing.evaluation.metrics import Decisions, threshold_curve
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.schema import UsageError, UserError
+from hf_cushing.stats.metrics import Decisions, threshold_curve
 
 RULES = {
     "f1": "the largest F1",

@@ -9,17 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, chance_of, detectable_gap, worse_sex
-from hf_cushing.evaluation.grade_metrics import (
-    GOALS,
-    check_grades,
-    median_grades,
-    pair_metrics,
-)
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.predictions import Predictions, by_patient
-from hf_cushing.evaluation.resampling import DRAWS, percentile_interval
-from hf_cushing.evaluation.significance import holm
-from hf_cushing.evaluation.subgroups import INSUFFICIENT, Sample, Value, make_sample, size_word
+from hf_cushing.evaluation.subgroups import Sample, Value, make_sample, size_word
+from hf_cushing.stats.grade_metrics import GOALS, check_grades, median_grades, pair_metrics
+from hf_cushing.stats.intervals import INSUFFICIENT
+from hf_cushing.stats.resampling import DRAWS, percentile_interval
+from hf_cushing.stats.significance import holm
 
 GRADES = "grades"
 """In place of a disease: all grades together."""

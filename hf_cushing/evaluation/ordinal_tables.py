@@ -6,41 +6,32 @@ import math
 from collections.abc import Iterator, Sequence
 
 from hf_cushing.evaluation.gaps import POWER, Gap
-from hf_cushing.evaluation.grade_metrics import ERROR, GOALS, KAPPA
 from hf_cushing.evaluation.ordinal import GradeRow, Grading
-from hf_cushing.evaluation.subgroups import INSUFFICIENT
-from hf_cushing.evaluation.tables import GAP_HEADER, NAMES, format_value, gap_rows, p_text
+from hf_cushing.evaluation.tables import GAP_HEADER, NAMES, format_value, gap_rows
+from hf_cushing.reports.table import Table, p_text
+from hf_cushing.stats.grade_metrics import ERROR, GOALS, KAPPA
+from hf_cushing.stats.intervals import INSUFFICIENT
 
-Words = tuple[str, list[str], list[list[str]], list[str]]
-"""Title, header, body and notes, as `tables.further_tables` gives them."""
 
-
-def grade_tables(grading: Grading, split: str) -> Iterator[Words]:
+def grade_tables(grading: Grading, split: str) -> Iterator[Table]:
     """Metrics by subgroup, women against men, and who is called what; by photo and by patient."""
     for unit in dict.fromkeys(row.unit for row in grading.rows):
         rows = [row for row in grading.rows if row.unit == unit]
-        by = ", by patient" if unit == "patient" else ""
+        title = f"Grades, {split} photos" + (", by patient" if unit == "patient" else "")
         header = ["", *(row.subgroup for row in rows)]
-        yield (
-            f"Grades, {split} photos{by}",
-            header,
-            _metric_rows(grading, rows),
-            _notes(grading, rows),
-        )
+        body, notes = _metric_rows(grading, rows), _notes(grading, rows)
+        yield Table(f"grades_{unit}", title, header, body, notes)
         gaps = [gap for gap in grading.gaps if gap.unit == unit]
         if gaps:
-            yield (
-                f"Grades, women minus men, by {unit}",
-                GAP_HEADER,
-                gap_rows(gaps),
-                _gap_notes(gaps),
-            )
+            title, body = f"Grades, women minus men, by {unit}", gap_rows(gaps)
+            yield Table(f"gaps_grades_{unit}", title, GAP_HEADER, body, _gap_notes(gaps))
         counts = [
             [grade, *map(str, line)]
             for grade, line in zip(grading.grades, rows[0].pairs, strict=True)
         ]
-        note = "- A row a true grade, a column a called one."
-        yield f"Grades, {unit}s by true and called grade", ["", *grading.grades], counts, [note]
+        title = f"Grades, {unit}s by true and called grade"
+        note = "A row a true grade, a column a called one."
+        yield Table(f"called_grades_{unit}", title, ["", *grading.grades], counts, [note])
 
 
 def grade_verdicts(grading: Grading) -> list[str]:
@@ -83,7 +74,7 @@ def _notes(grading: Grading, rows: Sequence[GradeRow]) -> list[str]:
             f"Insufficient: {', '.join(small)} (fewer than {INSUFFICIENT} patients of a grade); no "
             "statement about this subgroup is supported."
         )
-    return [f"- {note}" for note in notes]
+    return notes
 
 
 def _gap_notes(gaps: Sequence[Gap]) -> list[str]:
@@ -93,7 +84,7 @@ def _gap_notes(gaps: Sequence[Gap]) -> list[str]:
         "mixes of grades give by themselves. p: whether the gap differs from that, by permuting "
         "the sexes within each grade, by patient."
     )
-    return [f"- {note}" for note in notes]
+    return notes
 
 
 def _gap_sentence(gap: Gap) -> str:

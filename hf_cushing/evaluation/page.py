@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from hf_cushing import __version__
 from hf_cushing.evaluation.curves import (
     plot_net_benefit,
     plot_precision,
@@ -17,39 +16,27 @@ from hf_cushing.evaluation.curves import (
 from hf_cushing.evaluation.figures import plot_confusion, plot_forest, plot_gaps
 from hf_cushing.evaluation.ordinal_tables import grade_verdicts
 from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import MACRO
-from hf_cushing.evaluation.tables import (
-    GAP_HEADER,
-    footnotes,
-    format_value,
-    further_tables,
-    gap_notes,
-    gap_rows,
-    gap_sentence,
-    subgroup_rows,
-    table_title,
-    tables,
-)
-from hf_cushing.files import render_template, write_text
-from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.evaluation.tables import format_value, gap_sentence, tables
+from hf_cushing.files import write_text
+from hf_cushing.reports.page import embed, tables_to_page
+from hf_cushing.reports.table import Table
 
-if TYPE_CHECKING:
-    from hf_cushing.evaluation.report import Report
+FOREST_CAPTION = "Estimates with 95 % intervals; pale: too few patients for a statement."
+GAPS_CAPTION = "A gap inside the grey could not have been found, if it is there."
 
 
 def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
-    sections = list(_sections(out, report))
+    scored = predictions.of_split(report.split)
+    patients = len(set(scored.patient_id.tolist()))
     figures = [(caption, embed(out / name)) for name, caption in _figures(out, report, predictions)]
-    text = render_template(
-        "report.html.jinja",
-        notice=RESEARCH_NOTICE,
-        version=__version__,
-        split=report.split,
-        photos=len(predictions.of_split(report.split)),
-        patients=len(set(predictions.of_split(report.split).patient_id.tolist())),
+    text = tables_to_page(
+        f"Evaluation on {len(scored)} {report.split} photos of {patients} patients",
         verdicts=_verdicts(report),
-        sections=sections,
+        tables=list(_illustrated(out, report)),
         figures=figures,
     )
     write_text(out / "report.html", text)
@@ -72,36 +59,21 @@ def _verdicts(report: Report) -> list[str]:
     return found
 
 
-def _sections(out: Path, report: Report) -> Iterator[dict[str, Any]]:
+def _illustrated(out: Path, report: Report) -> Iterator[Table]:
+    """The tables, those of subgroups and gaps with their figures."""
+    plots = {}
     for label, unit, rows in tables(report.subgroups):
-        name = f"forest_{label}_{unit}.png"
-        plot_forest(out / name, rows)
-        yield {
-            "unit": unit,
-            "title": table_title(label, unit, report.split),
-            "header": ["", *(row.subgroup for row in rows)],
-            "body": subgroup_rows(rows),
-            "notes": footnotes(report, label, unit, rows),
-            "figure": embed(out / name),
-            "caption": "Estimates with 95 % intervals; pale: too few patients for a statement.",
-        }
         gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
-        if gaps:
-            name = f"gaps_{label}_{unit}.png"
-            plot_gaps(out / name, gaps)
-            yield {
-                "unit": unit,
-                "title": f"{label}, women minus men, by {unit}",
-                "header": GAP_HEADER,
-                "body": gap_rows(gaps),
-                "notes": [note.removeprefix("- ") for note in gap_notes(gaps)],
-                "figure": embed(out / name),
-                "caption": "A gap inside the grey could not have been found, if it is there.",
-            }
-    for title, header, body, notes in further_tables(report):
-        plain = [note.removeprefix("- ") for note in notes]
-        yield {"unit": "photo", "title": title, "header": header, "body": body, "notes": plain,
-               "figure": ""}  # fmt: skip
+        plots[f"{label}_{unit}"] = ("forest_", partial(plot_forest, rows=rows), FOREST_CAPTION)
+        plots[f"gaps_{label}_{unit}"] = ("", partial(plot_gaps, gaps=gaps), GAPS_CAPTION)
+    for table in report_tables(report):
+        if table.name in plots:
+            prefix, plot, caption = plots[table.name]
+            plot(out / f"{prefix}{table.name}.png")
+            figure = embed(out / f"{prefix}{table.name}.png")
+            yield replace(table, figure=figure, caption=caption)
+        else:
+            yield table
 
 
 def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tuple[str, str]]:
@@ -118,8 +90,3 @@ def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tu
     ):  # fmt: skip
         plot(out / name, report, predictions)
         yield name, caption
-
-
-def embed(path: Path) -> str:
-    """A picture as a data URL."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 from scipy.stats import rankdata, studentized_range
 
-from hf_cushing.evaluation.curves import new_figure, save
-from hf_cushing.evaluation.intervals import LEVEL
+from hf_cushing.reports.style import new_figure, save
 from hf_cushing.schema import UserError
+from hf_cushing.stats.intervals import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

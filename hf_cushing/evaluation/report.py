@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hf_cushing.evaluation.comparison import Comparison, compare_models
-from hf_cushing.evaluation.conformal import AbstentionRow, abstention_table, fit_conformal
-from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
+from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
+from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.gaps import SHUFFLES, Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.ordinal import Grading, report_grades
 from hf_cushing.evaluation.predictions import Predictions, by_patient
-from hf_cushing.evaluation.resampling import DRAWS
+from hf_cushing.evaluation.record import Report, report_to_json
+from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import (
     SubgroupReport,
     make_sample,
     mean_subgroups,
     report_subgroups,
 )
-from hf_cushing.evaluation.tables import report_to_markdown
 from hf_cushing.files import write_json, write_text
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
-
-SCHEMA_VERSION = 2
-"""Of ``metrics.json``; raised when a reader of the old form would misread the new one."""
+from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
+from hf_cushing.schema import UserError
+from hf_cushing.stats.resampling import DRAWS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,45 +59,6 @@ class EvaluationOptions:
     grades: tuple[str, ...] = ()
     draws: int = DRAWS
     shuffles: int = SHUFFLES
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """An evaluation.
-
-    Attributes
-    ----------
-    split : str
-    operating_points : list of OperatingPoint
-    subgroups : list of SubgroupReport
-        By photo; and by patient where a patient has several photos.
-    gaps : list of Gap
-        Women minus men.
-    shared : list of SubgroupReport
-        With thresholds per sex: what the shared threshold would have given.
-    alpha : float
-        Error rate of the abstention; 0 without.
-    abstention : list of AbstentionRow
-    comparisons : list of Comparison
-        Against another model on the same photos.
-    grading : Grading, optional
-        Where the labels are grades.
-    """
-
-    split: str
-    operating_points: list[OperatingPoint]
-    subgroups: list[SubgroupReport]
-    gaps: list[Gap]
-    shared: list[SubgroupReport]
-    alpha: float
-    abstention: list[AbstentionRow]
-    comparisons: list[Comparison]
-    grading: Grading | None = None
-
-    def find(self, label: str, subgroup: str, unit: str = "photo") -> SubgroupReport:
-        """Give one row."""
-        wanted = (label, subgroup, unit)
-        return next(r for r in self.subgroups if (r.label, r.subgroup, r.unit) == wanted)
 
 
 def evaluate(
@@ -229,30 +188,12 @@ def write_report(
     from hf_cushing.evaluation.page import write_page
 
     write_json(out / "metrics.json", report_to_json(report))
-    write_text(out / "metrics.md", report_to_markdown(report))
+    tables = report_tables(report)
+    write_text(out / "metrics.md", tables_to_markdown(tables))
     predictions.save(out / "predictions.parquet")
     if full:
         write_text(out / "metrics.csv", report_to_csv(report))
-        write_text(out / "metrics.tex", report_to_latex(report))
+        write_text(out / "metrics.tex", tables_to_latex(tables))
         write_page(out, report, predictions)
     else:
         plot_roc(out / "roc.png", report, predictions)
-
-
-def report_to_json(report: Report) -> dict[str, Any]:
-    """Plain data; NaN becomes null beside its reason."""
-    return {"schema_version": SCHEMA_VERSION, "notice": RESEARCH_NOTICE} | asdict(report)
-
-
-def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
-    """Read the operating points of a ``metrics.json``, of this version or an earlier one."""
-    known = {item.name for item in fields(OperatingPoint)}
-    if metrics.get("schema_version", 1) > SCHEMA_VERSION:
-        raise UserError(
-            f"metrics.json has schema version {metrics['schema_version']}, this hf-cushing reads "
-            f"up to {SCHEMA_VERSION}; install a newer one"
-        )
-    return [
-        OperatingPoint(**{name: value for name, value in point.items() if name in known})
-        for point in metrics["operating_points"]
-    ]

@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hf_cushing.evaluation.intervals import (
+from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
+from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.stats.intervals import (
+    INSUFFICIENT,
+    WIDE,
     Ratio,
     clopper_pearson,
     clustered_auroc,
     clustered_ratio,
     wilson,
 )
-from hf_cushing.evaluation.metrics import METRICS, Decisions, weighted_metrics
-from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
-from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.resampling import Patients, bca_interval, percentile_interval
-
-INSUFFICIENT, WIDE = 10, 50
-"""Fewer positive or negative patients than this: no statement possible; only a rough one."""
+from hf_cushing.stats.metrics import METRICS, Decisions, weighted_metrics
+from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval
 
 MOST_LEFT_OUT = 3000
 """Patients up to which each is left out in turn, for the acceleration of BCa intervals."""

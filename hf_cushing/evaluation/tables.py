@@ -1,20 +1,17 @@
-"""The tables of an evaluation: Markdown, CSV, LaTeX."""
+"""The words of the tables: subgroups, gaps, and what they support."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from hf_cushing.evaluation.gaps import Gap, power_note
-from hf_cushing.evaluation.metrics import FIXED, METRICS
 from hf_cushing.evaluation.operating_points import RULES
-from hf_cushing.evaluation.subgroups import INSUFFICIENT, MACRO, WIDE, SubgroupReport, Value
-from hf_cushing.schema import RESEARCH_NOTICE
-
-if TYPE_CHECKING:
-    from hf_cushing.evaluation.comparison import Comparison, Difference
-    from hf_cushing.evaluation.report import Report
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
+from hf_cushing.reports.table import interval_text, number_text, p_text
+from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
+from hf_cushing.stats.metrics import FIXED, METRICS
 
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
@@ -42,27 +39,6 @@ NAMES = {
 
 POWER_METRICS = ("f1", "auroc", "recall")
 """Metrics whose power is told below the table of gaps."""
-
-
-def report_to_markdown(report: Report) -> str:
-    """All tables, under the research notice."""
-    return f"> {RESEARCH_NOTICE}\n\n{report_tables(report)}"
-
-
-def report_tables(report: Report) -> str:
-    """The tables alone, for a page that has the notice already."""
-    lines = []
-    for label, unit, rows in tables(report.subgroups):
-        lines += [f"### {table_title(label, unit, report.split)}", ""]
-        lines += markdown_lines(["", *(row.subgroup for row in rows)], subgroup_rows(rows))
-        lines += ["", "\n\n".join(footnotes(report, label, unit, rows)), ""]
-        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
-        if gaps:
-            lines += [f"### {label}, women minus men, by {unit}", ""]
-            lines += [*markdown_lines(GAP_HEADER, gap_rows(gaps)), "", *gap_notes(gaps), ""]
-    for title, header, body, notes in further_tables(report):
-        lines += [f"### {title}", "", *markdown_lines(header, body), "", *notes, ""]
-    return "\n".join(lines)
 
 
 def tables(
@@ -133,7 +109,7 @@ def gap_notes(gaps: Sequence[Gap]) -> list[str]:
         "the gap differs from that, by permuting the sexes within each class, by patient.",
         "“Could be found”: the size of a gap that a sample like this finds four times in five.",
     ]
-    return [f"- {note}" for note in notes]
+    return notes
 
 
 def gap_sentence(gap: Gap) -> str:
@@ -199,99 +175,6 @@ def _threshold_notes(report: Report, label: str) -> list[str]:
     return notes
 
 
-def further_tables(report: Report) -> Iterator[tuple[str, list[str], list[list[str]], list[str]]]:
-    """Title, header, body and notes of what was asked for beyond the standard tables."""
-    if report.grading:
-        from hf_cushing.evaluation.ordinal_tables import grade_tables
-
-        yield from grade_tables(report.grading, report.split)
-    if report.shared:
-        yield _shared_table(report)
-    if report.abstention:
-        yield _abstention_table(report)
-    for comparison in report.comparisons:
-        yield _comparison_table(comparison)
-
-
-def _shared_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
-    body = []
-    for metric in ("recall", "specificity", "precision", "f1"):
-        for row in report.shared:
-            if row.unit == "photo" and row.subgroup in ("female", "male"):
-                own = report.find(row.label, row.subgroup)
-                pair = [format_value(r.values[metric]) for r in (row, own)]
-                body.append([row.label, row.subgroup, NAMES.get(metric, metric), *pair])
-    note = (
-        "- A threshold of its own for each sex means that the same score is called positive in one "
-        "sex and negative in the other. Each was chosen on the validation photos of one sex alone, "
-        "so it is less certain than the shared one."
-    )
-    header = ["disease", "sex", "metric", "shared threshold", "threshold per sex"]
-    return "What thresholds per sex change", header, body, [note]
-
-
-def verdict_text(found: Difference) -> str:
-    """The verdict, with the reason for none, and a warning where correction takes it back."""
-    if found.verdict.endswith("better") and not found.p_holm < 0.05:
-        return f"{found.verdict} (not after correction)"
-    return found.verdict + (f" ({found.reason})" if found.reason else "")
-
-
-def _abstention_table(report: Report) -> tuple[str, list[str], list[list[str]], list[str]]:
-    rows = report.abstention
-    body = [
-        [
-            row.subgroup,
-            f"{row.certain} of {row.photos}",
-            row.reason or interval_text(row.error, row.error_low, row.error_high),
-            *(number_text(share) for share in row.coverage.values()),
-            " / ".join(str(count) for count in row.patients.values()),
-        ]
-        for row in rows
-    ]
-    covered = [f"{label} covered" for label in rows[0].coverage]
-    header = ["", "get an answer", "of these wrong", *covered, "validation patients"]
-    note = (
-        "- An answer is given where a single class is plausible; else “uncertain”. Limits by class "
-        f"and sex from validation: at least {100 * (1 - report.alpha):.0f} % of the patients of "
-        "each class and sex are covered, if new patients are like those; this doesn't bound the "
-        "share of wrong answers. Fewer than "
-        f"{math.ceil(1 / report.alpha - 1 - 1e-9)} validation patients of a class and sex rule "
-        "nothing out."
-    )
-    return "With the right to say “uncertain”", header, body, [note]
-
-
-def _comparison_table(
-    comparison: Comparison,
-) -> tuple[str, list[str], list[list[str]], list[str]]:
-    body = [
-        [
-            NAMES.get(d.metric, d.metric),
-            number_text(d.first),
-            number_text(d.second),
-            interval_text(d.difference, d.low, d.high),
-            p_text(d.p_holm),
-            p_text(d.equivalence_p),
-            verdict_text(d),
-        ]
-        for d in comparison.differences.values()
-    ]
-    c = comparison
-    notes = [
-        f"- {c.photos} photos of {c.patients} patients ({c.positive_patients} with, "
-        f"{c.negative_patients} without the disease): {c.size}. The same draws of patients for "
-        "both models; AUROC by paired DeLong, clustered by patient.",
-        f"- Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
-        "difference nor equivalence was shown.",
-        f"- McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
-        f"other alone on {c.by_patient.second_only}; exact p {p_text(c.by_patient.p)}, mid-p "
-        f"{p_text(c.by_patient.mid_p)}.",
-    ]
-    header = ["metric", "this", "other", "difference", "p (Holm)", "p (equivalence)", "verdict"]
-    return f"{c.label}: this model against the other", header, body, notes
-
-
 def format_value(value: Value, digits: int = 3) -> str:
     """Give an estimate with its interval, or the reason why there is none.
 
@@ -303,35 +186,7 @@ def format_value(value: Value, digits: int = 3) -> str:
     return interval_text(value.estimate, value.low, value.high, digits)
 
 
-def interval_text(estimate: float, low: float, high: float, digits: int = 3) -> str:
-    """``0.800 (0.700–0.900)``; negative bounds are set apart by `to`."""
-    if math.isnan(estimate):
-        return "–"
-    if math.isnan(low):
-        return f"{estimate:.{digits}f} (no interval)"
-    dash = "–" if low >= 0 else " to "
-    return f"{estimate:.{digits}f} ({low:.{digits}f}{dash}{high:.{digits}f})"
-
-
 def _gap_text(gap: Gap) -> str:
     if math.isnan(gap.gap):
         return gap.reason
     return interval_text(gap.gap, gap.low, gap.high)
-
-
-def number_text(value: float) -> str:
-    """Three digits, or a dash."""
-    return f"{value:.3f}" if math.isfinite(value) else "–"
-
-
-def p_text(p: float) -> str:
-    """Three digits, ``< 0.001``, or a dash."""
-    if math.isnan(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def markdown_lines(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """A table in Markdown, a line each."""
-    rule = "| --- |" + " --- |" * (len(header) - 1)
-    return ["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(r) + " |" for r in body)]

@@ -19,16 +19,16 @@ from PIL import Image
 from hf_cushing import __version__
 from hf_cushing.data.loading import words
 from hf_cushing.data.options import Progress
-from hf_cushing.evaluation.report import points_from_json
+from hf_cushing.evaluation.command import load_as_run, model_revision
+from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
 from hf_cushing.explain.heatmaps import METHODS, check_method, explain_many, methods_for
-from hf_cushing.explain.inputs import class_number, input_pixels, labels_of, score
 from hf_cushing.explain.occlusion import occlusion_effects
 from hf_cushing.explain.store import Store
 from hf_cushing.faces.regions import REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.evaluate_run import load_as_run, model_revision
+from hf_cushing.models.inputs import class_number, input_pixels, labels_of, score
 from hf_cushing.models.score import check_labels
 from hf_cushing.schema import UsageError, UserError
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_cushing.data.options import Progress
-from hf_cushing.evaluation.region_agreement import read_reader_regions
 from hf_cushing.explain.cohort import Explained, ExplainOptions, explain_run
 from hf_cushing.explain.findings import READER_REGIONS, Findings, find, read_masks
 from hf_cushing.explain.report import write_explanation
 from hf_cushing.files import check_report_folder
+from hf_cushing.stats.region_agreement import read_reader_regions
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from hf_cushing.evaluation.regions import mask_agreement
 from hf_cushing.explain.heatmaps import Heatmap
-from hf_cushing.explain.inputs import (
+from hf_cushing.explain.perturbation import score_masked
+from hf_cushing.models.build import Classifier
+from hf_cushing.models.inputs import (
     class_number,
     input_pixels,
     on_loan,
@@ -21,8 +22,7 @@ from hf_cushing.explain.inputs import (
     stored_side,
     to_input,
 )
-from hf_cushing.explain.perturbation import score_masked
-from hf_cushing.models.build import Classifier
+from hf_cushing.stats.region_shares import mask_agreement
 
 BLOBS = 8
 """Cells along a side of the random heatmap: as coarse as what the methods find."""

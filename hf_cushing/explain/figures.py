@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.evaluation.curves import STYLES, new_figure, save
-from hf_cushing.evaluation.regions import RegionRow
 from hf_cushing.explain.cohort import Explained
 from hf_cushing.explain.findings import mean_map
 from hf_cushing.explain.mean_face import FEWEST, mean_face
 from hf_cushing.faces.regions import GROUPS, REGIONS
+from hf_cushing.reports.style import STYLES, new_figure, save
+from hf_cushing.stats.region_shares import RegionRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hf_cushing.explain.attention import FAMILIES, blocks_of, extra_tokens
-from hf_cushing.explain.inputs import CHUNK, Effort, blurred, log_odds, missing_library, score
+from hf_cushing.models.inputs import CHUNK, Effort, blurred, log_odds, missing_library, score
 
 
 def last_map_layer(model: nn.Module) -> nn.Module | None:

@@ -17,7 +17,9 @@ from hf_cushing.explain.gradients import (
     integrated_gradients,
     last_map_layer,
 )
-from hf_cushing.explain.inputs import (
+from hf_cushing.explain.perturbation import occlusion, rise
+from hf_cushing.models.build import Classifier
+from hf_cushing.models.inputs import (
     Effort,
     MapFunction,
     class_number,
@@ -27,8 +29,6 @@ from hf_cushing.explain.inputs import (
     stored_side,
     to_stored,
 )
-from hf_cushing.explain.perturbation import occlusion, rise
-from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UsageError, UserError
 
 

@@ -11,24 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing import __version__
-from hf_cushing.evaluation.hidden_regions import HIDDEN_MEASURES, NOTHING, excludes_zero
-from hf_cushing.evaluation.map_faithfulness import INSENSITIVE, MethodRow
-from hf_cushing.evaluation.page import embed
-from hf_cushing.evaluation.plain_tables import Table, tables_to_markdown, tables_to_page
-from hf_cushing.evaluation.regions import DIFFERENCE, OUTSIDE, RegionRow
-from hf_cushing.evaluation.tables import interval_text, number_text
 from hf_cushing.explain.cohort import Explained, ExplainOptions
-from hf_cushing.explain.figures import (
-    plot_densities,
-    plot_examples,
-    plot_hidden,
-    plot_mean_faces,
-)
+from hf_cushing.explain.figures import plot_densities, plot_examples, plot_hidden, plot_mean_faces
 from hf_cushing.explain.findings import Findings
 from hf_cushing.explain.heatmaps import METHODS
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.files import write_json, write_text
+from hf_cushing.reports.page import embed, tables_to_page
+from hf_cushing.reports.table import Table, interval_text, number_text, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.stats.hidden_regions import HIDDEN_MEASURES, NOTHING, excludes_zero
+from hf_cushing.stats.map_faithfulness import INSENSITIVE, MethodRow
+from hf_cushing.stats.region_shares import DIFFERENCE, OUTSIDE, RegionRow
 
 SCHEMA_VERSION = 1
 COLUMNS = ["all", "women", "men", "women − men"]

@@ -1,1 +1,1 @@
-"""Backbones, heads, and how a model is served."""
+"""Networks: backbones, heads, features, scores."""

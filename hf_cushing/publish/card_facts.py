@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.account import Account
-from hf_cushing.evaluation.gaps import Gap
-from hf_cushing.evaluation.operating_points import OperatingPoint
-from hf_cushing.evaluation.ordinal import GradeRow, Grading
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
-from hf_cushing.evaluation.report import SCHEMA_VERSION, Report
-from hf_cushing.evaluation.subgroups import SubgroupReport, Value
+from hf_cushing.evaluation.record import Report, report_from_json
 from hf_cushing.files import read_json
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.schema import SEXES, SPLITS, UserError
@@ -136,51 +131,6 @@ def model_facts(
         input_side=read_json(run / "preprocessor_config.json")["crop_size"]["height"],
         regions=_regions(explain, manifest["model_revision"]) if explain else None,
     )
-
-
-def report_from_json(metrics: dict[str, Any]) -> Report:
-    """Read ``metrics.json`` back: the standard figures, not comparisons and abstentions.
-
-    Operating points that came from the test split are left out, since there is no such thing.
-    """
-    version = metrics.get("schema_version", 1)
-    if version != SCHEMA_VERSION:
-        raise UserError(
-            f"metrics.json has schema version {version}, cards are made from {SCHEMA_VERSION}; "
-            "evaluate the run again with this hf-cushing"
-        )
-    points = [OperatingPoint(**p) for p in metrics["operating_points"] if p["split"] != "test"]
-    return Report(
-        split=metrics["split"],
-        operating_points=points,
-        subgroups=[_subgroup(row) for row in metrics["subgroups"]],
-        gaps=[Gap(**_with_nan(gap, Gap)) for gap in metrics["gaps"]],
-        shared=[],
-        alpha=0.0,
-        abstention=[],
-        comparisons=[],
-        grading=_grading(metrics["grading"]) if metrics.get("grading") else None,
-    )
-
-
-def _grading(found: dict[str, Any]) -> Grading:
-    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in found["rows"]]
-    gaps = [Gap(**_with_nan(gap, Gap)) for gap in found["gaps"]]
-    return Grading(**found | {"grades": tuple(found["grades"]), "rows": rows, "gaps": gaps})
-
-
-def _values(found: dict[str, Any]) -> dict[str, Value]:
-    return {name: Value(**_with_nan(value, Value)) for name, value in found.items()}
-
-
-def _subgroup(row: dict[str, Any]) -> SubgroupReport:
-    return SubgroupReport(**(row | {"values": _values(row["values"])}))
-
-
-def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:
-    """NaN where JSON has null."""
-    known = {item.name for item in fields(kind)}
-    return {k: math.nan if v is None else v for k, v in row.items() if k in known}
 
 
 def _cells(predictions: Predictions) -> list[dict[str, Any]]:

@@ -26,7 +26,6 @@ from hf_cushing.evaluation.tables import (
     footnotes,
     gap_notes,
     gap_rows,
-    markdown_lines,
     subgroup_rows,
     tables,
 )
@@ -35,6 +34,7 @@ from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.gate import Finding
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
 from hf_cushing.publish.rules_model import ALLOWED
+from hf_cushing.reports.table import markdown_lines
 from hf_cushing.schema import RESEARCH_NOTICE
 
 HUB_METRICS = {
@@ -182,9 +182,10 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
 def _grades(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     """Tables of grades of severity, by photo; none where the labels are no grades."""
     if facts.report.grading:
-        for title, header, body, notes in grade_tables(facts.report.grading, facts.report.split):
-            if "by patient" not in title and not title.startswith("Grades, patients"):
-                yield {"title": title, "table": _table(header, body), "notes": notes}
+        for table in grade_tables(facts.report.grading, facts.report.split):
+            if not table.name.endswith("_patient"):
+                text = _table(table.header, table.body)
+                yield {"title": table.title, "table": text, "notes": table.notes}
 
 
 def _only(body: list[list[str]], metrics: Sequence[str]) -> list[list[str]]:

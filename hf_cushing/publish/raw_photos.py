@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.evaluation.plain_tables import Table
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.report import EvaluationOptions, Report, evaluate, points_from_json
+from hf_cushing.evaluation.record import Report, points_from_json
+from hf_cushing.evaluation.report import EvaluationOptions, evaluate
 from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.evaluation.tables import NAMES, format_value
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.files import read_json
 from hf_cushing.publish.clean_process import clean_scores
+from hf_cushing.reports.table import Table
 from hf_cushing.schema import UserError
 
 MOST_PHOTOS = 200
@@ -127,7 +128,7 @@ def _aligned_scores(
     run: Path, paths: list[Path], labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of the photos with a face, and which those are."""
-    from hf_cushing.models.serve import pipeline
+    from hf_cushing.predict.pipeline import pipeline
 
     classify = pipeline(str(run), device="cpu", top_k=None)
     rows, kept = [], np.full(len(paths), False)

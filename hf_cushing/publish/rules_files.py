@@ -195,7 +195,7 @@ def ungated_photographs(case: Case) -> Iterator[str]:
 
 def app(case: Case) -> Iterator[str]:
     """A Space starts something."""
-    for name in ("app.py", "spaces_app/app.py", "requirements.txt"):
+    for name in ("app.py", "hf_cushing/app/app.py", "requirements.txt"):
         if not (case.folder / name).is_file():
             yield f"{name} is missing"
 

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hf_cushing
-from hf_cushing.files import write_text
+from hf_cushing.files import resource, write_text
 from hf_cushing.schema import UserError
 
 SOURCES = (".py", ".json", ".css", ".js", ".png", ".svg", ".txt", ".md")
-"""Files of the packages that a Space runs."""
-
-SPACE_EXTRAS = ("explain",)
-
-APP = '''"""Starts the app; `MODEL_ID` in the Space's settings names another model than this."""
-
-import os
-import runpy
-
-os.environ.setdefault("MODEL_ID", "{model_id}")
-runpy.run_module("spaces_app.app", run_name="__main__")
-'''
+"""Files of the package that a Space runs."""
 
 
 def write_app(folder: Path, model_id: str | None) -> None:
-    """Write everything but the card: app.py, requirements, and our packages.
+    """Write everything but the card: app.py, requirements, and our package.
 
     None of the resources: the app reads no template, and whoever fills in a file of ``configs``
     doesn't want it in a Space.
     """
-    try:
-        import spaces_app
-    except ImportError:
-        raise UserError("spaces_app is missing from this installation") from None
-    for package in (hf_cushing, spaces_app):
-        _copy_tree(Path(package.__path__[0]), folder / package.__name__)
-    write_text(folder / "app.py", APP.format(model_id=model_id or ""))
-    write_text(folder / "requirements.txt", "\n".join(space_requirements()) + "\n")
+    _copy_tree(Path(hf_cushing.__path__[0]), folder / hf_cushing.__name__)
+    app = resource("spaces_app/app.py").read_text(encoding="utf-8")
+    filled = app.replace('MODEL_ID = ""', f"MODEL_ID = {json.dumps(model_id or '')}")
+    write_text(folder / "app.py", filled)
+    shutil.copyfile(resource("spaces_app/requirements.txt"), folder / "requirements.txt")
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -59,18 +46,3 @@ def gradio_version() -> str:
         raise UserError(
             "a Space needs the version of gradio; run `pip install 'hf-cushing[app]'`"
         ) from None
-
-
-def space_requirements() -> list[str]:
-    """What a Space installs: our dependencies, and those of heatmaps; gradio is there already."""
-    from packaging.requirements import Requirement
-
-    found = []
-    for line in requires("hf-cushing") or ():
-        requirement = Requirement(line)
-        extras = ("", *SPACE_EXTRAS)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
-            requirement.marker = None
-            found.append(str(requirement))
-    return sorted(found)

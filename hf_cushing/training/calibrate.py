@@ -18,13 +18,13 @@ from torch import nn
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData
-from hf_cushing.evaluation.calibration import Platt, Temperature, fit_platt, fit_temperature
-from hf_cushing.evaluation.grade_metrics import check_grades
 from hf_cushing.evaluation.operating_points import parse_rule
 from hf_cushing.files import written_aside
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import load_classifier
 from hf_cushing.schema import UsageError, UserError
+from hf_cushing.stats.calibration import Platt, Temperature, fit_platt, fit_temperature
+from hf_cushing.stats.grade_metrics import check_grades
 from hf_cushing.training.run_folder import scorer
 
 if TYPE_CHECKING:

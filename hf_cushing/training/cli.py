@@ -29,9 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
-        from hf_cushing.evaluation.tables import report_to_markdown
+        from hf_cushing.evaluation.report_tables import report_tables
+        from hf_cushing.reports.table import tables_to_markdown
 
-        sys.stdout.write(report_to_markdown(result.report) + f"\nRun folder: {result.folder}\n")
+        sys.stdout.write(
+            tables_to_markdown(report_tables(result.report)) + f"\nRun folder: {result.folder}\n"
+        )
 
 
 def parse(arguments: Sequence[str]) -> RunConfig:

@@ -23,7 +23,8 @@ from hf_cushing.data.subsets import (
     with_matched_sexes,
     with_public_controls,
 )
-from hf_cushing.evaluation.report import EvaluationOptions, Report, evaluate
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.report import EvaluationOptions, evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier

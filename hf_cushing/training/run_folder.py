@@ -16,12 +16,14 @@ from torch import nn
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.report import Report, write_report
-from hf_cushing.evaluation.tables import report_tables
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.report import write_report
+from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore
 from hf_cushing.models.score import predictions_of, score, weights_revision
+from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment
 
@@ -160,7 +162,7 @@ def write_results(
         notice=RESEARCH_NOTICE,
         photos={role: len(rows) for role, rows in data.roles.items()},
         patients={role: len(set(rows["patient_id"])) for role, rows in data.roles.items()},
-        tables=report_tables(report),
+        tables=tables_to_markdown(report_tables(report), notice=False),
     )
     write_text(run / "README.md", card)
     _move_curves(run)

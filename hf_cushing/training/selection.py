@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hf_cushing.evaluation.grade_metrics import concordance
-from hf_cushing.evaluation.metrics import mean_auroc
 from hf_cushing.models.score import softmax
+from hf_cushing.stats.grade_metrics import concordance
+from hf_cushing.stats.metrics import mean_auroc
 
 
 def validation_metrics(

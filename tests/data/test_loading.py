@@ -3,13 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_cushing.data.loading import (
-    FacePhotos,
-    collate,
-    content_revision,
-    load_faces,
-    words,
-)
+from hf_cushing.data.loading import FacePhotos, collate, content_revision, load_faces, words
 from hf_cushing.models.build import square_processor
 from hf_cushing.schema import UserError
 

@@ -15,14 +15,14 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from hf_cushing.evaluation.comparison import compare_models
-from hf_cushing.evaluation.metrics import METRICS
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.rank_figure import friedman_nemenyi
-from hf_cushing.evaluation.resampling import Patients
-from hf_cushing.evaluation.significance import holm, mcnemar, tost
 from hf_cushing.files import plain
 from hf_cushing.schema import UserError
+from hf_cushing.stats.metrics import METRICS
+from hf_cushing.stats.resampling import Patients
+from hf_cushing.stats.significance import holm, mcnemar, tost
 
 
 def table(both, first, second, neither):

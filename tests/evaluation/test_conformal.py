@@ -14,7 +14,8 @@ from hf_cushing.evaluation.conformal import (
 )
 from hf_cushing.evaluation.predictions import concatenate
 from hf_cushing.evaluation.report import evaluate
-from hf_cushing.evaluation.tables import report_to_markdown
+from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import UserError
 from tests.evaluation.test_report import FEW, make_predictions
 
@@ -187,6 +188,8 @@ def test_limits_from_test_are_refused(rng):
 
 
 def test_report_tells_how_many_get_an_answer(rng):
-    text = report_to_markdown(evaluate(make_predictions(rng, n=400), replace(FEW, abstain=0.2)))
+    text = tables_to_markdown(
+        report_tables(evaluate(make_predictions(rng, n=400), replace(FEW, abstain=0.2)))
+    )
     assert "With the right to say “uncertain”" in text
     assert "| female |" in text

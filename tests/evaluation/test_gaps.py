@@ -11,10 +11,10 @@ from sklearn.metrics import f1_score
 
 from hf_cushing.evaluation.gaps import f1_gap_from_counts, power_note, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
-from hf_cushing.evaluation.metrics import METRICS
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.subgroups import make_sample, report_subgroups
 from hf_cushing.evaluation.tables import gap_sentence
+from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_report import make_predictions
 
 

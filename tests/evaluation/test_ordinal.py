@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from scipy.stats import somersd
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_score
 
-from hf_cushing.evaluation.agreement import cohen_kappa
 from hf_cushing.evaluation.exports import report_to_csv
-from hf_cushing.evaluation.grade_metrics import (
+from hf_cushing.evaluation.ordinal import GradedSample, report_grades
+from hf_cushing.evaluation.report import EvaluationOptions, evaluate, write_report
+from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.evaluation.subgroups import make_sample
+from hf_cushing.reports.table import tables_to_markdown
+from hf_cushing.schema import UsageError
+from hf_cushing.stats.agreement import cohen_kappa
+from hf_cushing.stats.grade_metrics import (
     ERROR,
     KAPPA,
     check_grades,
@@ -21,11 +27,6 @@ from hf_cushing.evaluation.grade_metrics import (
     median_grades,
     pair_metrics,
 )
-from hf_cushing.evaluation.ordinal import GradedSample, report_grades
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate, write_report
-from hf_cushing.evaluation.subgroups import make_sample
-from hf_cushing.evaluation.tables import report_to_markdown
-from hf_cushing.schema import UsageError
 from tests.evaluation.test_report import make_predictions
 
 LABELS = ("control", "grave", "mild", "some")
@@ -120,7 +121,7 @@ def test_gap_is_found_where_the_model_is_blind_in_one_sex(rng):
         assert gap.p_holm < 0.02
         assert (gap.low > 0) == (gap.metric == KAPPA)
         assert gap.gap == pytest.approx(gap.women - gap.men)
-    text = report_to_markdown(evaluate(predictions, FEW))
+    text = tables_to_markdown(report_tables(evaluate(predictions, FEW)))
     assert "kappa, quadratic weights: worse for men than the sexes' mixes of grades explain" in text
 
 
@@ -143,7 +144,7 @@ def test_subgroup_with_a_rare_grade_is_insufficient_and_has_no_interval(rng):
         assert math.isnan(value.low)
         assert value.reason == "no interval: fewer than 10 patients of a grade"
     assert all(math.isnan(gap.low) and not gap.worse for gap in grading.gaps)
-    text = report_to_markdown(evaluate(predictions, FEW))
+    text = tables_to_markdown(report_tables(evaluate(predictions, FEW)))
     assert "Insufficient: male (fewer than 10 patients of a grade)" in text
     assert "no statement about women and men" in text
 
@@ -185,7 +186,7 @@ def test_grades_by_patient_stand_beside_those_by_photo(rng):
     report = evaluate(graded(rng, n=200)[0], replace(FEW, draws=100))
     lines = [r for r in csv.DictReader(io.StringIO(report_to_csv(report)))]
     assert {r["unit"] for r in lines if r["label"] == "grades"} == {"photo", "patient"}
-    assert "Grades, test photos, by patient" in report_to_markdown(report)
+    assert "Grades, test photos, by patient" in tables_to_markdown(report_tables(report))
     patients = row_of(report.grading, "all", "patient")
     assert patients.rows == patients.patients == 50
 
@@ -193,7 +194,7 @@ def test_grades_by_patient_stand_beside_those_by_photo(rng):
 def test_report_without_grades_has_no_table_of_them(rng):
     report = evaluate(graded(rng, n=200)[0], replace(FEW, grades=()))
     assert report.grading is None
-    assert "Grades" not in report_to_markdown(report)
+    assert "Grades" not in tables_to_markdown(report_tables(report))
 
 
 @pytest.mark.parametrize(

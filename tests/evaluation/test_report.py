@@ -7,17 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_cushing.evaluation.exports import report_to_csv, report_to_latex
+from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.report import (
-    EvaluationOptions,
-    evaluate,
-    points_from_json,
-    report_to_json,
-    write_report,
-)
-from hf_cushing.evaluation.tables import report_to_markdown
+from hf_cushing.evaluation.record import points_from_json, report_to_json
+from hf_cushing.evaluation.report import EvaluationOptions, evaluate, write_report
+from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UsageError, UserError
 
 FEW = EvaluationOptions(draws=100, shuffles=100)
@@ -81,7 +77,7 @@ def test_small_subgroup_is_called_insufficient_and_gets_no_false_certainty(rng):
     assert row.values["mcc"].reason.startswith("no interval: fewer than 10")
     assert row.values["f1"].high - row.values["f1"].low > 0.3
     assert row.values["accuracy"].high - row.values["accuracy"].low > 0.2
-    assert "Insufficient: male" in report_to_markdown(report)
+    assert "Insufficient: male" in tables_to_markdown(report_tables(report))
 
 
 def test_absent_sex_is_undefined_with_a_reason(rng):
@@ -89,7 +85,7 @@ def test_absent_sex_is_undefined_with_a_reason(rng):
     value = evaluate(predictions, FEW).find("cushing", "male").values["auroc"]
     assert math.isnan(value.estimate)
     assert value.reason == "one class only"
-    text = report_to_markdown(evaluate(predictions, FEW))
+    text = tables_to_markdown(report_tables(evaluate(predictions, FEW)))
     assert "undefined: one class only" in text
 
 
@@ -141,7 +137,7 @@ def test_csv_has_a_line_for_every_figure(rng):
 
 
 def test_latex_has_no_bare_special_characters(rng):
-    text = report_to_latex(evaluate(make_predictions(rng), FEW))
+    text = tables_to_latex(report_tables(evaluate(make_predictions(rng), FEW)))
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 4
     body = text.replace(r"\%", "").replace(r"\_", "").split("\n", 1)[1]
     assert "%" not in body
@@ -171,7 +167,7 @@ def test_thresholds_per_sex_show_what_they_change(rng):
     assert {p.sex for p in report.operating_points} == {"all", "female", "male"}
     women = next(r for r in report.shared if (r.subgroup, r.unit) == ("female", "photo"))
     assert women.values["f1"] == shared.find("cushing", "female").values["f1"]
-    text = report_to_markdown(report)
+    text = tables_to_markdown(report_tables(report))
     assert "What thresholds per sex change" in text
     assert "Threshold for female" in text
 
@@ -225,7 +221,7 @@ def test_undefined_is_null_in_json_and_not_zero(rng, tmp_path):
 
 def test_validation_figures_say_that_they_are_too_good(rng):
     report = evaluate(make_predictions(rng), replace(FEW, split="validation"))
-    assert "these figures are too good" in report_to_markdown(report)
+    assert "these figures are too good" in tables_to_markdown(report_tables(report))
 
 
 def test_order_of_the_rows_does_not_matter(rng):

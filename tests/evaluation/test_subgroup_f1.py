@@ -21,8 +21,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from hf_cushing.evaluation import intervals
 from hf_cushing.evaluation.subgroup_f1 import app
+from hf_cushing.stats import intervals
 
 FOLDER = Path(app.__file__).parent
 AVERAGES = ("macro", "micro", "weighted")

@@ -8,9 +8,9 @@ from PIL import Image
 from hf_cushing.explain.attention import attention_gradient, rollout
 from hf_cushing.explain.gradients import last_map_layer
 from hf_cushing.explain.heatmaps import METHODS, explain, explain_many, methods_for
-from hf_cushing.explain.inputs import Effort, blurred, input_pixels, log_odds, on_loan, score
 from hf_cushing.explain.perturbation import random_masks
 from hf_cushing.models.build import Classifier
+from hf_cushing.models.inputs import Effort, blurred, input_pixels, log_odds, on_loan, score
 from hf_cushing.schema import UsageError, UserError
 from tests.explain.toys import SIDE, corner, noise, tiny, upper_left
 

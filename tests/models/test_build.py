@@ -6,11 +6,7 @@ from transformers import pipeline as plain_pipeline
 
 from hf_cushing.models.adapt import count_parameters
 from hf_cushing.models.backbones import BACKBONES
-from hf_cushing.models.build import (
-    build_classifier,
-    load_classifier,
-    square_processor,
-)
+from hf_cushing.models.build import build_classifier, load_classifier, square_processor
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 

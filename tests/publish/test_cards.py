@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from hf_cushing.evaluation.report import evaluate, report_to_json
+from hf_cushing.evaluation.command import model_revision
+from hf_cushing.evaluation.record import report_from_json, report_to_json
+from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import plain, read_json
-from hf_cushing.models.evaluate_run import model_revision
-from hf_cushing.publish.card_facts import model_facts, report_from_json
+from hf_cushing.publish.card_facts import model_facts
 from hf_cushing.publish.cards import HUB_METRICS, model_card
 from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
 from hf_cushing.publish.gate import Finding

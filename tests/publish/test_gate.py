@@ -199,7 +199,7 @@ def test_scores_may_differ_by_rounding_alone(
 
 def test_space_with_an_app_passes(run, dataset, tmp_path):
     case = case_of("space", run, dataset, tmp_path)
-    (case.folder / "spaces_app" / "app.py").write_text("")
+    (case.folder / "app.py").write_text("")
     assert messages("app", case) == []
 
 

@@ -2,7 +2,6 @@ import ast
 import json
 import shutil
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pyarrow
@@ -16,7 +15,6 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import EvaluationOptions, evaluate
 from hf_cushing.publish import gate, rules_model
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
-from hf_cushing.publish.space_files import space_requirements
 from hf_cushing.publish.staging import Staged, stage_dataset, stage_model, stage_space
 from hf_cushing.schema import UsageError, UserError
 from tests.publish.stages import LICENCE, as_photographs, case_of, staged
@@ -199,8 +197,8 @@ def test_space_holds_app_sources_resources_and_card(run, dataset):
     assert made.findings == ()
     names = files(made.folder)
     assert names >= {
-        "app.py", "requirements.txt", "README.md", "spaces_app/__init__.py",
-        "hf_cushing/models/serve.py",
+        "app.py", "requirements.txt", "README.md", "hf_cushing/app/app.py",
+        "hf_cushing/predict/pipeline.py",
     }  # fmt: skip
     assert not any("__pycache__" in name or "_resources" in name for name in names)
     assert not any("configs" in name or "datasheet.yaml" in name for name in names)
@@ -213,7 +211,7 @@ def test_app_of_a_space_serves_the_published_model(run, dataset):
     source = (staged("space", run, dataset).folder / "app.py").read_text()
     tree = ast.parse(source)
     words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    assert {"MODEL_ID", "me/faces", "spaces_app.app", "__main__"} <= words
+    assert {"MODEL_ID", "me/faces", "hf_cushing.app.app", "__main__"} <= words
 
 
 def test_run_of_drawn_faces_may_go_into_the_space_itself(run, tmp_path):
@@ -236,14 +234,6 @@ def test_run_of_photographs_never_goes_into_a_space(run, tmp_path):
     pyarrow.parquet.write_table(table, path)
     with pytest.raises(UsageError, match="--model-id OWNER/NAME"):
         stage_space(own, "me/try", tmp_path / "work", model_id=None, license=LICENCE)
-
-
-def test_requirements_of_a_space_are_our_dependencies_without_gradio():
-    lines = space_requirements()
-    assert any(line.startswith("transformers>=") for line in lines)
-    assert any(line.startswith("grad-cam") for line in lines)
-    assert not any(line.startswith(("gradio", "pytest")) for line in lines)
-    assert all(first <= second for first, second in pairwise(lines))
 
 
 def test_raw_photographs_need_the_dataset_and_must_be_there(run, dataset, clinic, tmp_path):

@@ -9,13 +9,13 @@ from torch import nn
 from transformers import set_seed
 
 from hf_cushing.data.loading import load_faces
-from hf_cushing.evaluation.calibration import Platt, Temperature
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import build_classifier, load_classifier
 from hf_cushing.models.score import score, softmax
 from hf_cushing.schema import UsageError, UserError
+from hf_cushing.stats.calibration import Platt, Temperature
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head, fold_into
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune

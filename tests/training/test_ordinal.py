@@ -12,13 +12,13 @@ from transformers import AutoImageProcessor, pipeline
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
-from hf_cushing.evaluation.calibration import Temperature
+from hf_cushing.evaluation.command import evaluate_runs
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json, write_json
-from hf_cushing.models.evaluate_run import evaluate_runs
 from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UsageError
+from hf_cushing.stats.calibration import Temperature
 from hf_cushing.training.calibrate import fold_into
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune

@@ -1,0 +1,236 @@
+"""The Space: what a model makes of photographs, behind a notice that must be accepted.
+
+`spaces_app/app.py` starts it on a Space, `hf-cushing app RUN` on this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from hf_cushing.app import pictures, texts
+from hf_cushing.app.about_tab import about_tab
+from hf_cushing.app.batch_tab import batch_tab
+from hf_cushing.app.endpoints import add_endpoints
+from hf_cushing.app.followup_tab import followup_tab
+from hf_cushing.app.headers import tell_if_open
+from hf_cushing.app.page import Page, Words
+from hf_cushing.app.photo_tab import photo_tab
+from hf_cushing.app.vault import Guard, Rate, Vault
+from hf_cushing.predict.answer import warm_up
+from hf_cushing.predict.model import Service, load_service
+from hf_cushing.schema import UserError
+
+PER_MINUTE = 120
+"""Uploads and calls a minute that one client may make; a photo takes two."""
+
+WAITING = 64
+"""Calls that may wait; more are told to come back later."""
+
+MAX_FILE = "50mb"
+
+SESSIONS = 300
+"""Visitors whose pages are remembered; calls by program each make one, too."""
+
+NAMED = """<script>
+new MutationObserver(() => document.querySelectorAll(".upload-container[aria-label]")
+  .forEach((button) => button.removeAttribute("aria-label")))
+  .observe(document, {childList: true, subtree: true, attributeFilter: ["aria-label"]});
+</script>"""
+"""A screen reader hears the text that is seen on an upload area, in the page's language."""
+
+SET_LANGUAGE = "(code) => { document.documentElement.lang = code === 'zh' ? 'zh-CN' : 'en'; }"
+
+
+def build(service: Service, vault: Vault, *, drawn: bool = False) -> gr.Blocks:
+    """Lay the page out.
+
+    Parameters
+    ----------
+    service : Service
+    vault : Vault
+    drawn : bool
+        Say that the model was trained on drawings, even where its run does not tell.
+    """
+    page = Page(service, vault)
+    with gr.Blocks(title=texts.ENGLISH["title"], analytics_enabled=False) as blocks:
+        with gr.Row(elem_id="top"):
+            page.say(gr.Markdown(), value=lambda words: f"# {words['title']}")
+            language = gr.Radio(
+                texts.CHOICES, value="en", elem_id="language", min_width=200, scale=0
+            )
+            page.say(language, label="language")
+        if drawn or service.drawn:
+            page.say(
+                gr.HTML(padding=False),
+                value=lambda words: f'<p class="drawn" role="note">{words["drawn"]}</p>',
+            )
+        accepted = gr.State(False)
+        with gr.Column() as gate:
+            page.say(gr.Markdown(), value=lambda words: _gate(page, words))
+            accept = gr.Button(variant="primary", elem_id="accept")
+            page.say(accept, value="accept")
+        with gr.Column(visible=False) as inside:
+            page.say(gr.Markdown(elem_id="notice"), value="notice")
+            with gr.Tabs():
+                _tabs(page, accepted, language)
+        accept.click(
+            lambda: (True, gr.update(visible=False), gr.update(visible=True)),
+            outputs=[accepted, gate, inside],
+            api_visibility="private",
+            queue=False,
+        )
+        _follow_language(page, blocks, language)
+        add_endpoints(page)
+
+        def forget(request: gr.Request) -> None:
+            """Drop what gradio holds of a page that was closed: it keeps results, faces and all."""
+            blocks.app.state_holder.session_data.pop(request.session_hash, None)
+
+        blocks.unload(forget)
+    return blocks
+
+
+def _gate(page: Page, words: Words) -> str:
+    return words["gate"].format(notice=words["notice"], diseases=page.diseases(words))
+
+
+def _tabs(page: Page, accepted: gr.State, language: gr.Radio) -> None:
+    for name, lay_out in (("photo", photo_tab), ("batch", batch_tab), ("followup", followup_tab)):
+        with gr.Tab(id=name) as tab:
+            lay_out(page, accepted, language)
+        page.say(tab, label=f"{name}_tab")
+    with gr.Tab(id="about") as tab:
+        about_tab(page)
+    page.say(tab, label="about_tab")
+
+
+def _follow_language(page: Page, blocks: gr.Blocks, language: gr.Radio) -> None:
+    """Change all words with the language, which starts as the browser asks."""
+
+    def first(request: gr.Request) -> str:
+        return texts.language_of(request.headers.get("accept-language", ""))
+
+    quiet = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    blocks.load(first, outputs=[language], **quiet)
+    worded = [component for component, _ in page.worded]
+    language.change(page.relabel, [language], worded, **quiet)
+    language.change(None, [language], js=SET_LANGUAGE)
+
+
+def theme() -> gr.themes.Base:
+    """gradio's own look with the contrast that WCAG AA asks for."""
+    return gr.themes.Default().set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_title_text_color="*neutral_700",
+        block_label_text_color="*neutral_700",
+    )
+
+
+def launch(
+    blocks: gr.Blocks, vault: Vault, *, host: str | None, port: int | None, per_minute: int
+) -> None:
+    """Start the server and return; nothing is shared, nothing is loaded from elsewhere."""
+    guard = Middleware(Guard, vault=vault, rate=Rate(per_minute))
+    blocks.queue(max_size=WAITING, default_concurrency_limit=1).launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        enable_monitoring=False,
+        ssr_mode=False,
+        max_file_size=MAX_FILE,
+        state_session_capacity=SESSIONS,
+        footer_links=["api"],
+        theme=theme(),
+        css=pictures.STYLE,
+        head=NAMED,
+        app_kwargs={"middleware": [guard]},
+    )
+
+
+def serve_app(
+    model: str,
+    *,
+    host: str | None,
+    port: int | None,
+    tell: Callable[[str], None],
+    explanation: Path | None = None,
+    followup: Path | None = None,
+    per_minute: int = PER_MINUTE,
+    drawn: bool = False,
+) -> None:
+    """Serve a model until Ctrl+C.
+
+    Parameters
+    ----------
+    model : str
+        Run folder or Hub id.
+    host, port : str and int, or None
+        None: as the environment says, as on a Space.
+    tell : callable
+        Takes a line for whoever runs the server.
+    explanation, followup : Path, optional
+        Folders of ``hf-cushing explain`` and ``hf-cushing followup``.
+    per_minute : int
+        Uploads and calls that one client may make.
+    drawn : bool
+        Say that the model was trained on drawings.
+
+    Raises
+    ------
+    UserError
+        No such model, or a port that is taken.
+    """
+    service = load_service(model, explanation=explanation, followup=followup)
+    warm_up(service)
+    with tempfile.TemporaryDirectory(prefix="hf-cushing-") as scratch:
+        os.environ |= {"GRADIO_TEMP_DIR": scratch, "GRADIO_ANALYTICS_ENABLED": "False"}
+        vault = Vault(Path(scratch))
+        blocks = build(service, vault, drawn=drawn)
+        try:
+            launch(blocks, vault, host=host, port=port, per_minute=per_minute)
+        except OSError:
+            raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
+        tell(f"{service.name}: {blocks.local_url} Ctrl+C closes it")
+        tell_if_open(host, "there is no login, and photos travel unencrypted", tell)
+        with suppress(KeyboardInterrupt):
+            blocks.block_thread()
+
+
+def main(model_id: str, *, embedded: Path) -> None:
+    """Serve on a Space.
+
+    Parameters
+    ----------
+    model_id : str
+        Model on the Hub, unless the setting `MODEL_ID` names another.
+    embedded : Path
+        Run folder that is served where no model is named: one that learned from drawings.
+    """
+    logging.basicConfig(level=logging.INFO)
+    model = os.environ.get("MODEL_ID", "").strip() or model_id
+    if not model and not embedded.is_dir():
+        raise SystemExit("set MODEL_ID in the Space's settings, or put a run into ./model")
+    serve_app(
+        model or str(embedded),
+        host=None,
+        port=None,
+        tell=logging.getLogger(__name__).info,
+        drawn=not model,
+    )

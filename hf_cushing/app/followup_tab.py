@@ -1,0 +1,252 @@
+"""Several dated photos of one person: the score over time, and whether a change can be told."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import repeat
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from scipy.special import expit
+
+from hf_cushing.app import pictures, texts
+from hf_cushing.app.batch_tab import gather
+from hf_cushing.app.page import Page, Row, Upload, Words, archive_fault, fault, limits_of
+from hf_cushing.faces.uploads import ArchiveError
+from hf_cushing.predict.model import Service
+from hf_cushing.stats.intervals import INSUFFICIENT
+from hf_cushing.stats.reliable_change import (
+    FELL,
+    ROSE,
+    STABLE,
+    Change,
+    make_visits,
+    reliable_change,
+)
+
+MOST = 12
+"""Photos of one person."""
+
+FORGET = 3600
+"""Seconds after which the scores of a visitor's photos are dropped."""
+
+DATED = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A photo's name and log-odds by label; the photo itself is gone."""
+
+    name: str
+    log_odds: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """One disease over a person's visits.
+
+    Attributes
+    ----------
+    label : str
+    days : list of date
+        Of the visits, ascending.
+    photos : list of int
+        At each visit.
+    values : list of float
+        Mean log-odds of each visit.
+    single : list of (date, float)
+        Each photo.
+    change : Change or None
+        Of every later visit against the first; None where repeatability is not known.
+    """
+
+    label: str
+    days: list[date]
+    photos: list[int]
+    values: list[float]
+    single: list[tuple[date, float]]
+    change: Change | None
+
+
+def followup_tab(page: Page, accepted: gr.State, language: gr.Radio) -> None:
+    """Lay the tab out."""
+    page.say(gr.Markdown(), value=lambda words: limits_of(words, "follow_info", MOST))
+    files = gr.File(file_count="multiple", height=160, elem_id="visits")
+    page.say(files, label="photos_followup")
+    notes = gr.HTML(padding=False)
+    scored = gr.State([], time_to_live=FORGET)
+    dates = [gr.Textbox(visible=False, max_lines=1, elem_classes="date") for _ in range(MOST)]
+    compare = page.say(gr.Button(variant="primary", elem_id="compare"), value="compare")
+    result = page.result("followup_result")
+
+    def score(sent: Any, accepted: bool, language: str) -> list[Any]:
+        return [
+            None,
+            *_scored_updates(page, page.uploads(sent), accepted, texts.LANGUAGES[language]),
+        ]
+
+    def show(scored: list[Scored], language: str, *dates: str) -> str:
+        return followup_page(page.service, scored, dates, texts.LANGUAGES[language])
+
+    limits = {"api_visibility": "private", "concurrency_id": "batch", "concurrency_limit": 1}
+    files.upload(
+        score,
+        [files, accepted, language],
+        [files, scored, notes, *dates],
+        preprocess=False,
+        show_progress_on=[notes],
+        **limits,
+    )
+    compare.click(show, [scored, language, *dates], [result], **limits)
+
+
+def _scored_updates(page: Page, files: Sequence[Upload], accepted: bool, words: Words) -> list[Any]:
+    """Scores, what could not be scored, and a field for the date of each photo."""
+    hidden = [gr.update(visible=False, value="")] * MOST
+    if not accepted:
+        return [[], fault(words["refused"]), *hidden]
+    try:
+        photos = gather(files)
+    except ArchiveError as error:
+        return [[], archive_fault(error, words), *hidden]
+    if len(photos) > MOST:
+        return [[], fault(words["too_many"].format(count=MOST)), *hidden]
+    rows = list(page.rows(photos, repeat("unknown")))
+    faults = "".join(fault(f"{r.name}: {words[r.reason]}") for r in rows if r.reading is None)
+    scored = scored_of(rows)
+    shown = [
+        gr.update(
+            visible=True,
+            value=date_in(photo.name),
+            label=words["date_of"].format(name=photo.name),
+            placeholder="2025-03-31",
+        )
+        for photo in scored
+    ]
+    return [scored, faults, *shown, *hidden[len(shown) :]]
+
+
+def scored_of(rows: Sequence[Row]) -> list[Scored]:
+    """The scores of the photos that have one."""
+    return [Scored(row.name, row.reading.log_odds) for row in rows if row.reading]
+
+
+def date_in(name: str) -> str:
+    """A date in a file's name, as year-month-day; empty where there is none.
+
+    >>> date_in("visit 2025-03-31.jpg"), date_in("IMG_20240102_1.jpg"), date_in("99999999.jpg")
+    ('2025-03-31', '2024-01-02', '')
+    """
+    for found in DATED.finditer(name):
+        try:
+            return date(*map(int, found.groups())).isoformat()
+        except ValueError:
+            continue
+    return ""
+
+
+def course_of(service: Service, label: str, scored: Sequence[Scored], days: list[date]) -> Course:
+    """Join photos of one day to a visit, and measure the change where that can be done."""
+    values = np.array([photo.log_odds[label] for photo in scored])
+    numbers = np.array([day.toordinal() for day in days])
+    nobody = np.full(len(scored), "")
+    visits = make_visits(nobody, numbers, nobody)
+    means, counts = visits.means(values), visits.photos
+    change = None
+    if label in service.spread and len(visits) > 1:
+        first = (np.full(len(visits) - 1, x[0]) for x in (means, counts))
+        mean, count = first
+        change = reliable_change(
+            mean, means[1:], photos=(count, counts[1:]), measured=service.spread[label]
+        )
+    return Course(
+        label=label,
+        days=[date.fromordinal(int(day)) for day in visits.day],
+        photos=counts.tolist(),
+        values=means.tolist(),
+        single=list(zip(days, values.tolist(), strict=True)),
+        change=change,
+    )
+
+
+def followup_page(
+    service: Service, scored: Sequence[Scored], dates: Sequence[str], words: Words
+) -> str:
+    """Chart, table and what may be said; or what is missing."""
+    if not scored:
+        return fault(words["no_photos"])
+    days = []
+    for photo, text in zip(scored, dates, strict=False):
+        try:
+            days.append(date.fromisoformat((text or "").strip()))
+        except ValueError:
+            return fault(words["bad_date"].format(name=photo.name))
+    if len(set(days)) < 2:
+        return fault(words["two_visits"])
+    courses = [course_of(service, label, scored, days) for label in service.diseases]
+    parts = [_course_part(service, course, words) for course in courses]
+    notes = [words["not_activity"], words["same_person"]]
+    parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>")
+    return f'<div class="reading">{"".join(parts)}</div>'
+
+
+def _course_part(service: Service, course: Course, words: Words) -> str:
+    days = [day.toordinal() for day in course.days]
+    single = [(day.toordinal(), value) for day, value in course.single]
+    title = words["course"].format(
+        disease=texts.disease_name(course.label, words),
+        first=course.days[0],
+        last=course.days[-1],
+    )
+    chart = pictures.course(days, course.values, single, title)
+    header = [words["date"], words["count"], words["log_odds"]]
+    header.append(words["p_of"].format(disease=texts.disease_name(course.label, words)))
+    header += [words["change"]] if course.change else []
+    body = [_visit(course, row) for row in range(len(days))]
+    sentences = "".join(f"<p>{s}</p>" for s in _verdicts(service, course, words))
+    table = pictures.table(header, body, caption=title)
+    return f"<h2>{html.escape(title)}</h2>{sentences}{chart}{table}"
+
+
+def _visit(course: Course, row: int) -> list[str]:
+    value = course.values[row]
+    cells = [str(course.days[row]), str(course.photos[row]), f"{value:+.2f}"]
+    cells.append(texts.percent(float(expit(value))))
+    if course.change:
+        cells.append(_change_text(course.change, row - 1) if row else "–")
+    return cells
+
+
+def _change_text(change: Change, row: int) -> str:
+    value, low, high = (x[row] for x in (change.change, change.low, change.high))
+    return f"{value:+.2f} ({low:+.2f} – {high:+.2f})"
+
+
+def _verdicts(service: Service, course: Course, words: Words) -> list[str]:
+    """The verdict on the last visit, or why there is none."""
+    if course.change is None:
+        return [html.escape(words["no_spread"]).replace("`", "")]
+    spread, change = service.spread[course.label], course.change
+    word = {FELL: "verdict_fell", ROSE: "verdict_rose"}.get(str(change.verdict()[-1]))
+    sentences = [
+        words["spread"].format(
+            first=course.days[0],
+            last=course.days[-1],
+            change=f"{change.change[-1]:+.2f}",
+            low=f"{change.low[-1]:+.2f}",
+            high=f"{change.high[-1]:+.2f}",
+            verdict=words[word or "verdict_none"],
+            patients=spread.patients,
+            source=words[spread.source],
+        )
+    ]
+    if spread.patients < INSUFFICIENT:
+        sentences.append(words["spread_few"].format(few=INSUFFICIENT))
+    if spread.source != STABLE:
+        sentences.append(words["spread_day"])
+    return [html.escape(sentence) for sentence in sentences]

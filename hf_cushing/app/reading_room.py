@@ -1,0 +1,228 @@
+"""The reading room: one face at a time, answers saved at once. Layout only.
+
+All that a reader has answered is in the kit's store; the page holds nothing but the form and the
+ticket of the case it shows, so that a reload, a second window or a killed server loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from hf_cushing.app import reading_page as page
+from hf_cushing.app.headers import Headers, tell_if_open
+from hf_cushing.readers.answers import CONFIDENCES, Answer, AnswerStore, OutOfTurn, Place
+from hf_cushing.readers.kit_folder import Kit, read_kit
+from hf_cushing.schema import UsageError, UserError
+
+
+class Room:
+    """What the page's buttons do; each returns the components to change, by name.
+
+    Parameters
+    ----------
+    kit : Kit
+    language : str
+        One of `reading_page.LANGUAGES`.
+    """
+
+    def __init__(self, kit: Kit, language: str = "en"):
+        if language not in page.LANGUAGES:
+            raise UsageError(f"--language {language}: choose {', '.join(page.LANGUAGES)}")
+        self.kit = kit
+        self.words = page.LANGUAGES[language]
+        self.store = AnswerStore(kit)
+
+    @property
+    def disease(self) -> str:
+        return page.name_of(self.kit.disease, self.words)
+
+    def welcome(self, reader: str) -> dict:
+        """The page before the first case, in a pause, between the reads and at the end."""
+        place = self.store.place(reader)
+        orders = self.kit.reader(reader).orders
+        total = sum(map(len, orders))
+        before = total if place is None else place.number - 1
+        done = before if place is None or place.read == 1 else before + len(orders[0])
+        text = "end" if place is None else ("first", "second")[place.read - 1]
+        lines = [self.words["hello"].format(reader=reader, done=done, total=total)]
+        lines.append(self.words[text].format(disease=self.disease))
+        if place:
+            lines += [self.words["time"], self.words["keys"]]
+        return {
+            "welcome": gr.update(visible=True),
+            "case": gr.update(visible=False),
+            "hello": "\n\n".join(lines),
+            "start": gr.update(
+                visible=place is not None, value=self.words["go_on" if done else "start"]
+            ),
+            "photo": "",
+            "model": gr.update(value="", visible=False),
+        }
+
+    def show(self, reader: str, message: str = "") -> dict:
+        """The reader's next case with an empty form; the clock starts."""
+        place = self.store.place(reader)
+        if place is None:
+            return self.welcome(reader)
+        self.store.show(reader, place)
+        return {
+            "welcome": gr.update(visible=False),
+            "case": gr.update(visible=True),
+            "progress": self._progress(place),
+            "photo": page.photo_html(self.kit.photo(place.case), self.words),
+            "model": self._model(place),
+            "ticket": place.ticket,
+            "call": None,
+            "sure": None,
+            "regions": [],
+            "message": message,
+        }
+
+    def answer(
+        self, reader: str, ticket: str, call: str | None, sure: int | None, regions: list[str]
+    ) -> dict:
+        """Save, then show the next case; without an answer, or where saving fails, stay."""
+        if call is None or sure is None:
+            return {"message": self.words["missing_call" if call is None else "missing_sure"]}
+        try:
+            answer = Answer(call=call, confidence=sure, regions=tuple(regions))
+            self.store.save(reader, ticket, answer)
+        except OutOfTurn:
+            return self.show(reader, self.words["stale"])
+        except sqlite3.Error:
+            return {"message": self.words["failed"]}
+        place = self.store.place(reader)
+        same_read = place is not None and ticket.startswith(f"{place.read}-")
+        return self.show(reader) if same_read else self.welcome(reader)
+
+    def _progress(self, place: Place) -> str:
+        text = self.words["case"].format(number=place.number, total=place.total)
+        text += f" · {self.words['with_model']}" if place.read == 2 else ""
+        return text + page.bar_html((place.number - 1) / place.total)
+
+    def _model(self, place: Place) -> dict:
+        if place.read == 1:
+            return gr.update(value="", visible=False)
+        score = self.kit.model_scores()[place.case]
+        return gr.update(value=page.model_html(score, self.kit, self.words), visible=True)
+
+
+def build(room: Room) -> gr.Blocks:
+    """Lay the page out; who the reader is comes from the login, never from the page."""
+    words = room.words
+    parts: dict[str, gr.components.Component | gr.blocks.BlockContext] = {}
+    with gr.Blocks(title=words["title"], analytics_enabled=False) as blocks:
+        gr.Markdown(words["notice"], elem_id="notice")
+        with gr.Column() as parts["welcome"]:
+            gr.Markdown(f"## {words['title']}")
+            parts["hello"] = gr.Markdown()
+            parts["start"] = gr.Button(words["start"], variant="primary", elem_id="start")
+            gr.Button(words["out"], link="/logout", size="sm")
+        with gr.Column(visible=False) as parts["case"]:
+            parts |= _case(room)
+        save, pause = parts.pop("save"), parts.pop("pause")
+
+        def changed(changes: dict) -> dict:
+            return {parts[name]: value for name, value in changes.items()}
+
+        def welcome(request: gr.Request) -> dict:
+            return changed(room.welcome(request.username))
+
+        def start(request: gr.Request) -> dict:
+            return changed(room.show(request.username))
+
+        def answer(ticket, call, sure, regions, request: gr.Request) -> dict:
+            return changed(room.answer(request.username, ticket, call, sure, regions))
+
+        every = {"outputs": list(parts.values()), "show_progress": "hidden"}
+        every |= {"api_visibility": "private", "concurrency_limit": 8}
+        form = [parts[name] for name in ("ticket", "call", "sure", "regions")]
+        up = "() => window.scrollTo(0, 0)"
+        blocks.load(welcome, **every)
+        pause.click(welcome, **every).then(None, js=up)
+        parts["start"].click(start, **every).then(None, js=up)
+        save.click(answer, form, **every).then(None, js=up)
+    return blocks
+
+
+def _case(room: Room) -> dict[str, gr.components.Component]:
+    """The photo on the left, the form on the right; one under the other on a phone."""
+    words, parts = room.words, {}
+    choices = page.call_choices(room.kit, words)
+    with gr.Row():
+        with gr.Column(min_width=300):
+            parts["progress"] = gr.HTML()
+            parts["photo"] = gr.HTML()
+            parts["model"] = gr.HTML(visible=False)
+        with gr.Column(min_width=300):
+            question = words["question" if len(choices) == 2 else "which"]
+            parts["call"] = gr.Radio(
+                choices, label=question.format(disease=room.disease), elem_id="call"
+            )
+            steps = list(zip(words["sure_steps"], CONFIDENCES, strict=True))
+            parts["sure"] = gr.Radio(steps, label=words["sure"], elem_id="sure")
+            with gr.Group(elem_id="parts"):
+                gr.HTML(page.map_html(room.kit, words))
+                parts["regions"] = gr.CheckboxGroup(
+                    page.region_choices(words), label=words["regions"], elem_id="regions"
+                )
+            parts["message"] = gr.Markdown(elem_id="message")
+            parts["save"] = gr.Button(words["save"], variant="primary", elem_id="save")
+            parts["pause"] = gr.Button(words["pause"], size="sm", elem_id="pause")
+            parts["ticket"] = gr.Textbox(elem_id="ticket")  # hidden by the style
+    return parts
+
+
+def serve_room(
+    folder: Path, *, host: str, port: int, language: str, tell: Callable[[str], None]
+) -> None:
+    """Serve a kit until Ctrl+C.
+
+    Raises
+    ------
+    UserError
+        Not a kit, answers of another kit, or a port that is taken.
+    """
+    kit = read_kit(folder)
+    room = Room(kit, language)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["GRADIO_TEMP_DIR"] = scratch
+        blocks = build(room)
+        try:
+            launch(blocks, room, host=host, port=port)
+        except OSError:
+            raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
+        tell(f"reading room: {blocks.local_url} for {', '.join(kit.readers)}. Ctrl+C closes it")
+        tell_if_open(host, "logins and photos travel unencrypted", tell)
+        with suppress(KeyboardInterrupt):
+            blocks.block_thread()
+
+
+def launch(blocks: gr.Blocks, room: Room, *, host: str, port: int) -> None:
+    """Start the server and return; nothing is shared, nothing is loaded from elsewhere."""
+    words = room.words
+    blocks.queue(api_open=False).launch(
+        auth=room.kit.admits,
+        auth_message=f"<h2>{words['title']}</h2><p>{words['login']}</p><p>{words['notice']}</p>",
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        enable_monitoring=False,
+        ssr_mode=False,
+        max_file_size="1kb",
+        footer_links=[],
+        css=page.STYLE,
+        head=page.SCRIPT,
+        app_kwargs={"middleware": [Middleware(Headers)]},
+    )

@@ -1,0 +1,1 @@
+"""The command `compare`: many models on one dataset."""

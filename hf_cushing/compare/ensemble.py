@@ -1,0 +1,93 @@
+"""Export the mean of an arm's fold models as one run folder."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from hf_cushing.compare.plan import Cell
+from hf_cushing.evaluation.operating_points import choose_operating_points
+from hf_cushing.evaluation.predictions import concatenate, load_predictions
+from hf_cushing.files import read_json, replace_folder, write_json
+from hf_cushing.models.ensemble import average_heads
+from hf_cushing.models.score import weights_revision
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError
+
+OUT_OF_FOLD = "out-of-fold"
+"""Where an ensemble's threshold comes from: each photo as scored by the fold model that had not
+seen it."""
+
+
+def export_ensemble(cells: Sequence[Cell], arm_name: str, out: Path) -> Path:
+    """Average the heads of an arm's cells into ``out/ensembles/``.
+
+    The folder names every photo that any member has seen, so that `evaluate` refuses to test on
+    them: an ensemble of folds can only be tested on other people.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        Finished ones.
+    arm_name : str
+        As the tables name it: ``dinov2-s, head``.
+    out : Path
+        The study's folder.
+
+    Raises
+    ------
+    UsageError
+        No such arm.
+    UserError
+        The members don't share a frozen backbone.
+    """
+    own = [cell for cell in cells if cell.arm.name == arm_name]
+    if not own:
+        names = "; ".join(dict.fromkeys(cell.arm.name for cell in cells))
+        raise UsageError(f"--export-ensemble {arm_name}: no such arm (there are: {names})")
+    target = out / "ensembles" / own[0].arm.name.replace(", ", "-")
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    aside.mkdir(parents=True)
+    try:
+        average_heads([cell.folder for cell in own], aside)
+        _write_facts(own, aside)
+        replace_folder(aside, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return target
+
+
+def _write_facts(cells: Sequence[Cell], folder: Path) -> None:
+    manifests = [read_json(cell.folder / "manifest.json") for cell in cells]
+    revision = weights_revision(folder / "model.safetensors")
+    test = concatenate([load_predictions(cell.folder).of_split("test") for cell in cells])
+    mixed = replace(
+        test,
+        split=np.full(len(test), OUT_OF_FOLD),
+        model_revision=np.full(len(test), revision),
+    )
+    rule = cells[0].config.evaluation.threshold_rule
+    points = choose_operating_points(mixed, rule, OUT_OF_FOLD)
+    write_json(
+        folder / "metrics.json",
+        {"notice": RESEARCH_NOTICE, "operating_points": [asdict(p) for p in points]},
+    )
+    seen = {photo for manifest in manifests for photo in manifest["seen_photo_ids"]}
+    members = {
+        cell.folder.name: m["model_revision"] for cell, m in zip(cells, manifests, strict=True)
+    }
+    write_json(
+        folder / "manifest.json",
+        {
+            "config": manifests[0]["config"],
+            "dataset_revision": manifests[0]["dataset_revision"],
+            "labels": manifests[0]["labels"],
+            "model_revision": revision,
+            "members": members,
+            "seen_photo_ids": sorted(seen | set(test.photo_id.tolist())),
+        },
+    )

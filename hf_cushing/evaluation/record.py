@@ -1,0 +1,121 @@
+"""The record of an evaluation, and its JSON both ways."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from hf_cushing.evaluation.comparison import Comparison
+from hf_cushing.evaluation.conformal import AbstentionRow
+from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.ordinal import GradeRow, Grading
+from hf_cushing.evaluation.subgroups import SubgroupReport, Value
+from hf_cushing.schema import RESEARCH_NOTICE, UserError
+
+SCHEMA_VERSION = 2
+"""Of ``metrics.json``; raised when a reader of the old form would misread the new one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """An evaluation.
+
+    Attributes
+    ----------
+    split : str
+    operating_points : list of OperatingPoint
+    subgroups : list of SubgroupReport
+        By photo; and by patient where a patient has several photos.
+    gaps : list of Gap
+        Women minus men.
+    shared : list of SubgroupReport
+        With thresholds per sex: what the shared threshold would have given.
+    alpha : float
+        Error rate of the abstention; 0 without.
+    abstention : list of AbstentionRow
+    comparisons : list of Comparison
+        Against another model on the same photos.
+    grading : Grading, optional
+        Where the labels are grades.
+    """
+
+    split: str
+    operating_points: list[OperatingPoint]
+    subgroups: list[SubgroupReport]
+    gaps: list[Gap]
+    shared: list[SubgroupReport]
+    alpha: float
+    abstention: list[AbstentionRow]
+    comparisons: list[Comparison]
+    grading: Grading | None = None
+
+    def find(self, label: str, subgroup: str, unit: str = "photo") -> SubgroupReport:
+        """Give one row."""
+        wanted = (label, subgroup, unit)
+        return next(r for r in self.subgroups if (r.label, r.subgroup, r.unit) == wanted)
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    """Plain data; NaN becomes null beside its reason."""
+    return {"schema_version": SCHEMA_VERSION, "notice": RESEARCH_NOTICE} | asdict(report)
+
+
+def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
+    """Read the operating points of a ``metrics.json``, of this version or an earlier one."""
+    known = {item.name for item in fields(OperatingPoint)}
+    if metrics.get("schema_version", 1) > SCHEMA_VERSION:
+        raise UserError(
+            f"metrics.json has schema version {metrics['schema_version']}, this hf-cushing reads "
+            f"up to {SCHEMA_VERSION}; install a newer one"
+        )
+    return [
+        OperatingPoint(**{name: value for name, value in point.items() if name in known})
+        for point in metrics["operating_points"]
+    ]
+
+
+def report_from_json(metrics: dict[str, Any]) -> Report:
+    """Read ``metrics.json`` back: the standard figures, not comparisons and abstentions.
+
+    Operating points that came from the test split are left out, since there is no such thing.
+    """
+    version = metrics.get("schema_version", 1)
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"metrics.json has schema version {version}, cards are made from {SCHEMA_VERSION}; "
+            "evaluate the run again with this hf-cushing"
+        )
+    points = [OperatingPoint(**p) for p in metrics["operating_points"] if p["split"] != "test"]
+    return Report(
+        split=metrics["split"],
+        operating_points=points,
+        subgroups=[_subgroup(row) for row in metrics["subgroups"]],
+        gaps=[Gap(**_with_nan(gap, Gap)) for gap in metrics["gaps"]],
+        shared=[],
+        alpha=0.0,
+        abstention=[],
+        comparisons=[],
+        grading=_grading(metrics["grading"]) if metrics.get("grading") else None,
+    )
+
+
+def _grading(found: dict[str, Any]) -> Grading:
+    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in found["rows"]]
+    gaps = [Gap(**_with_nan(gap, Gap)) for gap in found["gaps"]]
+    return Grading(**found | {"grades": tuple(found["grades"]), "rows": rows, "gaps": gaps})
+
+
+def _values(found: dict[str, Any]) -> dict[str, Value]:
+    return {name: Value(**_with_nan(value, Value)) for name, value in found.items()}
+
+
+def _subgroup(row: dict[str, Any]) -> SubgroupReport:
+    return SubgroupReport(**(row | {"values": _values(row["values"])}))
+
+
+def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:
+    """NaN where JSON has null."""
+    known = {item.name for item in fields(kind)}
+    return {k: math.nan if v is None else v for k, v in row.items() if k in known}

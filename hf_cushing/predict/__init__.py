@@ -1,0 +1,1 @@
+"""One answer for a photo: the command, the Space, programs and the reading kit ask here."""

@@ -1,0 +1,1 @@
+"""The command `readers`: the kit, its answers, and what they come to."""

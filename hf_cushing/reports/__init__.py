@@ -1,0 +1,1 @@
+"""What every command shows is made of: tables, a page, figures."""

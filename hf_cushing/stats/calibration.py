@@ -1,0 +1,201 @@
+"""Making probabilities mean what they say: temperature, Platt, isotonic.
+
+Fitted on validation or out-of-fold photos, never on test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression, minimize_scalar
+from scipy.special import log_softmax
+
+from hf_cushing.schema import UserError
+from hf_cushing.stats.logistic import fit_logistic
+
+COOLEST, HOTTEST = 0.05, 20.0
+"""Bounds of the temperature: scores that part the classes would drive it to 0."""
+
+ENOUGH = 200
+"""Positives, and negatives, from which an isotonic fit is allowed: it is a step function, and
+memorises fewer."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Logits are divided by `value`: the order stays, extreme probabilities move to the middle.
+
+    It can't mend a shift between the classes, as weights in the loss make one; `Platt` can.
+    """
+
+    value: float
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated logits, shape (n, classes)."""
+        return logits / self.value
+
+
+@dataclass(frozen=True)
+class Platt:
+    """Two classes: log-odds become `slope` times log-odds plus `intercept`."""
+
+    slope: float
+    intercept: float
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated logits, shape (n, 2): the difference is changed, the mean is kept."""
+        middle = logits.mean(1, keepdims=True)
+        half = (self.slope * (logits[:, 1:] - logits[:, :1]) + self.intercept) / 2
+        return middle + np.concatenate([-half, half], axis=1)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A rising function of the probability, flat where the data say nothing.
+
+    It is for tables and figures: unlike the others it can't be folded into a model's head.
+
+    Attributes
+    ----------
+    edges, values : numpy.ndarray
+        float, shape (k,), 0..1: probabilities given, and what they become; linear in between,
+        and flat outside.
+    """
+
+    edges: np.ndarray
+    values: np.ndarray
+
+    def apply(self, score: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities, shape (n,), 0..1."""
+        return np.interp(score, self.edges, self.values)
+
+
+def fit_temperature(logits: np.ndarray, numbers: np.ndarray) -> Temperature:
+    """The temperature of least log loss (Guo et al. 2017, arXiv 1706.04599).
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        float, shape (n, classes).
+    numbers : numpy.ndarray
+        int, shape (n,): the true classes.
+
+    Returns
+    -------
+    Temperature
+        Between `COOLEST` and `HOTTEST`.
+
+    Raises
+    ------
+    UserError
+        One class only, logits that are not finite.
+
+    Examples
+    --------
+    >>> logits = np.array([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    >>> round(fit_temperature(logits, np.array([0, 0, 1, 1])).value, 2)
+    3.64
+    """
+    _check(logits, numbers)
+    rows = np.arange(len(numbers))
+
+    def loss(log_value: float) -> float:
+        return -float(log_softmax(logits / np.exp(log_value), axis=1)[rows, numbers].mean())
+
+    bounds = (np.log(COOLEST), np.log(HOTTEST))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return Temperature(float(np.exp(found.x)))
+
+
+def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
+    """Logistic regression on the log-odds, towards Platt's (1999) smoothed truth.
+
+    With k photos of a class these count as (k + 1) / (k + 2) of it, so that the fit exists even
+    where the scores part the classes.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        float, shape (n, 2).
+    numbers : numpy.ndarray
+        int, shape (n,), 0 or 1: the true classes.
+
+    Raises
+    ------
+    UserError
+        More than two classes, one class only, logits that are not finite, scores that run
+        against the truth.
+
+    Examples
+    --------
+    Twice too sure, and shifted by 1:
+
+    >>> odds = np.repeat([-1.0, 0.0, 1.0], 10_000)
+    >>> share = np.arange(10_000) / 10_000 < 1 / (1 + np.exp(-np.array([[-1.0], [0.0], [1.0]])))
+    >>> logits = np.stack([np.zeros(30_000), 2 * odds + 1], axis=1)
+    >>> found = fit_platt(logits, share.ravel().astype(int))
+    >>> round(found.slope, 2), round(found.intercept, 2)
+    (0.5, -0.5)
+    """
+    _check(logits, numbers)
+    if logits.shape[1] != 2:
+        raise UserError("Platt's method is for two classes; choose temperature")
+    odds = logits[:, 1] - logits[:, 0]
+    truth = numbers == 1
+    share = np.where(truth, (truth.sum() + 1) / (truth.sum() + 2), 1 / ((~truth).sum() + 2))
+    doubled = np.concatenate([odds, odds])
+    weights = np.concatenate([share, 1 - share])[None]
+    marks = np.repeat([True, False], len(odds))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        intercept, slope = fit_logistic(marks, doubled, weights, np.zeros(2), fixed=False)[0]
+    if not slope > 0:
+        raise UserError("the scores don't rise with the truth on validation; don't calibrate them")
+    return Platt(float(slope), float(intercept))
+
+
+def fit_isotonic(score: np.ndarray, truth: np.ndarray) -> Isotonic:
+    """The rising function of least squared error (Zadrozny and Elkan 2002, KDD).
+
+    Parameters
+    ----------
+    score : numpy.ndarray
+        float, shape (n,), 0..1.
+    truth : numpy.ndarray
+        bool, shape (n,).
+
+    Raises
+    ------
+    UserError
+        Fewer than `ENOUGH` positives or negatives, scores that are not finite.
+
+    Examples
+    --------
+    >>> score = np.repeat([0.2, 0.4, 0.9], 200)
+    >>> truth = np.tile(np.arange(200), 3) < np.repeat([50, 30, 160], 200)
+    >>> [round(p, 2) for p in fit_isotonic(score, truth).apply(np.array([0.2, 0.4, 0.9])).tolist()]
+    [0.2, 0.2, 0.8]
+    """
+    positives = int(np.count_nonzero(truth))
+    negatives = len(truth) - positives
+    if min(positives, negatives) < ENOUGH:
+        raise UserError(
+            f"isotonic calibration memorises few photos: it needs {ENOUGH} with and {ENOUGH} "
+            f"without the disease; there are {positives} and {negatives}: choose temperature"
+        )
+    _check_finite(score)
+    order = np.argsort(score, kind="stable")
+    edges, first, counts = np.unique(score[order], return_index=True, return_counts=True)
+    means = np.add.reduceat(truth[order].astype(float), first) / counts
+    return Isotonic(edges, isotonic_regression(means, weights=counts).x)
+
+
+def _check(logits: np.ndarray, numbers: np.ndarray) -> None:
+    _check_finite(logits)
+    if len(np.unique(numbers)) < 2:
+        raise UserError("calibration needs photos of several classes in validation")
+
+
+def _check_finite(scores: np.ndarray) -> None:
+    if not np.isfinite(scores).all():
+        raise UserError("calibration needs finite logits; score the photos again")

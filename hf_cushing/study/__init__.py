@@ -1,1 +1,0 @@
-"""Studies over many runs: comparisons of models and methods."""

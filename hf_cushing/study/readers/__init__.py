@@ -1,1 +1,0 @@
-"""Reader studies: the kit, its answers, and what they come to."""

@@ -1,0 +1,328 @@
+"""The Space: its pages, its interface for programs, and what it keeps of a photo (nothing)."""
+
+import base64
+import csv
+import dataclasses
+import io
+import re
+import socket
+import tomllib
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+gr = pytest.importorskip("gradio")
+from gradio_client import Client, handle_file  # noqa: E402
+
+from hf_cushing.app import app as app_module  # noqa: E402
+from hf_cushing.app import endpoints, texts  # noqa: E402
+from hf_cushing.app.app import serve_app  # noqa: E402
+from hf_cushing.app.batch_tab import batch_csv, batch_page, gather  # noqa: E402
+from hf_cushing.app.followup_tab import Scored, course_of, followup_page  # noqa: E402
+from hf_cushing.app.page import Page, Row, Upload  # noqa: E402
+from hf_cushing.app.photo_tab import photo_page  # noqa: E402
+from hf_cushing.cli import app as command  # noqa: E402
+from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError  # noqa: E402
+from hf_cushing.schema import UserError  # noqa: E402
+from hf_cushing.stats.reliable_change import Repeatability  # noqa: E402
+
+ROOT = Path(app_module.__file__).parents[1]
+REASONS = ("empty", "unreadable", "too_large", "no_face", "several_faces", "too_small", "cut_off",
+           "gone")  # fmt: skip
+BLANK = Image.new("RGB", (300, 300), "teal")
+
+
+@pytest.fixture(scope="session")
+def client(space):
+    return Client(space[0], verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture
+def send(tmp_path, faces):
+    """Files to upload: faces by number, or content by name."""
+
+    def make(name, content):
+        path = tmp_path / name
+        path.write_bytes(faces[content] if isinstance(content, int) else content)
+        return handle_file(str(path))
+
+    return make
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def left(space):
+    """Files on disk and bytes in memory that are left of uploads."""
+    _, vault, _ = space
+    return [p for p in vault.folder.rglob("*") if p.is_file()], vault.held
+
+
+def test_a_photo_is_scored_and_nothing_of_it_is_left(space, client, send):
+    found = client.predict(send("a.jpg", 0), "female", True, True, api_name="/photo")
+    assert found["error"] == ""
+    assert found["answer"] in ("control", "cushing", "uncertain")
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
+    assert sum(found["regions"].values()) == pytest.approx(1, abs=1e-3)
+    assert len(found["landmarks"]) == 68
+    assert len(found["face_box"]) == 4
+    assert "Research use only" in found["notice"]
+    assert left(space) == ([], 0)
+
+
+def test_without_accepting_the_notice_nothing_is_read_and_nothing_is_left(space, client, send):
+    one, several = send("a.jpg", 0), [send("b.jpg", 1), send("c.jpg", 2)]
+    answers = [
+        client.predict(one, "female", api_name="/photo"),
+        client.predict(several, api_name="/batch"),
+        client.predict(several, ["2024-01-01", "2024-02-01"], api_name="/followup"),
+    ]
+    assert {answer["error"] for answer in answers} == {"not_accepted"}
+    assert not answers[0]["probabilities"]
+    assert not answers[1]["photos"]
+    assert left(space) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (encoded(BLANK), "no_face"),
+        (b"%PDF-1.7\n%....", "unreadable"),
+        (b"", "empty"),
+        (encoded(Image.new("1", (10_000, 6_000))), "too_large"),
+    ],
+    ids=["no face", "a PDF named jpg", "0 bytes", "60 megapixels"],
+)
+def test_what_is_no_face_photo_is_told_by_its_reason(space, client, send, content, reason):
+    found = client.predict(send("a.jpg", content), "female", True, True, api_name="/photo")
+    assert (found["error"], found["answer"]) == (reason, "")
+    assert found["message"]
+    assert left(space) == ([], 0)
+
+
+def test_links_paths_and_unknown_sexes_are_refused(space, service, client, send):
+    meta = {"_type": "gradio.FileData"}
+    for path in ("https://example.org/a.jpg", "/etc/passwd", f"{space[1].folder}/../x", 7):
+        call = {"data": [{"path": path, "meta": meta}, "female", True, True]}
+        answer = httpx.post(f"{space[0]}gradio_api/call/photo", json=call)
+        assert (answer.status_code, answer.json()["detail"]) == (400, "Upload the file itself.")
+    known = {"path": str(space[1].folder / "x" / "never-sent.jpg")}
+    page = Page(service, space[1])
+    found = endpoints.photo_result(page, known, "male", heatmap=True, accepted=True)
+    assert found["error"] == "gone"
+    found = client.predict(send("a.jpg", 0), "woman", True, True, api_name="/photo")
+    assert found["error"] == "sex"
+
+
+def test_a_malformed_call_spoils_no_other(space, send):
+    clients = [Client(space[0], verbose=False, analytics_enabled=False) for _ in range(4)]
+    jobs = []
+    for number, caller in enumerate(clients):
+        for data in ([], ["a", {}, [], 3], [1, 2, 3, 4, 5]):
+            httpx.post(f"{space[0]}gradio_api/call/photo", json={"data": data})
+        photo = send(f"{number}.jpg", number)
+        jobs.append(caller.submit(photo, "female", True, True, api_name="/photo"))
+    assert [job.result(timeout=60)["error"] for job in jobs] == [""] * len(jobs)
+    assert left(space) == ([], 0)
+
+
+def test_a_zip_gives_a_row_for_each_photo_and_the_csv(space, client, send, faces):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x/one.jpg", faces[0])
+        archive.writestr("x/none.png", encoded(BLANK))
+    files = [send("all.zip", buffer.getvalue()), send("=two.jpg", 1)]
+    found = client.predict(files, "unknown", True, api_name="/batch")
+    names = ["x/one.jpg", "x/none.png", "=two.jpg"]
+    assert [row["photo"] for row in found["photos"]] == names
+    assert [row["error"] for row in found["photos"]] == ["", "no_face", ""]
+    rows = list(csv.DictReader(io.StringIO(found["csv"])))
+    assert [row["photo"] for row in rows] == [*names[:2], "'=two.jpg"]  # no formula
+    for row, photo in zip(rows, found["photos"], strict=True):
+        if not photo["error"]:
+            score = photo["probabilities"]["cushing"]
+            assert float(row["prob_cushing"]) == pytest.approx(score, abs=1e-6)
+    assert left(space) == ([], 0)
+
+
+def test_an_archive_that_leads_out_is_refused(client, send):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("../one.jpg", b"")
+    found = client.predict([send("a.zip", buffer.getvalue())], "female", True, api_name="/batch")
+    assert (found["error"], found["photos"]) == ("archive_path", [])
+
+
+def test_dated_photos_give_visits_and_no_verdict_without_repeatability(client, send):
+    files = [send(f"{n}.jpg", n) for n in range(3)]
+    days = ["2024-05-01", "2024-01-31", "2024-05-01"]
+    found = client.predict(files, days, True, api_name="/followup")
+    (course,) = found["courses"]
+    assert course["verdict"] == endpoints.UNKNOWN
+    visits = [(visit["date"], visit["photos"]) for visit in course["visits"]]
+    assert visits == [("2024-01-31", 1), ("2024-05-01", 2)]
+    assert "change" not in course["visits"][1]
+
+
+@pytest.mark.parametrize(
+    "days", [["2024-01-01"], ["2024-01-01", "soon"], ["2024-01-01", "2024-01-01"]]
+)
+def test_dates_that_are_missing_wrong_or_all_the_same_are_refused(client, send, days):
+    files = [send("a.jpg", 0), send("b.jpg", 1)]
+    found = client.predict(files, days, True, api_name="/followup")
+    assert (found["error"], found["courses"]) == ("dates", [])
+
+
+def test_the_endpoints_are_typed_and_nothing_else_is_offered(client):
+    offered = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(offered) == {"/photo", "/batch", "/followup", "/about"}
+    kinds = {p["parameter_name"]: p["python_type"]["type"] for p in offered["/photo"]["parameters"]}
+    assert kinds == {
+        "photo_file": "filepath",
+        "sex": "Literal['female', 'male', 'unknown']",
+        "heatmap": "bool",
+        "accept_notice": "bool",
+    }
+    assert "probabilities: dict(str, float)" in str(offered["/photo"]["returns"])
+
+
+def test_about_tells_the_results_by_sex_and_where_the_threshold_is_from(client):
+    found = client.predict(api_name="/about")
+    assert {row["subgroup"] for row in found["results"]} == {"all", "female", "male"}
+    assert {point["split"] for point in found["operating_points"]} == {"validation"}
+    assert all(row["sample"] for row in found["results"])
+
+
+def test_the_metadata_of_a_photo_is_never_on_the_page(service, faces):
+    exif = Image.Exif()
+    exif[0x010F] = "Secret Camera"
+    photo = Image.open(io.BytesIO(faces[0])).convert("RGB")
+    data = encoded(photo, "JPEG", exif=exif, quality=95)
+    assert b"Secret Camera" in data
+    page = photo_page(
+        service, Upload("a.jpg", data), sex="female", heatmap=True, words=texts.ENGLISH
+    )
+    assert page.count("data:image/jpeg;base64,") == 2
+    for picture in re.findall(r"base64,([^\"]+)", page):
+        shown = base64.b64decode(picture)
+        assert b"Secret" not in shown
+        assert not Image.open(io.BytesIO(shown)).getexif()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_can_be_made_in_both_languages(service, faces, language):
+    words = texts.LANGUAGES[language]
+    page = photo_page(service, Upload("a", faces[0]), sex="unknown", heatmap=True, words=words)
+    assert words["means"] in page
+    assert "{" not in page
+    for reason in REASONS:
+        assert batch_page(service, [Row("<b>", None, reason)], words).count("&lt;b&gt;") == 1
+    scored = [Scored(f"{n}", {"cushing": float(n), "control": -float(n)}) for n in range(2)]
+    assert words["no_spread"][:20] in followup_page(
+        service, scored, ["2024-01-01", "2024-02-01"], words
+    )
+
+
+def test_both_languages_say_the_same_things_with_the_same_facts():
+    assert texts.ENGLISH.keys() <= texts.CHINESE.keys()
+    for key, english in texts.ENGLISH.items():
+        chinese = texts.CHINESE[key]
+        if isinstance(english, str):
+            facts = {x for x in re.findall(r"{(\w+)}", english) if x not in ("rule",)}
+            assert facts == {x for x in re.findall(r"{(\w+)}", chinese) if x != "code"}, key
+        else:
+            assert len(english) == len(chinese)
+
+
+def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(service):
+    spread = Repeatability(photo_square=0.02, photo_freedom=30, visit_square=0.02,
+                           visit_freedom=15, inverse=0.5, patients=8)  # fmt: skip
+    own = dataclasses.replace(service, spread={"cushing": spread})
+    scored = [Scored("a", {"cushing": 2.0}), Scored("b", {"cushing": -1.0})]
+    days = [date(2024, 1, 1), date(2024, 6, 1)]
+    course = course_of(own, "cushing", scored, days)
+    assert course.change.change.tolist() == [-3.0]
+    page = followup_page(own, scored, [str(day) for day in days], texts.ENGLISH)
+    assert texts.ENGLISH["verdict_fell"] in page
+    assert "Fewer than 10 patients" in page
+    small = [Scored("a", {"cushing": 0.1}), Scored("b", {"cushing": 0.0})]
+    page = followup_page(own, small, [str(day) for day in days], texts.ENGLISH)
+    assert texts.ENGLISH["verdict_none"] in page
+
+
+def test_names_of_files_can_not_bring_markup_onto_a_page(service):
+    row = Row("<img src=x onerror=alert(1)>.jpg", None, "no_face", "no face")
+    assert "<img" not in batch_page(service, [row], texts.ENGLISH)
+    scored = [Scored("<script>", {"cushing": 0.0})]
+    assert "<script>" not in followup_page(service, scored, ["soon"], texts.ENGLISH)
+
+
+def test_more_photos_than_allowed_are_refused_however_they_come():
+    files = [Upload(f"{n}", b"x") for n in range(MAX_PHOTOS + 1)]
+    with pytest.raises(ArchiveError) as error:
+        gather(files)
+    assert error.value.reason == "too_many"
+    assert len(gather(files[:-1])) == MAX_PHOTOS
+
+
+def test_csv_of_failures_has_as_many_columns_as_its_header(service):
+    lines = list(csv.reader(io.StringIO(batch_csv(service, [Row("a", None, "no_face", "why")]))))
+    assert len(lines[0]) == len(lines[1])
+    assert lines[1][lines[0].index("error")] == "why"
+
+
+def test_requirements_of_the_space_are_those_of_the_package():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = declared["optional-dependencies"]
+    wanted = declared["dependencies"] + extras["explain"] + extras["app"]
+    listed = (ROOT / "spaces_app" / "requirements.txt").read_text().splitlines()
+    assert sorted(line for line in listed if not line.startswith("#")) == sorted(wanted)
+
+
+def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(app_module, "serve_app", lambda model, **rest: calls.append((model, rest)))
+    monkeypatch.delenv("MODEL_ID", raising=False)
+    with pytest.raises(SystemExit, match="MODEL_ID"):
+        app_module.main("", embedded=tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    app_module.main("", embedded=tmp_path / "model")
+    monkeypatch.setenv("MODEL_ID", "me/model")
+    app_module.main("", embedded=tmp_path / "model")
+    assert [(model, rest["drawn"]) for model, rest in calls] == [
+        (str(tmp_path / "model"), True),
+        ("me/model", False),
+    ]
+
+
+def test_a_taken_port_and_a_missing_model_are_told(run, tmp_path, monkeypatch):
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+        monkeypatch.setenv(name, "")  # put back after what serve_app sets
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is taken"):
+            serve_app(str(run), host="127.0.0.1", port=port, tell=print)
+    with pytest.raises(UserError, match="neither a run folder"):
+        serve_app(str(tmp_path / "none"), host="127.0.0.1", port=None, tell=print)
+
+
+def test_the_command_passes_its_options_on(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(app_module, "serve_app", lambda *args, **rest: calls.append((args, rest)))
+    options = ["--port", "7900", "--explain", str(tmp_path), "--per-minute", "9"]
+    result = CliRunner().invoke(command, ["app", "runs/x", *options])
+    assert result.exit_code == 0, result.output
+    ((args, rest),) = calls
+    assert args == ("runs/x",)
+    assert (rest["port"], rest["host"], rest["per_minute"]) == (7900, "127.0.0.1", 9)
+    assert (rest["explanation"], rest["followup"]) == (tmp_path, None)

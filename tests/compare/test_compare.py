@@ -1,0 +1,248 @@
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from datasets import concatenate_datasets
+
+from hf_cushing.compare import compare as study
+from hf_cushing.compare.cells import lock_of
+from hf_cushing.compare.ensemble import export_ensemble
+from hf_cushing.compare.plan import Arm, make_cells, make_study
+from hf_cushing.compare.tables import published_table, winner_sentence
+from hf_cushing.data.loading import load_faces
+from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.prepare import prepare
+from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.evaluation.report import EvaluationOptions
+from hf_cushing.files import read_json
+from hf_cushing.models.build import load_classifier
+from hf_cushing.models.ensemble import average_heads
+from hf_cushing.models.score import score, softmax
+from hf_cushing.reports.table import tables_to_markdown
+from hf_cushing.schema import UserError
+
+PLAN = {
+    "models": ["tiny-vit", "tiny-resnet"],
+    "finetune": ["head"],
+    "folds": 2,
+    "options": {"init": "random", "cpu": True, "bootstrap": 100},
+    "published": "liu2025",
+}
+
+
+def quiet(line):
+    """Say nothing."""
+
+
+def run(dataset, out, **options):
+    return study.compare(make_study(dict(PLAN), "here"), str(dataset), out, draws=100,
+                         tell=options.pop("tell", quiet), **options)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(dataset, tmp_path_factory):
+    """A finished study (read only)."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    return out, run(dataset, out)
+
+
+def contents(out):
+    """All tables and figures but the one that shows seconds."""
+    paths = [*out.glob("tables/*.csv"), out / "study.md", out / "study.tex", *out.glob("*.png")]
+    return {p.name: p.read_bytes() for p in sorted(paths) if not p.name.startswith("gap_cost")}
+
+
+def test_study_writes_tables_figures_and_a_record(done):
+    out, result = done
+    assert len(result.outcome.done) == 4
+    names = {path.stem for path in (out / "tables").iterdir()}
+    assert names >= {"overall_cushing", "sex_cushing", "pairs_cushing", "published"}
+    record = read_json(out / "study.json")
+    assert len(record["cells"]) == 4
+    assert record["environment"]["torch"]
+    page = (out / "study.html").read_text()
+    assert "Research use only" in page
+    assert page.count("data:image/png;base64,") == len(list(out.glob("*.png")))
+    assert "on other photographs than ours" in page
+
+
+def test_called_again_it_trains_nothing_and_writes_the_same_bytes(done, dataset, monkeypatch):
+    out, _ = done
+    before = contents(out)
+
+    def never(config):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", never)
+    run(dataset, out)
+    assert contents(out) == before
+
+
+def test_interrupted_study_goes_on_and_ends_with_the_same_tables(done, dataset, tmp_path):
+    out, result = done
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    for path in (copy / "tables", copy / "cells" / result.outcome.done[1].folder.name):
+        shutil.rmtree(path)
+    (copy / "cells" / result.outcome.done[2].folder.name / "manifest.json").unlink()
+    assert len(run(dataset, copy).outcome.done) == 4
+    assert contents(copy) == contents(out)
+
+
+def test_shards_do_their_part_and_the_last_call_writes_the_tables(done, dataset, tmp_path):
+    out, _ = done
+    parts = tmp_path / "parts"
+    for number in (0, 1):
+        result = run(dataset, parts, shard=(number, 2))
+        assert bool(result.tables) == (number == 1)
+    assert contents(parts) == contents(out)
+
+
+def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monkeypatch):
+    from hf_cushing.training import fine_tune
+
+    real, lines = fine_tune.fine_tune, []
+
+    def failing(config):
+        if config.model.model == "tiny-vit" and config.data.fold == 1:
+            raise RuntimeError("the disk is made of cheese")
+        return real(config)
+
+    monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", failing)
+    result = run(dataset, tmp_path, tell=lines.append)
+    assert list(result.outcome.failed) == ["tiny-vit, head, fold 1, seed 0"]
+    assert len(result.outcome.done) == 3
+    assert any("failed: the disk is made of cheese" in line for line in lines)
+    text = tables_to_markdown(result.tables)
+    assert "tiny-resnet" in text
+    assert "tiny-vit" not in text  # an arm without all its folds isn't in the tables
+    assert "the disk is made of cheese" in (tmp_path / "study.html").read_text()
+    assert list((tmp_path / "failed").iterdir())
+    monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", real)
+    assert not run(dataset, tmp_path).outcome.failed
+    assert not list((tmp_path / "failed").iterdir())
+
+
+def test_cell_that_another_process_trains_is_left_to_it(done, dataset, tmp_path):
+    plan, data = make_study(dict(PLAN), "here"), load_faces(str(dataset))
+    cell = make_cells(plan, str(dataset), data, tmp_path)[0][0]
+    with lock_of(cell):
+        outcome = run(dataset, tmp_path).outcome
+    assert list(outcome.failed) == [cell.name]
+    assert "another process trains this cell" in outcome.failed[cell.name]
+    assert not cell.folder.exists()
+    assert not run(dataset, tmp_path).outcome.failed
+
+
+def test_folder_of_another_study_is_refused(done, dataset):
+    out, _ = done
+    other = make_study(PLAN | {"folds": 1}, "here")
+    with pytest.raises(UserError, match=r"belongs to another study \(folds differ\)"):
+        study.compare(other, str(dataset), out, draws=100, tell=quiet)
+
+
+def test_replay_finds_the_same_tables_and_names_changed_ones(done, dataset, tmp_path):
+    out, _ = done
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    (copy / "tables" / "sex_cushing.csv").write_text("changed")
+    shutil.rmtree(copy / "cells")
+    assert study.replay(copy, str(dataset), out, tell=quiet, draws=100) == ["sex_cushing"]
+
+
+def test_features_of_a_frozen_backbone_are_computed_once(done):
+    out, result = done
+    folders = list((out / ".features").iterdir())
+    assert len(folders) == 2  # one a backbone, not one a fold
+    assert len(result.outcome.done) == 4
+
+
+def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():
+    def sentence(p_values):
+        arms = [SimpleNamespace(arm=SimpleNamespace(name="vit, head"))]
+        others = {Arm(f"m{i}", "full", "class"): p for i, p in enumerate(p_values)}
+        return winner_sentence(SimpleNamespace(arms=arms, adjusted=lambda: others))
+
+    assert sentence([0.01, 0.02]).startswith("vit, head has the highest AUROC; all others")
+    assert sentence([0.01, 0.2]).startswith("No winner: 1 of 2 other arms can't be told")
+    assert sentence([0.01, float("nan")]).startswith("No winner")
+    assert sentence([]) == "A single arm: nothing to compare."
+
+
+def test_published_figures_carry_their_source():
+    for key in ("liu2025", "wei2020"):
+        table = published_table(key)
+        assert "on other photographs than ours" in table.notes[0]
+        assert all(len(row) == len(table.header) for row in table.body)
+
+
+@pytest.fixture(scope="module")
+def other_cohort(tmp_path_factory):
+    """Drawn photos of other people, prepared (read only)."""
+    folder = tmp_path_factory.mktemp("other")
+    make_cohort(folder / "raw", folder / "truth", CohortOptions(photos=48, seed=11))
+    prepare(folder / "raw", folder / "dataset", PrepareOptions(identity=False, folds=3), num_proc=1)
+    return folder / "dataset"
+
+
+def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, dataset, other_cohort):
+    out, before = done
+    result = run(dataset, out, external=str(other_cohort))
+    table = next(t for t in result.tables if t.name == "external_cushing")
+    assert [row[2] for row in table.body] == ["all", "female", "male"] * 2
+    assert "48 external photos" in table.notes[0]
+    cell = before.outcome.done[0]
+    scored = load_predictions(next(cell.folder.glob("external-*.parquet")))
+    assert len(scored) == 48
+    photos = concatenate_datasets(list(load_faces(str(other_cohort)).roles.values()))
+    anew = softmax(score(load_classifier(str(cell.folder)), photos, cpu=True, progress=False))
+    order = np.argsort(np.array(photos["photo_id"]))
+    assert np.array_equal(np.sort(scored.photo_id), np.array(photos["photo_id"])[order])
+    rows = np.argsort(scored.photo_id)
+    assert np.allclose(scored.probabilities[rows], anew[order], atol=1e-6)
+    shutil.rmtree(out / "tables")
+    run(dataset, out)
+
+
+def test_photos_that_trained_a_model_are_no_external_cohort(done, dataset):
+    with pytest.raises(UserError, match="an external cohort must be of other people"):
+        run(dataset, done[0], external=str(dataset))
+
+
+def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
+    out, result = done
+    folder = export_ensemble(result.outcome.done, "tiny-vit, head", out)
+    photos = load_faces(str(dataset)).roles["test"]
+    members = [cell.folder for cell in result.outcome.done if cell.arm.model == "tiny-vit"]
+    logits = [
+        score(load_classifier(str(path)), photos, cpu=True, progress=False)
+        for path in [folder, *members]
+    ]
+    assert len(members) == 2
+    assert np.allclose(logits[0], np.mean(logits[1:], axis=0), atol=1e-5)
+    facts = read_json(folder / "manifest.json")
+    assert set(facts["members"]) == {path.name for path in members}
+    point = read_json(folder / "metrics.json")["operating_points"][0]
+    assert (point["split"], point["model_revision"]) == ("out-of-fold", facts["model_revision"])
+
+
+def test_ensemble_is_tested_on_other_people_only(done, dataset, other_cohort):
+    out, result = done
+    folder = export_ensemble(result.outcome.done, "tiny-resnet, head", out)
+    with pytest.raises(UserError, match="test photos were among the run's train"):
+        evaluate_runs([str(folder)], EvaluationOptions(), dataset=str(dataset), cpu=True)
+    report, _ = evaluate_runs(
+        [str(folder)], EvaluationOptions(), dataset=str(other_cohort), cpu=True
+    )
+    assert report.operating_points[0].split == "out-of-fold"
+
+
+def test_ensemble_of_an_unknown_arm_or_of_trained_backbones_is_refused(done, tmp_path):
+    out, result = done
+    with pytest.raises(UserError, match="there are: tiny-vit, head; tiny-resnet, head"):
+        export_ensemble(result.outcome.done, "vit", out)
+    with pytest.raises(UserError, match="would cost 4 times the memory and time"):
+        average_heads([cell.folder for cell in result.outcome.done], tmp_path)

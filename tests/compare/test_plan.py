@@ -1,0 +1,111 @@
+import pytest
+import yaml
+
+from hf_cushing.compare.cells import _own, parse_shard
+from hf_cushing.compare.plan import make_cells, make_study, read_study
+from hf_cushing.data.loading import load_faces
+from hf_cushing.files import resource
+from hf_cushing.schema import UsageError
+
+
+def study(**values):
+    return make_study({"models": ["tiny-vit", "tiny-resnet"], "folds": 2} | values, "here")
+
+
+@pytest.fixture(scope="module")
+def data(dataset):
+    return load_faces(str(dataset))
+
+
+def cells_of(plan, data, tmp_path):
+    return make_cells(plan, "somewhere", data, tmp_path)[0]
+
+
+def test_grid_is_models_by_methods_by_imbalance_by_folds_by_seeds(data, tmp_path):
+    plan = study(finetune=["head", "full"], imbalance=["none", "class"], seeds=[0, 1, 2])
+    cells = cells_of(plan, data, tmp_path)
+    assert len(cells) == 2 * 2 * 2 * 2 * 3
+    assert len({cell.folder for cell in cells}) == len(cells)
+    assert {cell.config.training.seed for cell in cells} == {0, 1, 2}
+
+
+def test_options_of_a_model_win_over_those_of_a_method_and_of_all(data, tmp_path):
+    plan = study(
+        finetune=["full"],
+        options={"epochs": 9, "patience": 4},
+        per_finetune={"full": {"epochs": 8}},
+        per_model={"tiny-v*": {"epochs": 7}},
+    )
+    epochs = {c.arm.model: c.config.training.epochs for c in cells_of(plan, data, tmp_path)}
+    assert epochs == {"tiny-vit": 7, "tiny-resnet": 8}
+
+
+def test_folder_names_change_with_everything_that_decides_the_result(data, tmp_path):
+    plain, longer, elsewhere = (
+        {
+            cell.folder.name
+            for cell in cells_of(study(finetune=["full"], options=options), data, out)
+        }
+        for options, out in (({}, tmp_path), ({"epochs": 3}, tmp_path), ({}, tmp_path / "other"))
+    )
+    assert plain == elsewhere
+    assert not plain & longer
+
+
+def test_combination_that_cannot_be_trained_is_left_out_with_its_reason(data, tmp_path):
+    plan = study(finetune=["head", "full"], imbalance=["sample_class_sex"])
+    cells, left_out = make_cells(plan, "somewhere", data, tmp_path)
+    assert {cell.arm.finetune for cell in cells} == {"full"}
+    assert len(left_out) == 2
+    assert "a probe draws no photos" in left_out["tiny-vit, head, sample_class_sex"]
+
+
+def test_arms_of_different_imbalance_have_different_names(data, tmp_path):
+    plan = study(models=["tiny-vit"], imbalance=["none", "class", "class_sex"])
+    names = {cell.arm.name for cell in cells_of(plan, data, tmp_path)}
+    assert names == {"tiny-vit, head, none", "tiny-vit, head, class", "tiny-vit, head"}
+
+
+def test_no_folds_means_the_splits(data, tmp_path):
+    assert {cell.fold for cell in cells_of(study(folds=0), data, tmp_path)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"models": []}, "name at least one of `models`"),
+        ({"folds": -1}, "0 for the splits"),
+        ({"options": {"fold": 3}}, "'fold': the grid sets it; leave it out"),
+        ({"per_model": {"x": {"epoch": 3}}}, "'epoch': no option of train.py"),
+    ],
+)
+def test_faulty_study_is_refused(values, words):
+    with pytest.raises(UsageError, match=words):
+        study(**values)
+
+
+def test_shards_share_the_arms_out_and_keep_folds_together(data, tmp_path):
+    cells = cells_of(study(finetune=["head", "full", "lp-ft"]), data, tmp_path)
+    parts = [_own(cells, (number, 4)) for number in range(4)]
+    assert sorted(c.folder.name for part in parts for c in part) == sorted(
+        c.folder.name for c in cells
+    )
+    for arm in {cell.arm for cell in cells}:
+        assert sum(any(cell.arm == arm for cell in part) for part in parts) == 1
+
+
+@pytest.mark.parametrize("text", ["2/2", "-1/2", "a/b", "1", "1/0"])
+def test_impossible_shard_is_refused(text):
+    with pytest.raises(UsageError, match="with i from 0 to n - 1"):
+        parse_shard(text)
+
+
+def test_every_shipped_study_can_be_planned(data, tmp_path):
+    folder = resource("configs/studies")
+    names = [path for path in sorted(folder.glob("*.yaml")) if path.stem != "published"]
+    assert {path.stem for path in names} == {"liu2025", "wei2020", "quick", "moon", "mitigation"}
+    for path in names:
+        cells, left_out = make_cells(read_study(path), "somewhere", data, tmp_path)
+        assert cells
+        assert not left_out or path.stem == "mitigation"  # a probe draws no photos
+        assert yaml.safe_load(path.read_text())["finetune"]
