@@ -17,7 +17,7 @@ import numpy as np
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.stats.intervals import clustered_ratio, wilson
-from hf_cushing.stats.resampling import Patients
+from hf_cushing.stats.resampling import Patients, strata_of
 
 SEXED = ("female", "male")
 
@@ -198,7 +198,7 @@ def _row(
     for column, own in enumerate(of_label.values()):
         held |= own & sets[:, column]
     answered = mask & (sets.sum(1) == 1)
-    strata = np.char.add(np.char.add(scored.label, "/"), scored.sex)
+    strata = strata_of(scored.label, scored.sex)
     ratio = clustered_ratio(answered & ~held, answered, Patients(scored.patient_id, strata))
     low, high = wilson(ratio.estimate, ratio.effective)
     sexes = SEXED if subgroup == "all" else (subgroup,)

@@ -20,7 +20,7 @@ from hf_cushing.stats.intervals import (
     wilson,
 )
 from hf_cushing.stats.metrics import METRICS, Decisions, weighted_metrics
-from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval
+from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval, strata_of
 
 MOST_LEFT_OUT = 3000
 """Patients up to which each is left out in turn, for the acceleration of BCa intervals."""
@@ -139,7 +139,7 @@ def make_sample(rows: Predictions, unit: str, *, draws: int, seed: int = 0) -> S
     The rows are put in order of photo_id first, so that the order of a file does not matter.
     """
     rows = rows.select(np.argsort(rows.photo_id, kind="stable"))
-    strata = np.char.add(np.char.add(rows.label, "/"), rows.sex)
+    strata = strata_of(rows.label, rows.sex)
     who = Patients(rows.patient_id, strata)
     return Sample(rows, unit, who, who.draws(draws, np.random.default_rng(seed)))
 

@@ -23,7 +23,7 @@ from hf_cushing.files import read_json
 from hf_cushing.readers.table import LEVELS, Answer, read_answers
 from hf_cushing.schema import SPLITS, UsageError, UserError
 from hf_cushing.stats.metrics import Decisions, auroc
-from hf_cushing.stats.resampling import Patients
+from hf_cushing.stats.resampling import Patients, strata_of
 
 MOST_STEPS = 11
 """Whole-number scores of at most so many steps (0 to 10) are an ordinal scale."""
@@ -98,7 +98,7 @@ class ReaderStudy:
 
     def who(self, photos: np.ndarray) -> Patients:
         """The patients of some photos, by class and sex."""
-        strata = np.char.add(np.char.add(self.photos.label, "/"), self.photos.sex)
+        strata = strata_of(self.photos.label, self.photos.sex)
         return Patients(self.patients[photos], strata[photos])
 
 

@@ -34,6 +34,7 @@ from hf_cushing.readers.kit_folder import (
 from hf_cushing.readers.order import chosen, reading_order, spread
 from hf_cushing.readers.table import LEVELS
 from hf_cushing.schema import CONTROL, SPLITS, UsageError, UserError
+from hf_cushing.stats.resampling import strata_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -267,7 +268,7 @@ def _readers(
     options: KitOptions, columns: Mapping[str, np.ndarray], names: Sequence[str], *, reads: int
 ) -> tuple[dict[str, str], list[dict[str, Any]], int]:
     """Codes by reader, what the kit keeps of each reader, and how far repeats are apart."""
-    cells = np.char.add(np.char.add(columns["label"], "/"), columns["sex"])
+    cells = strata_of(columns["label"], columns["sex"])
     repeats = round(options.repeats * len(cells))
     if options.repeats and not repeats:
         raise UsageError(f"--repeats {options.repeats} of {len(cells)} cases is none; 0, or more")

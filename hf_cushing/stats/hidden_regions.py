@@ -10,7 +10,7 @@ import numpy as np
 from hf_cushing.stats.metrics import Decisions, weighted_metrics
 from hf_cushing.stats.region_agreement import interval_of, ratio
 from hf_cushing.stats.region_shares import DIFFERENCE, RegionRow
-from hf_cushing.stats.resampling import DRAWS, Patients
+from hf_cushing.stats.resampling import DRAWS, Patients, strata_of
 
 NOTHING = "nothing hidden"
 
@@ -64,7 +64,7 @@ def hidden_table(
     """
     if not absent.shape == only.shape == (len(log_odds), len(names)) or not len(names):
         raise ValueError(f"{absent.shape}, {only.shape}: not {len(log_odds)} × {len(names)}")
-    strata = np.char.add(truth.astype(str), sexes.astype(str))
+    strata = strata_of(truth, sexes)
     who = Patients(patients, strata)
     weights = np.concatenate(
         [np.ones((1, len(truth))), who.draws(draws, np.random.default_rng(seed))]

@@ -21,7 +21,7 @@ from hf_cushing.stats.region_agreement import (
     read_reader_regions,
     shares,
 )
-from hf_cushing.stats.resampling import DRAWS, Patients
+from hf_cushing.stats.resampling import DRAWS, Patients, strata_of
 
 OUTSIDE = "outside"
 SHORTCUT = 0.5
@@ -103,7 +103,7 @@ def region_table(
     share, extent = shares(attribution), shares(area)
     if not share.shape == extent.shape == (len(patients), len(names)) or len(patients) == 0:
         raise ValueError(f"{share.shape}, {extent.shape}: not {len(patients)} × {len(names)}")
-    strata = np.char.add(np.char.add(classes.astype(str), "/"), sexes.astype(str))
+    strata = strata_of(classes, sexes)
     who = Patients(patients, strata)
     weights = who.draws(draws, np.random.default_rng(seed))
     weights = np.concatenate([np.ones((1, len(patients)), np.float32), weights])

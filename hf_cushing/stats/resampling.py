@@ -11,6 +11,15 @@ MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""
 
 
+def strata_of(labels: np.ndarray, sexes: np.ndarray) -> np.ndarray:
+    """Label × sex of each photo as words, shape (n,).
+
+    >>> strata_of(np.array(["control", "cushing"]), np.array(["male", "female"])).tolist()
+    ['control/male', 'cushing/female']
+    """
+    return np.char.add(np.char.add(labels.astype(str), "/"), sexes.astype(str))
+
+
 class Patients:
     """Who is in which photo, and which patients may stand in for each other.
 

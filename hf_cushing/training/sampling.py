@@ -40,7 +40,7 @@ def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.n
     groups = {
         "none": np.zeros(len(labels), int),
         "class": labels,
-        "class_sex": np.char.add(np.char.add(labels.astype(str), "/"), sexes.astype(str)),
+        "class_sex": strata_of(labels, sexes),
     }[imbalance.removeprefix(DRAWN)]
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = np.minimum(counts.max() / counts[place], CAP)
