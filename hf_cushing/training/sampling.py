@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from hf_cushing.stats.resampling import strata_of
+
 DRAWN = "sample_"
 """Prefix of the treatments that draw photos instead of weighing them."""
 
