@@ -57,6 +57,23 @@ class Conformal:
     alpha: float
     limits: tuple[Limit, ...]
 
+    def behind(self, label: str, sex: str, model: str | None = None) -> list[Limit]:
+        """The limits that decide on a class: of this sex, or of both where it is unknown."""
+        sexes = (sex,) if sex in SEXED else SEXED
+        return [
+            limit
+            for limit in self.limits
+            if limit.label == label and limit.sex in sexes and model in (None, limit.model_revision)
+        ]
+
+    def limit(self, label: str, sex: str, model: str | None = None) -> float:
+        """Largest 1 - probability at which a class stays plausible.
+
+        For an unknown sex the wider limit of the two, so that the guarantee holds whichever sex
+        it is.
+        """
+        return max(limit.limit for limit in self.behind(label, sex, model))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AbstentionRow:
@@ -155,25 +172,18 @@ def conformal_limit(values: np.ndarray, alpha: float) -> float:
 def plausible_sets(conformal: Conformal, predictions: Predictions) -> np.ndarray:
     """Which classes are plausible for each photo: bool, shape (n, classes).
 
-    Who is of unknown sex has the wider limit of the two, so that the guarantee holds whichever
-    sex it is.
-
     Raises
     ------
     UserError
         Photos of a model or a class without limits.
     """
-    known = {(x.model_revision, x.label, x.sex): x.limit for x in conformal.limits}
-    _check_known(known, predictions)
+    _check_known({(x.model_revision, x.label) for x in conformal.limits}, predictions)
+    pairs = list(zip(predictions.sex.tolist(), predictions.model_revision.tolist(), strict=True))
     sets = np.empty(predictions.probabilities.shape, bool)
     for column, label in enumerate(predictions.labels):
-        limits = [
-            max(known[model, label, word] for word in ((sex,) if sex in SEXED else SEXED))
-            for model, sex in zip(
-                predictions.model_revision.tolist(), predictions.sex.tolist(), strict=True
-            )
-        ]
-        sets[:, column] = 1 - predictions.probabilities[:, column] <= np.array(limits) + 1e-12
+        limits = {pair: conformal.limit(label, *pair) for pair in set(pairs)}
+        widest = np.array([limits[pair] for pair in pairs])
+        sets[:, column] = 1 - predictions.probabilities[:, column] <= widest + 1e-12
     return sets
 
 
@@ -232,7 +242,7 @@ def _worst_of_patients(rows: Predictions, label: str) -> np.ndarray:
     return np.array([value[rows.patient_id == p].max() for p in np.unique(rows.patient_id)])
 
 
-def _check_known(known: Collection[tuple[str, str, str]], predictions: Predictions) -> None:
+def _check_known(known: Collection[tuple[str, str]], predictions: Predictions) -> None:
     """Refuse photos for which no limit was set."""
     models, labels = ({key[place] for key in known} for place in (0, 1))
     for kind, found in (

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hf_cushing.data.loading import NEEDED, FaceData, FacePhotos, collate, words
-from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.data.loading import FacePhotos, collate
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UserError
@@ -70,41 +69,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     from scipy.special import softmax as scipy_softmax
 
     return scipy_softmax(logits, axis=1)
-
-
-def predictions_of(
-    logits: np.ndarray, photos: Dataset, *, data: FaceData, split: str, seed: int, revision: str
-) -> Predictions:
-    """Join scores with who is in the photos."""
-    return Predictions(
-        photo_id=np.array(photos["photo_id"]),
-        patient_id=np.array(photos["patient_id"]),
-        label=np.array(words(photos, "label")),
-        sex=np.array(words(photos, "sex")),
-        split=np.full(len(photos), split),
-        fold=np.array(photos[data.folds]),
-        seed=np.full(len(photos), seed),
-        probabilities=softmax(logits),
-        labels=tuple(data.labels),
-        model_revision=revision,
-        dataset_revision=data.revision,
-        attributes=_attributes(photos, known={*NEEDED, "pair_id"}),
-    )
-
-
-def _attributes(photos: Dataset, known: set[str]) -> dict[str, np.ndarray]:
-    """Columns by which subgroups can be made: numbers and words that are not empty throughout."""
-    from datasets import Value
-
-    found = {}
-    for name, feature in photos.features.items():
-        if name in known or name.startswith("fold") or not isinstance(feature, Value):
-            continue
-        values = photos[name][:]
-        if any(value not in (None, "") for value in values):
-            empty, dtype = ("", str) if feature.dtype == "string" else (np.nan, float)
-            found[name] = np.array([empty if v is None else v for v in values], dtype=dtype)
-    return found
 
 
 def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:

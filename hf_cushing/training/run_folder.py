@@ -19,10 +19,11 @@ from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import write_report
 from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore
-from hf_cushing.models.score import predictions_of, score, weights_revision
+from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment

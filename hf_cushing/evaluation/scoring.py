@@ -1,0 +1,49 @@
+"""Scores joined with who is in the photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hf_cushing.data.loading import NEEDED, FaceData, words
+from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.models.score import softmax
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def predictions_of(
+    logits: np.ndarray, photos: Dataset, *, data: FaceData, split: str, seed: int, revision: str
+) -> Predictions:
+    """Join scores with who is in the photos."""
+    return Predictions(
+        photo_id=np.array(photos["photo_id"]),
+        patient_id=np.array(photos["patient_id"]),
+        label=np.array(words(photos, "label")),
+        sex=np.array(words(photos, "sex")),
+        split=np.full(len(photos), split),
+        fold=np.array(photos[data.folds]),
+        seed=np.full(len(photos), seed),
+        probabilities=softmax(logits),
+        labels=tuple(data.labels),
+        model_revision=revision,
+        dataset_revision=data.revision,
+        attributes=_attributes(photos, known={*NEEDED, "pair_id"}),
+    )
+
+
+def _attributes(photos: Dataset, known: set[str]) -> dict[str, np.ndarray]:
+    """Columns by which subgroups can be made: numbers and words that are not empty throughout."""
+    from datasets import Value
+
+    found = {}
+    for name, feature in photos.features.items():
+        if name in known or name.startswith("fold") or not isinstance(feature, Value):
+            continue
+        values = photos[name][:]
+        if any(value not in (None, "") for value in values):
+            empty, dtype = ("", str) if feature.dtype == "string" else (np.nan, float)
+            found[name] = np.array([empty if v is None else v for v in values], dtype=dtype)
+    return found
