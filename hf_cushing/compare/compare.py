@@ -17,7 +17,6 @@ from hf_cushing.compare.plan import Cell, Study, make_cells, make_study, study_t
 from hf_cushing.compare.results import LabelResult, collect
 from hf_cushing.compare.tables import study_tables, winner_sentence
 from hf_cushing.data.loading import load_faces
-from hf_cushing.evaluation.rank_figure import plot_ranks
 from hf_cushing.files import plain, read_json, write_json, write_text
 from hf_cushing.reports.page import embed, tables_to_page
 from hf_cushing.reports.table import Table, table_to_csv, tables_to_latex, tables_to_markdown
@@ -200,10 +199,6 @@ def _figures(out: Path, results: Sequence[LabelResult]) -> list[tuple[str, str]]
             path = out / f"mitigation_{result.label}_{number}.png"
             plot_mitigations(path, name, arms)
             found.append((f"{result.label}: the worse sex and all together, {name}.", path))
-        if result.ranks and not result.ranks.reason:
-            path = out / f"ranks_{result.label}.png"
-            plot_ranks(path, result.ranks, [arm.arm.name for arm in result.arms])
-            found.append((f"{result.label}: mean ranks over folds (AUROC).", path))
     return [(caption, embed(path)) for caption, path in found]
 
 

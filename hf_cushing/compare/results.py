@@ -13,11 +13,9 @@ from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.rank_figure import Ranks, friedman_nemenyi
 from hf_cushing.evaluation.subgroups import Resampled, make_sample, mean_subgroups, report_subgroups
 from hf_cushing.files import read_json
 from hf_cushing.schema import UserError
-from hf_cushing.stats.metrics import auroc
 from hf_cushing.stats.significance import holm
 
 CNNS = ("resnet", "densenet")
@@ -43,8 +41,6 @@ class ArmResult:
         Name to `Resampled`; of several seeds the mean.
     gaps : list of Gap
         Of the first seed.
-    fold_aurocs : list of float
-        One a fold and seed, in that order.
     seconds : float
         Of all its cells.
     trainable, parameters : int
@@ -53,7 +49,6 @@ class ArmResult:
     arm: Arm
     subgroups: dict[str, Resampled]
     gaps: list[Gap]
-    fold_aurocs: list[float]
     seconds: float
     trainable: int
     parameters: int
@@ -76,15 +71,12 @@ class LabelResult:
         Arm to the comparison of the best arm with it.
     pairs : list of (str, Comparison)
         Comparisons that the papers make, each with its question.
-    ranks : Ranks or None
-        Of the arms over folds, in the order of `arms`; None for a single split.
     """
 
     label: str
     arms: list[ArmResult]
     against_best: dict[Arm, Comparison]
     pairs: list[tuple[str, Comparison]]
-    ranks: Ranks | None
 
     def adjusted(self, metric: str = "auroc") -> dict[Arm, float]:
         """P of the best arm against each other, adjusted by Holm's method."""
@@ -135,7 +127,6 @@ def _label_result(
         arms=results,
         against_best={r.arm: compared(best, r.arm) for r in results[1:]},
         pairs=[(question, compared(*pair)) for question, pair in _pairs(results)],
-        ranks=_ranks(results),
     )
 
 
@@ -174,22 +165,10 @@ def _arm_result(
         arm=arm,
         subgroups=seeds[0] if len(seeds) == 1 else mean_subgroups(seeds, label),
         gaps=gaps,
-        fold_aurocs=[_fold_auroc(cell, label) for cell in cells],
         seconds=sum(fact["seconds"] for fact in facts),
         trainable=facts[0]["trainable"],
         parameters=facts[0]["parameters"],
     )
-
-
-def _fold_auroc(cell: Cell, label: str) -> float:
-    test = load_predictions(cell.folder).of_split("test")
-    return auroc(test.label == label, test.score(label))
-
-
-def _ranks(results: Sequence[ArmResult]) -> Ranks | None:
-    """Over folds and seeds, if there are several."""
-    scores = np.array([result.fold_aurocs for result in results]).T
-    return friedman_nemenyi(scores) if min(scores.shape) > 1 else None
 
 
 def _scored(cells: Sequence[Cell]) -> list[Scored]:

@@ -29,8 +29,6 @@ def _tables_of(result: LabelResult) -> Iterator[Table]:
     yield _by_sex(result)
     if result.pairs:
         yield _pairs(result)
-    if result.ranks:
-        yield _ranks(result)
 
 
 def _overall(result: LabelResult) -> Table:
@@ -110,20 +108,6 @@ def _pairs(result: LabelResult) -> Table:
     ]
     return Table(f"pairs_{result.label}", f"{result.label}: the papers' questions", header, body,
                  notes)  # fmt: skip
-
-
-def _ranks(result: LabelResult) -> Table:
-    ranks = result.ranks
-    order = sorted(range(len(result.arms)), key=lambda place: ranks.mean_ranks[place])
-    body = [[result.arms[place].arm.name, f"{ranks.mean_ranks[place]:.2f}"] for place in order]
-    differ = len(ranks.pairs)
-    notes = [
-        f"Friedman p {p_text(ranks.chi2_p)} over {ranks.folds} folds; mean ranks differ if more "
-        f"than {ranks.critical_difference:.2f} apart (Nemenyi, 5 %): {differ} pairs do. Folds "
-        "share training photos, so these p values are too small."
-    ]
-    return Table(f"ranks_{result.label}", f"{result.label}: ranks by AUROC", ["arm", "mean rank"],
-                 body, notes)  # fmt: skip
 
 
 def published_table(key: str) -> Table:

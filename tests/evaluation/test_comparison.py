@@ -2,13 +2,13 @@ import json
 import math
 from dataclasses import asdict, replace
 from fractions import Fraction
-from itertools import combinations, permutations, product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import friedmanchisquare, norm
+from scipy.stats import norm
 from sklearn import metrics as sk
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
@@ -17,7 +17,6 @@ from statsmodels.stats.weightstats import ttost_paired
 from hf_cushing.evaluation.comparison import compare_models
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.rank_figure import friedman_nemenyi
 from hf_cushing.files import plain
 from hf_cushing.schema import UserError
 from hf_cushing.stats.metrics import METRICS
@@ -145,115 +144,6 @@ def test_tost_has_no_p_without_an_error_and_refuses_a_margin_of_nothing():
     for margin in (0.0, -0.1, math.nan):
         with pytest.raises(UserError, match="margin of equivalence must be above 0"):
             tost(0.0, 0.1, margin)
-
-
-# Friedman and Nemenyi
-
-DEMSAR = np.array(
-    [
-        [4, 3, 2, 1], [1, 2, 3, 4], [4, 1, 2, 3], [4, 1, 3, 2], [4, 2, 3, 1], [1, 2.5, 4, 2.5],
-        [3, 2, 4, 1], [2.5, 2.5, 4, 1], [4, 3, 2, 1], [2.5, 2.5, 2.5, 2.5], [4, 2.5, 1, 2.5],
-        [3, 2, 4, 1], [4, 1, 2, 3], [3, 1, 4, 2],
-    ]
-)  # fmt: skip
-"""Ranks of C4.5, with m, with cf, with both, on 14 data sets (Demšar 2006, table 6)."""
-
-
-def test_ranks_give_demsars_published_example():
-    """Mean ranks 3.143, 2.000, 2.893, 1.964; chi2 9.28 and F 3.69, both without the correction
-    for ties; critical difference 1.25, which no pair reaches."""
-    found = friedman_nemenyi(-DEMSAR)
-    assert found.mean_ranks == pytest.approx((3.143, 2.000, 2.893, 1.964), abs=5e-4)
-    assert found.critical_difference == pytest.approx(1.25, abs=5e-3)
-    assert found.pairs == ()
-    ties = (6 + 6 + 6 + 60) / (14 * (4**3 - 4))
-    uncorrected = found.chi2 * (1 - ties)
-    assert uncorrected == pytest.approx(9.28, abs=5e-3)
-    assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=5e-3)
-
-
-def test_critical_values_are_demsars():
-    """Table 5 (a): the two-tailed Nemenyi test at 0.05, for 2 to 10 models."""
-    values = (1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164)
-    for models, value in enumerate(values, 2):
-        scores = np.tile(np.arange(models), (12, 1))
-        scale = math.sqrt(models * (models + 1) / (6 * 12))
-        found = friedman_nemenyi(scores).critical_difference / scale
-        assert found == pytest.approx(value, abs=1.5e-3)
-
-
-def scores_of(seed, folds, models, steps):
-    return np.random.default_rng(seed).integers(0, steps, (folds, models)) / steps
-
-
-def f_by_regression(ranks):
-    """F of the models in the two-way analysis of variance of ranks, from two least squares."""
-    folds, models = ranks.shape
-    fold = np.kron(np.eye(folds), np.ones((models, 1)))
-    both = np.hstack([fold, np.tile(np.eye(models), (folds, 1))[:, 1:]])
-    left = [
-        np.sum((ranks.ravel() - x @ np.linalg.pinv(x) @ ranks.ravel()) ** 2) for x in (fold, both)
-    ]
-    return (left[0] - left[1]) / (models - 1) / (left[1] / ((models - 1) * (folds - 1)))
-
-
-many = given(
-    st.integers(0, 2**32 - 1), st.integers(2, 9), st.integers(3, 6), st.sampled_from([3, 997])
-)
-
-
-@many
-def test_friedman_agrees_with_scipy_and_f_with_least_squares(seed, folds, models, steps):
-    scores = scores_of(seed, folds, models, steps)
-    found = friedman_nemenyi(scores)
-    better = (scores[:, None, :] > scores[:, :, None]).sum(2)
-    ranks = better + ((scores[:, None, :] == scores[:, :, None]).sum(2) + 1) / 2
-    assert found.mean_ranks == pytest.approx(ranks.mean(0))
-    if found.reason:
-        assert (scores == scores[:, :1]).all()
-        return
-    theirs = friedmanchisquare(*scores.T)
-    assert (found.chi2, found.chi2_p) == pytest.approx((theirs.statistic, theirs.pvalue))
-    if math.isfinite(found.f):
-        assert found.f == pytest.approx(f_by_regression(ranks), rel=1e-6, abs=1e-9)
-        assert 0 <= found.f_p <= 1
-
-
-@pytest.mark.parametrize("row", [(3, 2, 1), (2, 1, 1), (4, 3, 2, 1)])
-def test_folds_that_rank_alike_have_the_p_of_that_chance(row):
-    found = friedman_nemenyi(np.tile(row, (3, 1)))
-    orders = set(permutations(row))
-    alike = [len(set(folds)) == 1 for folds in product(orders, repeat=3)]
-    assert found.f == math.inf
-    assert found.f_p == pytest.approx(np.mean(alike))
-
-
-def test_pairs_are_those_beyond_the_critical_difference(rng):
-    found = friedman_nemenyi(rng.normal(size=(12, 5)) + 3 * np.array([0, 2, 1, 0, 2]))
-    mean, limit = found.mean_ranks, found.critical_difference
-    expected = {(a, b) for a, b in product(range(5), repeat=2) if mean[b] - mean[a] > limit}
-    assert set(found.pairs) == expected
-    assert (1, 0) in expected
-
-
-def test_fold_without_every_score_is_left_out(rng):
-    scores = rng.random((6, 3))
-    holed = np.vstack([scores, [[0.1, math.nan, 0.3]]])
-    assert friedman_nemenyi(holed) == friedman_nemenyi(scores)
-
-
-def test_ranks_without_folds_or_differences_are_nan_with_a_reason():
-    single = friedman_nemenyi(np.array([[0.1, 0.2]]))
-    assert all(map(math.isnan, (*single.mean_ranks, single.chi2, single.critical_difference)))
-    assert single.reason == "1 folds have a score of every model; ranks need two or more"
-    tied = friedman_nemenyi(np.ones((5, 3)))
-    assert tied.mean_ranks == (2, 2, 2)
-    assert math.isnan(tied.chi2_p)
-    assert math.isnan(tied.f_p)
-    assert tied.reason == "all models have the same score in every fold"
-    for bad in (np.ones((5, 1)), np.ones(5)):
-        with pytest.raises(UserError, match="2 or more models"):
-            friedman_nemenyi(bad)
 
 
 # Two models
