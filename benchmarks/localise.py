@@ -24,7 +24,7 @@ from hf_cushing.explain.cohort import ExplainOptions, explain_run
 from hf_cushing.explain.faithful import localisation, randomised
 from hf_cushing.explain.heatmaps import explain_many, methods_for
 from hf_cushing.explain.occlusion import HOW
-from hf_cushing.faces.align import CROP_SCALE, similarity, warp
+from hf_cushing.faces.align import crop_face
 from hf_cushing.faces.landmarks import find_face
 from hf_cushing.faces.photo import open_photo
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
@@ -88,8 +88,7 @@ def crop_masks(work: Path, dataset: Path, side: int) -> dict[str, np.ndarray]:
             face = find_face(open_photo(work / "raw" / files[name]))
             with Image.open(work / "truth" / "masks" / f"{name}.png") as image:
                 mask = image.convert("RGB")
-            to_photo = similarity(face.landmarks, side, CROP_SCALE)
-            found[name] = np.asarray(warp(mask, to_photo, side))
+            found[name] = np.asarray(crop_face(mask, face, side).image)
         np.savez_compressed(kept, **{name: mask[..., 0] > 127 for name, mask in found.items()})
     with np.load(kept) as masks:
         return {name: masks[name] for name in masks if masks[name].any()}

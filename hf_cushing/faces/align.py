@@ -28,19 +28,26 @@ class AlignedFace:
         RGB square.
     landmarks : numpy.ndarray
         float32, shape (68, 2), pixels of the crop.
-    face_box : tuple of int
-        Left, top, right, bottom of the detected face in the original photo.
-    others : int
-        Smaller faces that were passed over.
+    face : Face
+        As it was found, in pixels of the photo.
     """
 
     image: Image.Image
     landmarks: np.ndarray
-    face_box: tuple[int, int, int, int]
-    others: int
+    face: Face
+
+    @property
+    def face_box(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the face in the photo."""
+        return self.face.box
+
+    @property
+    def others(self) -> int:
+        """Smaller faces of the photo that were passed over."""
+        return self.face.others
 
 
-def align_face(photo: Image.Image, side: int = CROP_SIDE, scale: float = CROP_SCALE) -> AlignedFace:
+def align_face(photo: Image.Image, side: int = CROP_SIDE) -> AlignedFace:
     """Detect the face of a photo and cut it out: rotated, shifted and resized, never stretched.
 
     Parameters
@@ -48,30 +55,32 @@ def align_face(photo: Image.Image, side: int = CROP_SIDE, scale: float = CROP_SC
     photo : PIL.Image.Image
         RGB, upright.
     side : int
-        Side of the result, pixels.
-    scale : float
-        Side of the crop over the longer side of the landmarks' bounding box.
+        Side of the crop, pixels.
 
     Raises
     ------
     PhotoError
         Where `find_face` finds no face or several.
     """
-    face = find_face(photo)
-    to_photo = similarity(face.landmarks, side, scale)
+    return crop_face(photo, find_face(photo), side)
+
+
+def crop_face(photo: Image.Image, face: Face, side: int = CROP_SIDE) -> AlignedFace:
+    """Cut out a face that was found already; see `align_face`."""
+    to_photo = similarity(face.landmarks, side)
     landmarks = (face.landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
-    return AlignedFace(
-        warp(photo, to_photo, side), landmarks.astype(np.float32), face.box, face.others
-    )
+    return AlignedFace(warp(photo, to_photo, side), landmarks.astype(np.float32), face)
 
 
-def similarity(landmarks: np.ndarray, side: int, scale: float) -> np.ndarray:
+def similarity(landmarks: np.ndarray, side: int) -> np.ndarray:
     """The map from crop pixels to photo pixels: rotation, one scale, shift.
 
     Parameters
     ----------
     landmarks : numpy.ndarray
         Shape (68, 2), pixels of the photo.
+    side : int
+        Of the crop, pixels.
 
     Returns
     -------
@@ -84,7 +93,7 @@ def similarity(landmarks: np.ndarray, side: int, scale: float) -> np.ndarray:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     level = points @ turn
     low, high = level.min(0), level.max(0)
-    step = (high - low).max() * scale / side
+    step = (high - low).max() * CROP_SCALE / side
     corner = (low + high) / 2 - step * side / 2
     return np.hstack([turn * step, (turn @ corner)[:, None]])
 
@@ -119,6 +128,3 @@ def _repeat_edge(photo: Image.Image, before: np.ndarray, after: np.ndarray) -> I
     """Enlarge a photo by (x, y) pixels on either side, repeating its outermost pixels."""
     sides = np.stack([before, after], 1)
     return Image.fromarray(np.pad(np.asarray(photo), [*sides[::-1], (0, 0)], mode="edge"))
-
-
-__all__ = ["CROP_SCALE", "CROP_SIDE", "AlignedFace", "Face", "align_face", "similarity", "warp"]

@@ -31,7 +31,7 @@ def test_eyes_are_level_and_face_is_centred(photo, turn):
 
 
 def test_nothing_is_stretched(photo):
-    matrix = similarity(find_face(photo).landmarks, 256, CROP_SCALE)[:, :2]
+    matrix = similarity(find_face(photo).landmarks, 256)[:, :2]
     scale = np.linalg.norm(matrix[:, 0])
     assert np.allclose(matrix.T @ matrix, scale**2 * np.eye(2))
 

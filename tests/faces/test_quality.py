@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.identity import face_descriptor
 from hf_cushing.faces.photo import file_facts, open_photo
-from hf_cushing.faces.quality import measure_quality
+from hf_cushing.faces.quality import measure_quality, quality_flags
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,14 @@ def test_dark_skin_in_good_light_is_not_called_dimly_lit(face):
     lit = Image.fromarray(np.maximum(np.asarray(skin), np.asarray(shine)))
     assert measure_quality(skin, face.landmarks).highlight < 120
     assert measure_quality(lit, face.landmarks).highlight > 120
+
+
+def test_flags_name_what_is_beyond_its_limit(face):
+    box = face.face_box
+    flags = quality_flags(face.image, face.landmarks, box)
+    soft = quality_flags(face.image.filter(ImageFilter.GaussianBlur(4)), face.landmarks, box)
+    dark = quality_flags(face.image.point(lambda v: v * 0.1), face.landmarks, box)
+    assert not {"soft", "dimly lit", "small face"} & set(flags)
+    assert "soft" in soft
+    assert "dimly lit" in dark
+    assert "small face" in quality_flags(face.image, face.landmarks, (0, 0, 79, 79))
