@@ -22,7 +22,7 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.explain.cohort import ExplainOptions, explain_run
 from hf_cushing.explain.faithful import localisation, randomised
-from hf_cushing.explain.heatmaps import explain_many, methods_for
+from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.explain.occlusion import HOW
 from hf_cushing.faces.align import crop_face
 from hf_cushing.faces.landmarks import find_face

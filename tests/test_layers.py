@@ -14,7 +14,7 @@ import hf_cushing
 PACKAGE = Path(hf_cushing.__file__).parent
 COMMANDS = ("evaluation.command", "explain", "readers", "followup", "compare")
 LAYERS = [
-    ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("stats",),
+    ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("heatmaps",), ("stats",),
     ("reports",), ("evaluation",), ("training",), ("run",), ("predict",), COMMANDS,
     ("publish",), ("app",), ("demo",), ("cli",),
 ]  # fmt: skip
@@ -79,8 +79,8 @@ def test_no_modules_import_each_other_in_a_circle():
 
 def test_libraries_stay_in_their_folders():
     homes = {
-        "torch": ("models", "training", "run", "predict", "explain"),
-        "transformers": ("models", "training", "run", "predict", "explain"),
+        "torch": ("models", "heatmaps", "training", "run", "predict", "explain"),
+        "transformers": ("models", "heatmaps", "training", "run", "predict", "explain"),
         "gradio": ("app",),
     }
     allowed = {"hf_cushing.data.loading", "hf_cushing.evaluation.subgroup_f1.app"}

@@ -17,19 +17,19 @@ import torch
 from PIL import Image
 
 from hf_cushing import __version__
-from hf_cushing.data.loading import words
+from hf_cushing.data.loading import class_words
 from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.command import load_as_run, model_revision
 from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
-from hf_cushing.explain.heatmaps import METHODS, check_method, explain_many, methods_for
 from hf_cushing.explain.occlusion import occlusion_effects
-from hf_cushing.explain.store import Store
 from hf_cushing.faces.regions import REGIONS, region_labels
 from hf_cushing.files import read_json
+from hf_cushing.heatmaps.inputs import score
+from hf_cushing.heatmaps.methods import METHODS, check_method, explain_many, methods_for
+from hf_cushing.heatmaps.store import Store
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.inputs import class_number, input_pixels, labels_of, score
-from hf_cushing.models.score import check_labels
+from hf_cushing.models.score import check_labels, class_number, input_pixels, labels_of
 from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ class Explained:
     @property
     def sexes(self) -> np.ndarray:
         """Words, shape (n,)."""
-        return np.array(words(self.photos, "sex"))
+        return class_words(self.photos, "sex")
 
     @property
     def truth(self) -> np.ndarray:
         """Whether the photo has the label: bool, shape (n,)."""
-        return np.array(words(self.photos, "label")) == self.label
+        return class_words(self.photos, "label") == self.label
 
     @property
     def right(self) -> np.ndarray:

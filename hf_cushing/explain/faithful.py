@@ -11,17 +11,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from hf_cushing.explain.heatmaps import Heatmap
-from hf_cushing.explain.perturbation import score_masked
+from hf_cushing.heatmaps.inputs import on_loan, resize, to_input
+from hf_cushing.heatmaps.methods import Heatmap
+from hf_cushing.heatmaps.perturbation import score_masked
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.inputs import (
-    class_number,
-    input_pixels,
-    on_loan,
-    resize,
-    stored_side,
-    to_input,
-)
+from hf_cushing.models.score import class_number, input_pixels, stored_side
 from hf_cushing.stats.region_shares import mask_agreement
 
 BLOBS = 8

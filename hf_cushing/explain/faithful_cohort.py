@@ -16,8 +16,8 @@ from hf_cushing.explain.faithful import (
     randomised,
     sanity_correlation,
 )
-from hf_cushing.explain.heatmaps import Heatmap, explain_many
-from hf_cushing.explain.store import Store
+from hf_cushing.heatmaps.methods import Heatmap, explain_many
+from hf_cushing.heatmaps.store import Store
 from hf_cushing.models.build import Classifier
 
 SANITY_PHOTOS, SANITY_SEEDS = 8, 3

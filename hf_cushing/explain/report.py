@@ -14,9 +14,9 @@ from hf_cushing import __version__
 from hf_cushing.explain.cohort import Explained, ExplainOptions
 from hf_cushing.explain.figures import plot_densities, plot_examples, plot_hidden, plot_mean_faces
 from hf_cushing.explain.findings import Findings
-from hf_cushing.explain.heatmaps import METHODS
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.files import write_json, write_text
+from hf_cushing.heatmaps.methods import METHODS
 from hf_cushing.reports.page import embed, tables_to_page
 from hf_cushing.reports.table import Table, interval_text, number_text, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE

@@ -18,8 +18,7 @@ from hf_cushing.followup.regions import Shares, share_changes
 from hf_cushing.followup.table import SUFFIXES, DatedPhoto
 from hf_cushing.followup.trend import Trend, fit_trend, require_statsmodels
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.inputs import class_number, labels_of
-from hf_cushing.models.score import check_labels, score
+from hf_cushing.models.score import check_labels, class_number, labels_of, score
 from hf_cushing.schema import UsageError
 from hf_cushing.stats.reliable_change import (
     Change,

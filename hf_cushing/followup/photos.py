@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hf_cushing.data.cohort import check_copies, with_photo_ids
 from hf_cushing.data.crops import make_crops, read_crops, read_outcomes
 from hf_cushing.data.intake import Intake
-from hf_cushing.data.loading import FaceData, words
+from hf_cushing.data.loading import FaceData, class_words
 from hf_cushing.data.options import Progress
 from hf_cushing.evaluation.command import load_as_run
 from hf_cushing.faces.align import CROP_SIDE
@@ -124,7 +124,7 @@ def _from_columns(
     """Dates that the dataset itself holds; patients without any are left out."""
     names = ["photo_id", "patient_id", "date", "treatment_date", "stable", "visit"]
     columns = {n: photos[n][:] for n in names if n in photos.column_names}
-    columns["sex"] = words(photos, "sex")
+    columns["sex"] = class_words(photos, "sex")
     if "date" not in columns:
         columns["date"] = [t if ISO.fullmatch(t or "") else "" for t in columns.get("visit", [])]
     if not any(columns["date"]):
@@ -149,7 +149,7 @@ def _from_table(
     """Dates from a table by photo_id; who is in the photo comes from the dataset."""
     dated = read_visits(table, "photo_id")
     ids = photos["photo_id"][:]
-    who = dict(zip(ids, zip(photos["patient_id"][:], words(photos, "sex"), strict=True),
+    who = dict(zip(ids, zip(photos["patient_id"][:], class_words(photos, "sex"), strict=True),
                    strict=True))  # fmt: skip
     problems = [
         (p.row, f"photo {p.photo} is not among the {split} photos of the dataset; correct it, "

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.data.options import Progress
-from hf_cushing.explain.heatmaps import explain_many, methods_for
-from hf_cushing.explain.store import Store
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.followup.pairs import Pairs, change_of, dated_visits, pairs_of
 from hf_cushing.followup.photos import Followed, key_of
+from hf_cushing.heatmaps.methods import explain_many, methods_for
+from hf_cushing.heatmaps.store import Store
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.inputs import labels_of
+from hf_cushing.models.score import labels_of
 from hf_cushing.schema import UserError
 from hf_cushing.stats.reliable_change import Change, Visits
 

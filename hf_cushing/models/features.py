@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+from transformers import default_data_collator
 
 from hf_cushing.data.augment import STRENGTHS
-from hf_cushing.data.loading import FacePhotos, collate
+from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import write_json, written_aside
 from hf_cushing.models.adapt import head_linear, head_names
 from hf_cushing.models.build import Classifier
@@ -173,7 +174,7 @@ class FeatureStore:
         )
         seen.set_epoch(view)
         loader = torch.utils.data.DataLoader(
-            seen, BATCH, num_workers=self.options.num_workers, collate_fn=collate
+            seen, BATCH, num_workers=self.options.num_workers, collate_fn=default_data_collator
         )
         model = self.classifier.model.to(device).eval()
         received: list[torch.Tensor] = []

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor, nn
+from transformers import default_data_collator
 
-from hf_cushing.data.loading import FacePhotos, collate
+from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,7 +51,7 @@ def score(
         FacePhotos(photos.select(mine), classifier.processor),
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=collate,
+        collate_fn=default_data_collator,
     )
     model = classifier.model.to(state.device).eval()
     pairs: list[tuple[int, list[float]]] = []
@@ -84,3 +88,61 @@ def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:
 def weights_revision(path: str) -> str:
     """First 16 hex digits of the SHA-256 of a weights file."""
     return sha256_file(path)[:16]
+
+
+def stored_side(photo: Image.Image) -> int:
+    """Side in pixels of the centre square of a photo: of a crop, its own side."""
+    return min(photo.size)
+
+
+def input_pixels(photos: Sequence[Image.Image], classifier: Classifier) -> Tensor:
+    """Preprocess the centre square of each photo: float32, shape (n, 3, s, s), on the device."""
+    squares = [_centre_square(photo) for photo in photos]
+    batch = classifier.processor(squares, return_tensors="pt")["pixel_values"]
+    return batch.to(device_of(classifier.model))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Device of the first weight; the CPU for a model without weights."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def log_odds(logits: Tensor, index: int) -> Tensor:
+    """Log-odds of one class against all others together, shape (n,).
+
+    It is logit_k - logsumexp of the other logits, the logarithm of p_k / (1 - p_k).
+
+    >>> log_odds(torch.tensor([[0.0, 2.0]]), 1)
+    tensor([2.])
+    """
+    others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
+    return logits[:, index] - torch.logsumexp(others, dim=1)
+
+
+def class_number(model: nn.Module, label: str | None) -> int:
+    """Look up a class; without a label, the positive one of two.
+
+    Raises
+    ------
+    UsageError
+        The model has no such class, or more than two and none is named.
+    """
+    labels = labels_of(model)
+    if label is None and len(labels) == 2:
+        return 1
+    if label is None:
+        raise UsageError(f"name the label to explain; the model has {', '.join(labels)}")
+    if label not in labels:
+        raise UsageError(f"the model has no label {label}; choose {', '.join(labels)}")
+    return labels.index(label)
+
+
+def labels_of(model: nn.Module) -> list[str]:
+    """Class names in the order of the class numbers."""
+    return [model.config.id2label[number] for number in range(len(model.config.id2label))]
+
+
+def _centre_square(photo: Image.Image) -> Image.Image:
+    side = stored_side(photo)
+    left, top = (photo.width - side) // 2, (photo.height - side) // 2
+    return photo.convert("RGB").crop((left, top, left + side, top + side))

@@ -1,279 +1,241 @@
-"""What a served model makes of a photo: an answer or "uncertain", and where it looked."""
+"""One answer for a photo: opened, aligned, scored, decided, with what must be said about it."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from hf_cushing.evaluation.conformal import plausible_sets
-from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.explain.heatmaps import explain_many
-from hf_cushing.faces.align import CROP_SCALE, CROP_SIDE, similarity, warp
-from hf_cushing.faces.landmarks import Face, find_face
-from hf_cushing.faces.photo import PhotoError
-from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
-from hf_cushing.predict.model import TOGETHER, Service
-from hf_cushing.schema import CONTROL, SEXES, UserError
+from hf_cushing.faces.align import AlignedFace, align_face
+from hf_cushing.faces.photo import PhotoError, clean_photo, open_photo, read_file
+from hf_cushing.faces.quality import quality_flags
+from hf_cushing.models.score import input_pixels, log_odds
+from hf_cushing.predict.decision import Decision, decide
+from hf_cushing.predict.together import Together
+from hf_cushing.run import ERROR_RATE, Run
+from hf_cushing.schema import CONTROL, UserError
 
-UNCERTAIN = "uncertain"
-DEFAULT_THRESHOLD = 0.5
+AT_ONCE = 8
+"""Faces that go through the network at once."""
+
+Photo = Path | str | bytes | Image.Image | PhotoError
+"""A file, its content, a decoded photo, or why there is none."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What must be said about an answer.
+
+    Attributes
+    ----------
+    reason : str
+        ``trained``, ``validated``, ``other_faces``, ``few_patients`` or ``quality``.
+    message : str
+    """
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What the model makes of one photo.
+class Answer(Decision):
+    """What a model makes of one photo.
 
     Attributes
     ----------
-    probabilities, log_odds, thresholds : dict
-        Label to a number. Probabilities sum to 1; log-odds are against all other labels;
-        thresholds of the diseases only.
-    called : tuple of str
-        Diseases whose probability reaches the threshold.
-    plausible : tuple of str or None
-        Labels that the photo may have at `ERROR_RATE`; None where that isn't known.
-    sex : str
-        As told; decides the threshold and the limits.
-    face : Face
-        Box and landmarks, pixels of the photo.
-    crop : PIL.Image.Image
-        The aligned face that the network saw.
-    landmarks : numpy.ndarray
-        float32, shape (68, 2), pixels of the crop.
+    log_odds : dict
+        Label to its log-odds against all other labels.
+    face : AlignedFace
+        The aligned crop that the network saw, and the face in the photo.
+    warnings : tuple of Remark
     """
 
-    probabilities: dict[str, float]
     log_odds: dict[str, float]
-    thresholds: dict[str, float]
-    called: tuple[str, ...]
-    plausible: tuple[str, ...] | None
-    sex: str
-    face: Face
-    crop: Image.Image
-    landmarks: np.ndarray
+    face: AlignedFace
+    warnings: tuple[Remark, ...]
 
-    @property
-    def disease(self) -> str:
-        """The most probable disease."""
-        return max(self.thresholds, key=self.probabilities.__getitem__)
-
-    @property
-    def answer(self) -> str:
-        """A label, or `UNCERTAIN` unless threshold and plausible labels agree on one."""
-        by_threshold = self.called or (CONTROL,)
-        certain = len(by_threshold) == 1 and self.plausible in (None, by_threshold)
-        return by_threshold[0] if certain else UNCERTAIN
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """Where the model looked in one photo.
-
-    Attributes
-    ----------
-    heat : numpy.ndarray
-        float32, shape (side, side), pixels of the crop; at least 0, sums to 1 or is all 0.
-    shares, areas : dict
-        Group of regions to its share of the heat and of the crop; empty where the landmarks
-        lie outside the crop.
-    """
-
-    heat: np.ndarray
-    shares: dict[str, float]
-    areas: dict[str, float]
+    def to_json(self) -> dict[str, Any]:
+        """The answer as the command, the Space's interface and the CSV give it."""
+        points = self.operating_points.items()
+        return {
+            "answer": self.label,
+            "probabilities": self.probabilities,
+            "thresholds": self.thresholds,
+            "threshold_sex": {label: point.sex if point else "" for label, point in points},
+            "threshold_rule": {label: point.rule if point else "" for label, point in points},
+            "plausible": list(self.plausible or ()),
+            "uncertain_band": list(self.band or ()),
+            "sex": self.sex,
+            "face_box": list(self.face.face_box),
+            "warnings": [remark.message for remark in self.warnings],
+        }
 
 
-def warm_up(service: Service) -> None:
-    """Go all the way once, so that the first visitor does not wait for what loads late."""
-    blank = Image.new("RGB", (200, 200), "gray")
-    next(read_photos(service, [blank]))
-    service.score([blank])
-
-
-def read_photos(
-    service: Service,
-    photos: Iterable[Image.Image | PhotoError],
-    sexes: Iterable[str] = itertools.repeat("unknown"),
-) -> Iterator[Reading | PhotoError]:
-    """Find, align and score the face of each photo; many threads may do so at once.
-
-    Photos are taken one by one, and of each only the aligned face is kept: an iterator that
-    opens them keeps memory low.
+class Predictor:
+    """A model loaded once, which answers for photos; many threads may ask it at once.
 
     Parameters
     ----------
-    service : Service
-    photos : iterable of PIL.Image.Image or PhotoError
-        Upright, as `open_upload` gives them; an error is passed through.
-    sexes : iterable of str
-        ``female``, ``male`` or ``unknown`` for each photo.
-
-    Yields
-    ------
-    Reading or PhotoError
-        In the order of `photos`; an error where there is no face, or several.
-    """
-    pairs = zip(photos, sexes, strict=False)
-    while chunk := _read_chunk(service, itertools.islice(pairs, TOGETHER)):
-        yield from chunk
-
-
-def _read_chunk(
-    service: Service, pairs: Iterable[tuple[Image.Image | PhotoError, str]]
-) -> list[Reading | PhotoError]:
-    faces: list[tuple[Face, Image.Image, np.ndarray] | PhotoError] = []
-    sexes = []
-    for photo, sex in pairs:
-        face = _align(service, photo)
-        faces.append(face)
-        sexes += [] if isinstance(face, PhotoError) else [_known(sex)]
-    aligned = [face for face in faces if not isinstance(face, PhotoError)]
-    if not aligned:
-        return list(faces)
-    scores = service.score([crop for _, crop, _ in aligned])
-    plausible = _plausible(service, np.stack([p for p, _ in scores]), sexes)
-    readings = (
-        _reading(service, face, scores=pair, plausible=labels, sex=sex)
-        for face, pair, labels, sex in zip(aligned, scores, plausible, sexes, strict=True)
-    )
-    return [face if isinstance(face, PhotoError) else next(readings) for face in faces]
-
-
-def _known(sex: str) -> str:
-    if sex not in SEXES:
-        raise UserError(f"sex '{sex}' is not known; choose {', '.join(SEXES)}")
-    return sex
-
-
-def _align(
-    service: Service, photo: Image.Image | PhotoError
-) -> tuple[Face, Image.Image, np.ndarray] | PhotoError:
-    """As `align_face`, keeping the face as it was found in the photo, to be drawn there."""
-    if isinstance(photo, PhotoError):
-        return photo
-    try:
-        with service.finding:
-            face = find_face(photo)
-    except PhotoError as error:
-        return error
-    to_photo = similarity(face.landmarks, CROP_SIDE, CROP_SCALE)
-    landmarks = (face.landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
-    return face, warp(photo, to_photo, CROP_SIDE), landmarks.astype(np.float32)
-
-
-def _plausible(
-    service: Service, probabilities: np.ndarray, sexes: Sequence[str]
-) -> list[tuple[str, ...] | None]:
-    if service.limits is None:
-        return [None] * len(probabilities)
-    count = len(probabilities)
-    rows = Predictions(
-        photo_id=np.arange(count).astype(str),
-        patient_id=np.arange(count).astype(str),
-        label=np.full(count, CONTROL),
-        sex=np.array(sexes),
-        split=np.full(count, "new"),
-        fold=np.zeros(count, int),
-        seed=np.zeros(count, int),
-        probabilities=probabilities,
-        labels=service.labels,
-        model_revision=service.revision,
-        dataset_revision="",
-    )  # the labels are never looked at
-    sets = plausible_sets(service.limits, rows)
-    return [tuple(x for x, held in zip(service.labels, row, strict=True) if held) for row in sets]
-
-
-def _reading(
-    service: Service,
-    aligned: tuple[Face, Image.Image, np.ndarray],
-    *,
-    scores: Sequence[np.ndarray],
-    plausible: tuple[str, ...] | None,
-    sex: str,
-) -> Reading:
-    face, crop, landmarks = aligned
-    probabilities, odds = (dict(zip(service.labels, s.tolist(), strict=True)) for s in scores)
-    points = {label: service.point(label, sex) for label in service.diseases}
-    thresholds = {x: p.threshold if p else DEFAULT_THRESHOLD for x, p in points.items()}
-    return Reading(
-        probabilities=probabilities,
-        log_odds=odds,
-        thresholds=thresholds,
-        called=tuple(x for x, limit in thresholds.items() if probabilities[x] >= limit),
-        plausible=plausible,
-        sex=sex,
-        face=face,
-        crop=crop,
-        landmarks=landmarks,
-    )
-
-
-def uncertain_band(service: Service, label: str, sex: str = "unknown") -> tuple[float, float]:
-    """Probabilities of a disease between which there is no answer, for a model of two labels.
-
-    Where limits and operating point disagree there is no answer either, so the band of the
-    limits reaches to the operating point.
-
-    Returns
-    -------
-    low, high : float
-        0..1. ``(0, 1)`` where the validation patients are too few; ``(0, 0)``: no band known.
+    run : Run or str
+        Run folder or Hub id.
+    open_with : callable
+        Opens the bytes of a file; `faces.uploads.open_upload` for files of strangers.
+    cpu : bool
+        Do not use an accelerator.
 
     Raises
     ------
-    ValueError
-        For a model of more than two labels, whose answer does not hang on one probability.
+    UserError
+        No such model, or one whose labels aren't `control` and a disease or more.
+
+    Examples
+    --------
+    >>> answer = Predictor("runs/demo")("photo.jpg", sex="female")  # doctest: +SKIP
+    >>> answer.label, answer.probabilities["cushing"]  # doctest: +SKIP
+    ('uncertain', 0.41)
     """
-    if len(service.labels) != 2:
-        raise ValueError("a band needs exactly two labels")
-    if service.limits is None:
-        return 0.0, 0.0
-    point = service.point(label, sex)
-    threshold = point.threshold if point else DEFAULT_THRESHOLD
-    low, high = _band_of_limits(service, label, sex)
-    return min(low, threshold), max(high, threshold)
 
+    def __init__(
+        self,
+        run: Run | str,
+        *,
+        open_with: Callable[[bytes], Image.Image] = open_photo,
+        cpu: bool = False,
+    ):
+        self.run = run if isinstance(run, Run) else Run(run)
+        labels = self.run.labels
+        if CONTROL not in labels or len(labels) < 2:
+            raise UserError(
+                f"{self.run.name} knows {', '.join(labels)}: it is no model of hf-cushing"
+            )
+        self.open_with = open_with
+        self._logits = Together(self._forward, AT_ONCE)
+        self._detector = threading.Lock()
+        device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+        self.run.classifier.model.to(device).eval()
 
-def _band_of_limits(service: Service, label: str, sex: str) -> tuple[float, float]:
-    sexes = (sex,) if sex in ("female", "male") else ("female", "male")
-    widest = {
-        name: max(x.limit for x in service.limits.limits if x.label == name and x.sex in sexes)
-        for name in service.labels
-    }
-    control_up_to, disease_from = min(1.0, widest[CONTROL]), max(0.0, 1 - widest[label])
-    return min(control_up_to, disease_from), max(control_up_to, disease_from)
+    def __call__(self, photo: Photo, sex: str = "unknown") -> Answer:
+        """Answer for one photo.
 
+        Raises
+        ------
+        PhotoError
+            A photo that can't be read, or with no or several faces.
+        UserError
+            Another word for a sex than ``female``, ``male`` or ``unknown``.
+        """
+        answer = next(self.answers([photo], [sex]))
+        if isinstance(answer, PhotoError):
+            raise answer
+        return answer
 
-def patients_behind(service: Service, sex: str = "unknown") -> int:
-    """The smallest number of validation patients behind the limits of this sex."""
-    sexes = (sex,) if sex in ("female", "male") else ("female", "male")
-    limits = service.limits.limits if service.limits else ()
-    return min((x.patients for x in limits if x.sex in sexes), default=0)
+    def answers(
+        self, photos: Iterable[Photo], sexes: Iterable[str] = itertools.repeat("unknown")
+    ) -> Iterator[Answer | PhotoError]:
+        """Answer for each photo; one that can't be used gives its error in its place.
 
+        Photos are taken one by one, and of each only the aligned face is kept: an iterator that
+        opens them keeps memory low.
 
-def look(service: Service, reading: Reading) -> Look:
-    """The heatmap of the most probable disease, and what of it lies in each region."""
-    with service.score.busy:
-        heatmap = explain_many(
-            service.classifier, [reading.crop], service.method, label=reading.disease
-        )[0]
-    heat = np.abs(heatmap.values)
-    try:
-        regions = region_labels(reading.landmarks, reading.crop.width)
-    except UserError:
-        return Look(heat, {}, {})
-    one = np.bincount(regions.ravel(), minlength=len(REGIONS)) / regions.size
-    hot = np.bincount(regions.ravel(), heat.ravel(), minlength=len(REGIONS))
-    return Look(heat, _grouped(hot), _grouped(one))
+        Parameters
+        ----------
+        photos : iterable of Photo
+        sexes : iterable of str
+            One a photo.
 
+        Yields
+        ------
+        Answer or PhotoError
+            In the order of `photos`.
+        """
+        pairs = zip(photos, sexes, strict=False)
+        while chunk := list(itertools.islice(pairs, AT_ONCE)):
+            faces = [self._face(photo) for photo, _ in chunk]
+            sexes_here = [sex for _, sex in chunk]
+            yield from self._answer(faces, sexes_here)
 
-def _grouped(values: np.ndarray) -> dict[str, float]:
-    return {
-        name: float(sum(values[REGIONS.index(member)] for member in members))
-        for name, members in GROUPS.items()
-    }
+    def score(self, crops: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities and log-odds of aligned crops.
+
+        Returns
+        -------
+        probabilities, log_odds : numpy.ndarray
+            float64, shape (n, classes); log-odds are of each class against all others.
+        """
+        logits = torch.stack(self._logits(crops))
+        odds = torch.stack([log_odds(logits, n) for n in range(logits.shape[1])], 1)
+        return logits.softmax(1).numpy(), odds.numpy()
+
+    @property
+    def busy(self) -> threading.Lock:
+        """Held while the network works; hold it to use the model otherwise."""
+        return self._logits.busy
+
+    def _forward(self, crops: Sequence[Image.Image]) -> Sequence[torch.Tensor]:
+        """Logits of each crop: float64, shape (classes,), on the CPU."""
+        classifier = self.run.classifier
+        with torch.inference_mode():
+            logits = classifier.model(pixel_values=input_pixels(crops, classifier)).logits
+        return logits.double().cpu().unbind()
+
+    def _face(self, photo: Photo) -> tuple[AlignedFace, str] | PhotoError:
+        """The aligned face and the photo's content hash; or why there is no face."""
+        try:
+            image, photo_id = self._opened(photo)
+            with self._detector:
+                return align_face(image), photo_id
+        except PhotoError as error:
+            return error
+        except OSError as error:
+            return PhotoError("unreadable", error.strerror or str(error))
+
+    def _opened(self, photo: Photo) -> tuple[Image.Image, str]:
+        if isinstance(photo, PhotoError):
+            raise photo
+        if isinstance(photo, Image.Image):
+            return clean_photo(photo), ""
+        data = photo if isinstance(photo, bytes) else read_file(Path(photo))
+        return self.open_with(data), hashlib.sha256(data).hexdigest()[:16]
+
+    def _answer(
+        self, faces: Sequence[tuple[AlignedFace, str] | PhotoError], sexes: Sequence[str]
+    ) -> Iterator[Answer | PhotoError]:
+        kept = [n for n, face in enumerate(faces) if not isinstance(face, PhotoError)]
+        answers: list[Answer | PhotoError] = list(faces)
+        if kept:
+            probabilities, odds = self.score([faces[n][0].image for n in kept])
+            decisions = decide(self.run, probabilities, [sexes[n] for n in kept])
+            for n, decision, row in zip(kept, decisions, odds.tolist(), strict=True):
+                face, photo_id = faces[n]
+                answers[n] = Answer(
+                    **{item.name: getattr(decision, item.name) for item in fields(decision)},
+                    log_odds=dict(zip(self.run.labels, row, strict=True)),
+                    face=face,
+                    warnings=tuple(self._remarks(face, photo_id, decision)),
+                )
+        return iter(answers)
+
+    def _remarks(self, face: AlignedFace, photo_id: str, decision: Decision) -> Iterator[Remark]:
+        if photo_id in (self.run.seen_photo_ids or ()):
+            validated = self.run.validation is not None and photo_id in self.run.validation.photo_id
+            word = "validated" if validated else "trained"
+            yield Remark(word, f"this photo {word} the model: its score is too good")
+        if face.others:
+            yield Remark("other_faces", f"{face.others} smaller faces were passed over")
+        if decision.plausible == self.run.labels and decision.limit_patients < 1 / ERROR_RATE - 1:
+            yield Remark(
+                "few_patients",
+                f"{decision.limit_patients} validation patients of a class and sex are too few to "
+                "rule a label out" + ("; state the sex" if decision.sex == "unknown" else ""),
+            )
+        flags = quality_flags(face.image, face.landmarks, face.face_box)
+        if flags:
+            yield Remark("quality", f"quality of the photo: {', '.join(flags)}")

@@ -21,10 +21,10 @@ from hf_cushing.evaluation.conformal import Conformal, fit_conformal
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.record import points_from_json
-from hf_cushing.explain.heatmaps import methods_for
 from hf_cushing.files import read_json
+from hf_cushing.heatmaps.methods import methods_for
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.inputs import input_pixels, labels_of, log_odds
+from hf_cushing.models.score import input_pixels, labels_of, log_odds
 from hf_cushing.predict.together import Together
 from hf_cushing.schema import CONTROL, UserError
 from hf_cushing.stats.reliable_change import Repeatability

@@ -5,8 +5,8 @@ import pytest
 
 from hf_cushing.explain import cohort
 from hf_cushing.explain.cohort import ExplainOptions, explain_run
-from hf_cushing.explain.heatmaps import METHODS
 from hf_cushing.faces.regions import GROUPS, REGIONS
+from hf_cushing.heatmaps.methods import METHODS
 from hf_cushing.schema import UsageError
 
 OPTIONS = ExplainOptions(methods=("grad-cam",), limit=4, faithful_photos=2, batch_size=2, cpu=True)

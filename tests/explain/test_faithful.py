@@ -13,7 +13,7 @@ from hf_cushing.explain.faithful import (
     randomised,
     sanity_correlation,
 )
-from hf_cushing.explain.heatmaps import Heatmap, explain
+from hf_cushing.heatmaps.methods import Heatmap, explain
 from hf_cushing.schema import UsageError
 from tests.explain.toys import corner, noise, tiny, upper_left
 
@@ -44,7 +44,8 @@ def test_perfect_heatmap_beats_chance_and_its_opposite():
 
 def test_areas_are_those_of_curves_made_one_photo_at_a_time():
     """Two steps by hand: the photo with its best half blurred, and with its other half."""
-    from hf_cushing.models.inputs import blurred, input_pixels
+    from hf_cushing.heatmaps.inputs import blurred
+    from hf_cushing.models.score import input_pixels
 
     classifier = corner()
     pixels = input_pixels([noise()], classifier)

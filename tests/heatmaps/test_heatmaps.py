@@ -5,12 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from hf_cushing.explain.attention import attention_gradient, rollout
-from hf_cushing.explain.gradients import last_map_layer
-from hf_cushing.explain.heatmaps import METHODS, explain, explain_many, methods_for
-from hf_cushing.explain.perturbation import random_masks
+from hf_cushing.heatmaps.attention import attention_gradient, rollout
+from hf_cushing.heatmaps.gradients import last_map_layer
+from hf_cushing.heatmaps.inputs import Effort, blurred, on_loan, score
+from hf_cushing.heatmaps.methods import METHODS, explain, explain_many, methods_for
+from hf_cushing.heatmaps.perturbation import random_masks
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.inputs import Effort, blurred, input_pixels, log_odds, on_loan, score
+from hf_cushing.models.score import input_pixels, log_odds
 from hf_cushing.schema import UsageError, UserError
 from tests.explain.toys import SIDE, corner, noise, tiny, upper_left
 
@@ -208,7 +209,7 @@ def test_tokens_return_to_their_place_in_the_photo(name):
     plain = Image.new("RGB", (96, 96), "tan")
     marked = plain.copy()
     marked.paste(noise((24, 24)), (72, 0))
-    from hf_cushing.explain.gradients import _reshape
+    from hf_cushing.heatmaps.gradients import _reshape
 
     model = classifier.model.eval()
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hf_cushing.models.inputs import CHUNK, Effort, blurred, score
+from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, score
 
 RISE_GRID = 7
 """Cells along a side of a random mask, as in the paper."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
+from hf_cushing.models.score import log_odds
 from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -63,23 +63,6 @@ MapFunction = Callable[[nn.Module, Tensor, int, Effort], Tensor]
 """(model on loan, pixels (n, 3, s, s), class number, effort) -> maps (n, h, w) of any scale."""
 
 
-def stored_side(photo: Image.Image) -> int:
-    """Side in pixels of the centre square of a photo: of a crop, its own side."""
-    return min(photo.size)
-
-
-def input_pixels(photos: Sequence[Image.Image], classifier) -> Tensor:
-    """Preprocess the centre square of each photo: float32, shape (n, 3, s, s), on the device."""
-    squares = [_centre_square(photo) for photo in photos]
-    batch = classifier.processor(squares, return_tensors="pt")["pixel_values"]
-    return batch.to(device_of(classifier.model))
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Device of the first weight; the CPU for a model without weights."""
-    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
-
-
 def to_stored(values: Tensor, side: int, processor: BaseImageProcessor) -> Tensor:
     """Stretch a map (h, w) over what the processor saw of a square of `side` pixels.
 
@@ -119,44 +102,9 @@ def blurred(pixels: Tensor) -> Tensor:
     return F.conv2d(rows, kernel.transpose(2, 3), groups=3)
 
 
-def log_odds(logits: Tensor, index: int) -> Tensor:
-    """Log-odds of one class against all others together, shape (n,).
-
-    It is logit_k - logsumexp of the other logits, the logarithm of p_k / (1 - p_k).
-
-    >>> log_odds(torch.tensor([[0.0, 2.0]]), 1)
-    tensor([2.])
-    """
-    others = torch.cat([logits[:, :index], logits[:, index + 1 :]], dim=1)
-    return logits[:, index] - torch.logsumexp(others, dim=1)
-
-
 def score(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Log-odds of a class for each row of `pixels`."""
     return log_odds(model(pixel_values=pixels).logits.float(), index)
-
-
-def class_number(model: nn.Module, label: str | None) -> int:
-    """Look up a class; without a label, the positive one of two.
-
-    Raises
-    ------
-    UsageError
-        The model has no such class, or more than two and none is named.
-    """
-    labels = labels_of(model)
-    if label is None and len(labels) == 2:
-        return 1
-    if label is None:
-        raise UsageError(f"name the label to explain; the model has {', '.join(labels)}")
-    if label not in labels:
-        raise UsageError(f"the model has no label {label}; choose {', '.join(labels)}")
-    return labels.index(label)
-
-
-def labels_of(model: nn.Module) -> list[str]:
-    """Class names in the order of the class numbers."""
-    return [model.config.id2label[number] for number in range(len(model.config.id2label))]
 
 
 @contextmanager
@@ -188,12 +136,6 @@ def on_loan(model: nn.Module, *, eager: bool = False) -> Iterator[nn.Module]:
 def missing_library(name: str) -> UserError:
     """Build the error for a library of the extra `explain` that is not installed."""
     return UserError(f'{name} is not installed; run `pip install "hf-cushing[explain]"`')
-
-
-def _centre_square(photo: Image.Image) -> Image.Image:
-    side = stored_side(photo)
-    left, top = (photo.width - side) // 2, (photo.height - side) // 2
-    return photo.convert("RGB").crop((left, top, left + side, top + side))
 
 
 def _inner_side(side: int, processor: BaseImageProcessor) -> int:

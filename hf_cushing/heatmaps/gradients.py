@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from hf_cushing.explain.attention import FAMILIES, blocks_of, extra_tokens
-from hf_cushing.models.inputs import CHUNK, Effort, blurred, log_odds, missing_library, score
+from hf_cushing.heatmaps.attention import FAMILIES, blocks_of, extra_tokens
+from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, missing_library, score
+from hf_cushing.models.score import log_odds
 
 
 def last_map_layer(model: nn.Module) -> nn.Module | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from hf_cushing.models.inputs import Effort, score
+from hf_cushing.heatmaps.inputs import Effort, score
 
 FAMILIES = ("vit", "dinov2", "dinov2_with_registers")
 """Families whose attention covers the whole photo: Swin's stays inside windows."""

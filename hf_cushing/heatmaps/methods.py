@@ -10,25 +10,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hf_cushing.explain.attention import FAMILIES, attention_gradient, rollout
-from hf_cushing.explain.gradients import (
+from hf_cushing.heatmaps.attention import FAMILIES, attention_gradient, rollout
+from hf_cushing.heatmaps.gradients import (
     grad_cam,
     grad_cam_plus_plus,
     integrated_gradients,
     last_map_layer,
 )
-from hf_cushing.explain.perturbation import occlusion, rise
+from hf_cushing.heatmaps.inputs import Effort, MapFunction, on_loan, to_stored
+from hf_cushing.heatmaps.perturbation import occlusion, rise
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.inputs import (
-    Effort,
-    MapFunction,
-    class_number,
-    input_pixels,
-    labels_of,
-    on_loan,
-    stored_side,
-    to_stored,
-)
+from hf_cushing.models.score import class_number, input_pixels, labels_of, stored_side
 from hf_cushing.schema import UsageError, UserError
 
 
