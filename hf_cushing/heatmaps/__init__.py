@@ -1,0 +1,1 @@
+"""Where a network looks: heatmap methods, on pixels and weights alone."""
