@@ -16,8 +16,9 @@ import torch
 from datasets import concatenate_datasets
 from moon import MODEL
 from sklearn.metrics import roc_auc_score
+from transformers import default_data_collator
 
-from hf_cushing.data.loading import FacePhotos, collate, load_faces
+from hf_cushing.data.loading import FacePhotos, load_faces
 from hf_cushing.models.build import build_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore
 from hf_cushing.training.head import weights_of
@@ -29,7 +30,7 @@ def last_blocks(classifier, photos, count: int = 4) -> np.ndarray:
     """Class tokens of the last blocks and the last one's mean patch, each normed."""
     network, parts = classifier.model.eval().dinov2, []
     loader = torch.utils.data.DataLoader(
-        FacePhotos(photos, classifier.processor), 32, collate_fn=collate
+        FacePhotos(photos, classifier.processor), 32, collate_fn=default_data_collator
     )
     for batch in loader:
         states = network(batch["pixel_values"], output_hidden_states=True).hidden_states[-count:]

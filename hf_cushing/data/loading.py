@@ -91,10 +91,9 @@ def load_faces(
     return FaceData(roles, labels, content_revision(splits), fold_column(repeat))
 
 
-def words(photos: Dataset, column: str) -> list[str]:
-    """Give a ClassLabel column as words."""
-    names = photos.features[column].names
-    return [names[number] for number in photos[column][:]]
+def class_words(photos: Dataset, column: str) -> np.ndarray:
+    """Give a ClassLabel column as words, shape (n,)."""
+    return np.array(photos.features[column].names)[photos[column][:]]
 
 
 def patient_groups(photos: Dataset) -> np.ndarray:
@@ -168,16 +167,6 @@ class FacePhotos(torch.utils.data.Dataset):
             "sample_weight": float(self.weights[index]),
             "index": index,
         }
-
-
-def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Stack rows of `FacePhotos`: pixel_values (n, 3, side, side), the rest (n,)."""
-    return {
-        "pixel_values": torch.stack([row["pixel_values"] for row in rows]),
-        "labels": torch.tensor([row["labels"] for row in rows]),
-        "sample_weight": torch.tensor([row["sample_weight"] for row in rows]),
-        "index": torch.tensor([row["index"] for row in rows]),
-    }
 
 
 def _load(source: str, revision: str | None) -> dict[str, Dataset]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.data.loading import FaceData, patient_groups, words
+from hf_cushing.data.loading import FaceData, class_words, patient_groups
 from hf_cushing.schema import NO_FOLD, UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def with_public_controls(data: FaceData, which: str) -> FaceData:
     public = np.asarray(train[data.folds]) == NO_FOLD
     kept = ~public
     if which == "rarer_sex":
-        sexes = np.array(words(train, "sex"))
+        sexes = class_words(train, "sex")
         own = {sex: _patients(train, ~public & (sexes == sex)) for sex in SEXED}
         rarer = min(own, key=own.__getitem__)
         kept |= public & (sexes == rarer)
@@ -66,7 +66,7 @@ def with_matched_sexes(data: FaceData, seed: int) -> FaceData:
         A class has patients of one sex only.
     """
     train = data.roles["train"]
-    labels, sexes = np.array(words(train, "label")), np.array(words(train, "sex"))
+    labels, sexes = class_words(train, "label"), class_words(train, "sex")
     patients = np.array(train["patient_id"][:])
     rng = np.random.default_rng([seed, 1])
     kept: set[str] = set()
@@ -96,7 +96,7 @@ def with_held_out(data: FaceData, seed: int) -> FaceData:
 
     train = data.roles["train"]
     groups = patient_groups(train)
-    strata = np.char.add(np.char.add(words(train, "label"), "/"), words(train, "sex"))
+    strata = np.char.add(np.char.add(class_words(train, "label"), "/"), class_words(train, "sex"))
     dealt = StratifiedGroupKFold(HELD_OUT_PART, shuffle=True, random_state=seed)
     labels = np.array(train["label"][:])
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.data.loading import NEEDED, FaceData, words
+from hf_cushing.data.loading import NEEDED, FaceData, class_words
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.models.score import softmax
 
@@ -21,8 +21,8 @@ def predictions_of(
     return Predictions(
         photo_id=np.array(photos["photo_id"]),
         patient_id=np.array(photos["patient_id"]),
-        label=np.array(words(photos, "label")),
-        sex=np.array(words(photos, "sex")),
+        label=class_words(photos, "label"),
+        sex=class_words(photos, "sex"),
         split=np.full(len(photos), split),
         fold=np.array(photos[data.folds]),
         seed=np.full(len(photos), seed),

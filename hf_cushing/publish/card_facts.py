@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.account import Account
+from hf_cushing.data.counts import count_cells
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.record import Report, report_from_json
 from hf_cushing.files import read_json
@@ -135,14 +136,9 @@ def model_facts(
 
 def _cells(predictions: Predictions) -> list[dict[str, Any]]:
     """Counts of the scored splits alone: older runs did not record those of training."""
-    cells: dict[tuple[str, str, str], list[str]] = {}
-    columns = (predictions.split, predictions.label, predictions.sex, predictions.patient_id)
-    for *key, patient in zip(*(column.tolist() for column in columns), strict=True):
-        cells.setdefault(tuple(key), []).append(patient)
-    return [
-        {"split": split, "label": label, "sex": sex, "photos": len(w), "patients": len(set(w))}
-        for (split, label, sex), w in cells.items()
-    ]
+    by = ("split", "label", "sex")
+    columns = {name: getattr(predictions, name).tolist() for name in (*by, "patient_id")}
+    return count_cells(columns, by)
 
 
 def _in_order(cells: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_cushing import __version__
-from hf_cushing.data.loading import FaceData, load_faces, words
+from hf_cushing.data.loading import FaceData, class_words, load_faces
 from hf_cushing.data.options import Progress
 from hf_cushing.data.table import read_table
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.record import points_from_json
-from hf_cushing.explain.mean_face import mean_shape
+from hf_cushing.faces.regions import mean_shape
 from hf_cushing.files import read_json, write_json
 from hf_cushing.readers.kit_folder import (
     ANSWERS,
@@ -217,7 +217,7 @@ def _drawn_photos(data: FaceData, options: KitOptions) -> tuple[Dataset, dict[st
     if "landmarks" not in photos.column_names:
         raise UserError("the dataset lacks landmarks; make it with `hf-cushing prepare`")
     columns = {name: np.array(photos[name][:]) for name in ("photo_id", "patient_id")}
-    columns |= {name: np.array(words(photos, name)) for name in ("label", "sex")}
+    columns |= {name: class_words(photos, name) for name in ("label", "sex")}
     rows = np.argsort(columns["photo_id"])
     if options.cases is not None:
         kept = chosen(

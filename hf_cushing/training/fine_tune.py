@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, FacePhotos, load_faces, words
+from hf_cushing.data.loading import FaceData, FacePhotos, class_words, load_faces
 from hf_cushing.data.subsets import (
     HELD_OUT,
     with_held_out,
@@ -309,7 +309,7 @@ def _trainer(
         model,
         train,
         validation,
-        sexes=np.array(words(data.roles["validation"], "sex")),
+        sexes=class_words(data.roles["validation"], "sex"),
         order=order,
         epochs=epochs_if_over(checkpoint, epochs=training.epochs, patience=training.patience),
         robust=robust,

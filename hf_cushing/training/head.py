@@ -13,7 +13,7 @@ from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, patient_groups, words
+from hf_cushing.data.loading import FaceData, class_words, patient_groups
 from hf_cushing.data.subsets import HELD_OUT
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import Classifier, load_classifier
@@ -114,9 +114,7 @@ def with_progress(
 
 def weights_of(photos: Any, imbalance: str) -> np.ndarray:
     """Weights of the photos of a role, as `photo_weights` gives them."""
-    return photo_weights(
-        np.array(words(photos, "label")), np.array(words(photos, "sex")), imbalance
-    )
+    return photo_weights(class_words(photos, "label"), class_words(photos, "sex"), imbalance)
 
 
 def _feature_width(classifier: Classifier, features: str) -> int:

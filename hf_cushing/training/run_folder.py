@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, words
+from hf_cushing.data.counts import count_cells
+from hf_cushing.data.loading import FaceData, class_words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import write_report
@@ -174,15 +175,12 @@ def write_results(
 
 def _cells(data: FaceData) -> list[dict[str, Any]]:
     """Photos and patients by role × label × sex, for the card."""
-    cells: dict[tuple[str, str, str], list[str]] = {}
-    for role, rows in data.roles.items():
-        pairs = zip(words(rows, "label"), words(rows, "sex"), rows["patient_id"], strict=True)
-        for label, sex, patient in pairs:
-            cells.setdefault((role, label, sex), []).append(patient)
-    return [
-        {"split": role, "label": label, "sex": sex, "photos": len(who), "patients": len(set(who))}
-        for (role, label, sex), who in cells.items()
-    ]
+    cells = []
+    for role, photos in data.roles.items():
+        columns = {name: class_words(photos, name).tolist() for name in ("label", "sex")}
+        columns["patient_id"] = photos["patient_id"][:]
+        cells += [{"split": role} | cell for cell in count_cells(columns, ("label", "sex"))]
+    return cells
 
 
 def _move_curves(run: Path) -> None:

@@ -13,10 +13,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from transformers import ProgressCallback, Trainer, TrainingArguments
+from transformers import ProgressCallback, Trainer, TrainingArguments, default_data_collator
 
 from hf_cushing.config import LAYERED, RunConfig
-from hf_cushing.data.loading import collate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.schema import UserError
@@ -260,7 +259,7 @@ def build_trainer(
         robust=robust,
         model=model,
         args=_arguments(config, epochs),
-        data_collator=collate,
+        data_collator=default_data_collator,
         train_dataset=train,
         eval_dataset=validation,
         compute_metrics=lambda out: validation_metrics(

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import default_data_collator
 
-from hf_cushing.data.loading import FacePhotos, collate, content_revision, load_faces, words
+from hf_cushing.data.loading import FacePhotos, class_words, content_revision, load_faces
 from hf_cushing.models.build import square_processor
 from hf_cushing.schema import UserError
 
@@ -60,7 +61,9 @@ def test_patient_in_two_splits_is_refused(dataset, tmp_path):
 
 def batch(photos, workers, epoch):
     photos.set_epoch(epoch)
-    loader = torch.utils.data.DataLoader(photos, 4, num_workers=workers, collate_fn=collate)
+    loader = torch.utils.data.DataLoader(
+        photos, 4, num_workers=workers, collate_fn=default_data_collator
+    )
     return next(iter(loader))["pixel_values"]
 
 
@@ -99,5 +102,5 @@ def test_evaluation_sees_the_whole_crop(data):
 
 
 def test_words_are_those_of_the_dataset(data):
-    assert set(words(data.roles["train"], "label")) == {"control", "cushing"}
-    assert set(words(data.roles["train"], "sex")) <= {"female", "male"}
+    assert set(class_words(data.roles["train"], "label")) == {"control", "cushing"}
+    assert set(class_words(data.roles["train"], "sex")) <= {"female", "male"}

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hf_cushing.data.loading import load_faces, words
+from hf_cushing.data.loading import class_words, load_faces
 from hf_cushing.data.subsets import (
     HELD_OUT,
     with_held_out,
@@ -22,7 +22,7 @@ def as_public(data, sex):
     """Controls of one sex among the training photos turned into public ones."""
     train = data.roles["train"]
     fold = np.array(train["fold"])
-    marked = (np.array(words(train, "label")) == "control") & (np.array(words(train, "sex")) == sex)
+    marked = (class_words(train, "label") == "control") & (class_words(train, "sex") == sex)
     train = train.remove_columns("fold").add_column("fold", np.where(marked, NO_FOLD, fold))
     roles = data.roles | {"train": train}
     return type(data)(roles, data.labels, data.revision, data.folds), int(marked.sum())
@@ -30,7 +30,11 @@ def as_public(data, sex):
 
 def test_matched_subset_has_as_many_women_as_men_of_each_class(data):
     train = with_matched_sexes(data, seed=0).roles["train"]
-    people = set(zip(train["patient_id"], words(train, "label"), words(train, "sex"), strict=True))
+    people = set(
+        zip(
+            train["patient_id"], class_words(train, "label"), class_words(train, "sex"), strict=True
+        )
+    )
     counts = Counter(who[1:] for who in people)
     for label in data.labels:
         assert counts[label, "female"] == counts[label, "male"] > 0
@@ -45,7 +49,7 @@ def test_matched_subset_follows_its_seed(data):
 
 def test_matched_subset_refuses_a_class_of_one_sex(data):
     train = data.roles["train"]
-    sexes, labels = words(train, "sex"), words(train, "label")
+    sexes, labels = class_words(train, "sex"), class_words(train, "label")
     kept = [i for i in range(len(train)) if (labels[i], sexes[i]) != ("cushing", "male")]
     roles = data.roles | {"train": train.select(kept)}
     with pytest.raises(UserError, match="'cushing' are of one sex"):
@@ -57,7 +61,7 @@ def test_held_out_patients_do_not_train(data):
     kept, held = (set(roles[role]["patient_id"]) for role in ("train", HELD_OUT))
     assert kept.isdisjoint(held)
     assert kept | held == set(data.roles["train"]["patient_id"])
-    assert set(words(roles[HELD_OUT], "label")) == set(data.labels)
+    assert set(class_words(roles[HELD_OUT], "label")) == set(data.labels)
     assert 0.2 < len(roles[HELD_OUT]) / len(data.roles["train"]) < 0.47
 
 

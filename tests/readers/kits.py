@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from hf_cushing.data.loading import load_faces, words
+from hf_cushing.data.loading import class_words, load_faces
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.readers.kit import KitOptions, make_kit
 from hf_cushing.readers.kit_folder import Reader
@@ -29,7 +29,7 @@ def fake_run(dataset, out, keep=None):
     scores = np.linspace(0.05, 0.95, len(photos))
     out.mkdir(parents=True)
     text = {name: np.array(photos[name][:]) for name in ("photo_id", "patient_id")}
-    text |= {name: np.array(words(photos, name)) for name in ("label", "sex")}
+    text |= {name: class_words(photos, name) for name in ("label", "sex")}
     Predictions(
         **text,
         split=np.full(len(photos), "test"),
