@@ -10,12 +10,9 @@ from PIL import Image
 from transformers import ImageClassificationPipeline
 from transformers.image_utils import load_image
 
-from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import clean_photo, open_photo
-from hf_cushing.files import read_json
-from hf_cushing.models.build import load_classifier
-from hf_cushing.schema import CONTROL
+from hf_cushing.run import Run
 
 
 class AlignedImageClassificationPipeline(ImageClassificationPipeline):
@@ -47,12 +44,16 @@ class AlignedImageClassificationPipeline(ImageClassificationPipeline):
         return [entry | {"box": box} for entry in super().postprocess(model_outputs, **options)]
 
 
-def pipeline(model: str, **options: Any) -> AlignedImageClassificationPipeline:
+def pipeline(
+    model: str, *, revision: str | None = None, **options: Any
+) -> AlignedImageClassificationPipeline:
     """Build the pipeline that aligns faces, from a run folder or a Hub id.
 
     Parameters
     ----------
     model : str
+    revision : str, optional
+        Branch, tag or commit of a Hub model.
     **options
         Of `transformers.Pipeline`: ``device``, ``batch_size``, ``top_k``, …
 
@@ -63,40 +64,13 @@ def pipeline(model: str, **options: Any) -> AlignedImageClassificationPipeline:
     >>> classify("photo.jpg")[0]  # doctest: +SKIP
     {'label': 'control', 'score': 0.83, 'box': {'xmin': 84, 'ymin': 92, 'xmax': 189, 'ymax': 197}}
     """
-    classifier = load_classifier(model)
+    classifier = Run(model, revision).classifier
     return AlignedImageClassificationPipeline(
         model=classifier.model,
         image_processor=classifier.processor,
         task="image-classification",
         **options,
     )
-
-
-def called_labels(run: str, scores: list[dict[str, Any]]) -> dict[str, float]:
-    """What a run calls at its operating points: each disease that reaches its own, else control.
-
-    Parameters
-    ----------
-    run : str
-        A run folder; of others nothing is known.
-    scores : list of dict
-        As the pipeline gives them.
-
-    Returns
-    -------
-    dict
-        Label to the operating point (0..1) that decided: of ``control``, the nearest missed.
-        Empty where the run has no operating point for both sexes together.
-    """
-    path = Path(run) / "metrics.json"
-    points = points_from_json(read_json(path)) if path.is_file() else []
-    limits = {point.label: point.threshold for point in points if point.sex == "all"}
-    score = {entry["label"]: entry["score"] for entry in scores}
-    reached = {name: limit for name, limit in limits.items() if score.get(name, 0.0) >= limit}
-    if reached or not limits:
-        return reached
-    nearest = min(limits, key=lambda name: limits[name] - score.get(name, 0.0))
-    return {CONTROL: limits[nearest]}
 
 
 def _open(image: Any, timeout: float | None) -> Image.Image:
