@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 from scipy.spatial import Delaunay
 
-from hf_cushing.faces.regions import mirrored_landmarks
+from hf_cushing.faces.regions import mean_shape
 from hf_cushing.schema import UserError
 
 FEWEST = 5
@@ -64,25 +64,6 @@ class TargetShape:
     triangle: np.ndarray
     triangles: np.ndarray
     areas: np.ndarray
-
-
-def mean_shape(landmarks: np.ndarray, side: int, weights: np.ndarray | None = None) -> np.ndarray:
-    """Mean of the landmarks and of their mirror image.
-
-    Parameters
-    ----------
-    landmarks : numpy.ndarray
-        Shape (n, 68, 2), pixels of crops of `side`.
-    weights : numpy.ndarray, optional
-        Shape (n,).
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shape (68, 2).
-    """
-    mean = np.average(np.asarray(landmarks, np.float64), axis=0, weights=weights)
-    return ((mean + mirrored_landmarks(mean, side)) / 2).astype(np.float32)
 
 
 def mean_face(

@@ -103,6 +103,25 @@ def mirrored_landmarks(landmarks: np.ndarray, side: int) -> np.ndarray:
     return flipped
 
 
+def mean_shape(landmarks: np.ndarray, side: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """Mean of the landmarks and of their mirror image.
+
+    Parameters
+    ----------
+    landmarks : numpy.ndarray
+        Shape (n, 68, 2), pixels of crops of `side`.
+    weights : numpy.ndarray, optional
+        Shape (n,).
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (68, 2).
+    """
+    mean = np.average(np.asarray(landmarks, np.float64), axis=0, weights=weights)
+    return ((mean + mirrored_landmarks(mean, side)) / 2).astype(np.float32)
+
+
 def region_labels(landmarks: np.ndarray, side: int) -> np.ndarray:
     """Give each pixel of a crop the number of its region.
 

@@ -3,8 +3,8 @@ import time
 import numpy as np
 import pytest
 
-from hf_cushing.explain.mean_face import mean_face, mean_shape, warp_to
-from hf_cushing.faces.regions import mirrored_landmarks
+from hf_cushing.explain.mean_face import mean_face, warp_to
+from hf_cushing.faces.regions import mean_shape, mirrored_landmarks
 from hf_cushing.schema import UserError
 
 SIDE = 256
