@@ -88,39 +88,46 @@ def evaluate(
 @app.command()
 def predict(
     run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photographs.")],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(help="Photographs, a folder of them, or a table with file_name and sex."),
+    ],
+    sex: Annotated[
+        str, typer.Option(help="female, male or unknown: of those whose sex no table states.")
+    ] = "unknown",
+    csv: Annotated[Path | None, typer.Option(help="Write all numbers into this CSV.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the Hub.")] = None,
+    cpu: Annotated[bool, typer.Option(help="Do not use an accelerator.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the face in each photo and print the probabilities. Research use only."""
+    """Find the face in each photo and say what the model makes of it. Research use only."""
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.faces.photo import PhotoError
-    from hf_cushing.predict.pipeline import called_labels, pipeline
+    from hf_cushing.files import write_text
+    from hf_cushing.predict.answer import Predictor
+    from hf_cushing.predict.batch import photo_sources, rows_of, rows_to_csv, sentence
+    from hf_cushing.run import Run
 
-    classify = pipeline(run)
-    results, failed = [], 0
-    for photo in photos:
-        try:
-            found = classify(photo)
-            called = called_labels(run, found)
-            results.append({"photo": str(photo), "result": found, "called": called})
-        except (PhotoError, OSError) as error:
-            failed += 1
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            results.append({"photo": str(photo), "error": reason})
+    sources = photo_sources(photos, sex)
+    predictor = Predictor(Run(run, revision), cpu=cpu)
+    rows = []
+    with progress_bars() as progress:
+        advance = progress("Reading photos", len(sources))
+        for row in rows_of(predictor, sources):
+            rows.append(row)
+            advance(1)
+    if csv:
+        write_text(csv, rows_to_csv(predictor.run, rows))
+        say(f"written: {csv}")
     if as_json:
-        print_json({"notice": RESEARCH_NOTICE, "photos": results})
-    else:
-        for entry in results:
-            scores = [f"{r['label']} {r['score']:.3f}" for r in entry.get("result", [])]
-            called = [f"; called {name} (operating point {point:.3f})"
-                      for name, point in (entry.get("called") or {}).items()]  # fmt: skip
-            told = ", ".join(scores) + "".join(called)
-            print(f"{entry['photo']}: {told or 'not scored: ' + entry['error']}")
-        say(RESEARCH_NOTICE)
+        print_json({"notice": RESEARCH_NOTICE, "photos": [row.to_json() for row in rows]})
+    elif not csv:
+        print("\n".join(sentence(row) for row in rows))
+    say(RESEARCH_NOTICE)
+    failed = sum(row.answer is None for row in rows)
     if failed:
-        raise UserError(f"{failed} of {len(photos)} photos could not be scored")
+        raise UserError(f"{failed} of {len(rows)} photos could not be used")
 
 
 @app.command()
