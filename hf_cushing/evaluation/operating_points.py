@@ -129,8 +129,7 @@ def best_threshold(truth: np.ndarray, score: np.ndarray, rule: str) -> float:
     kind, number = parse_rule(rule)
     if truth.all() or not truth.any():
         raise UserError("a threshold needs photos with and without the disease in validation")
-    order = np.argsort(score, kind="stable")
-    curve = threshold_curve(truth[order], score[order], np.ones((1, len(score))))
+    curve = threshold_curve(truth, score, np.ones((1, len(score))))
     values = curve.cut[:-1]
     cuts = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [(values[-1] + 1) / 2]])
     hits, alarms = curve.positive[0], curve.negative[0]

@@ -1,4 +1,4 @@
-"""Making probabilities mean what they say: temperature, Platt, isotonic.
+"""Making probabilities mean what they say: temperature, Platt.
 
 Fitted on validation or out-of-fold photos, never on test.
 """
@@ -8,18 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from hf_cushing.schema import UserError
 from hf_cushing.stats.logistic import fit_logistic
 
 COOLEST, HOTTEST = 0.05, 20.0
-"""Bounds of the temperature: scores that part the classes would drive it to 0."""
-
-ENOUGH = 200
-"""Positives, and negatives, from which an isotonic fit is allowed: it is a step function, and
-memorises fewer."""
+"""Bounds of the temperature: perfect separation would drive it to 0."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +44,6 @@ class Platt:
         middle = logits.mean(1, keepdims=True)
         half = (self.slope * (logits[:, 1:] - logits[:, :1]) + self.intercept) / 2
         return middle + np.concatenate([-half, half], axis=1)
-
-
-@dataclass(frozen=True)
-class Isotonic:
-    """A rising function of the probability, flat where the data say nothing.
-
-    It is for tables and figures: unlike the others it can't be folded into a model's head.
-
-    Attributes
-    ----------
-    edges, values : numpy.ndarray
-        float, shape (k,), 0..1: probabilities given, and what they become; linear in between,
-        and flat outside.
-    """
-
-    edges: np.ndarray
-    values: np.ndarray
-
-    def apply(self, score: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities, shape (n,), 0..1."""
-        return np.interp(score, self.edges, self.values)
 
 
 def fit_temperature(logits: np.ndarray, numbers: np.ndarray) -> Temperature:
@@ -112,7 +87,7 @@ def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     """Logistic regression on the log-odds, towards Platt's (1999) smoothed truth.
 
     With k photos of a class these count as (k + 1) / (k + 2) of it, so that the fit exists even
-    where the scores part the classes.
+    with perfect separation.
 
     Parameters
     ----------
@@ -154,48 +129,8 @@ def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     return Platt(float(slope), float(intercept))
 
 
-def fit_isotonic(score: np.ndarray, truth: np.ndarray) -> Isotonic:
-    """The rising function of least squared error (Zadrozny and Elkan 2002, KDD).
-
-    Parameters
-    ----------
-    score : numpy.ndarray
-        float, shape (n,), 0..1.
-    truth : numpy.ndarray
-        bool, shape (n,).
-
-    Raises
-    ------
-    UserError
-        Fewer than `ENOUGH` positives or negatives, scores that are not finite.
-
-    Examples
-    --------
-    >>> score = np.repeat([0.2, 0.4, 0.9], 200)
-    >>> truth = np.tile(np.arange(200), 3) < np.repeat([50, 30, 160], 200)
-    >>> [round(p, 2) for p in fit_isotonic(score, truth).apply(np.array([0.2, 0.4, 0.9])).tolist()]
-    [0.2, 0.2, 0.8]
-    """
-    positives = int(np.count_nonzero(truth))
-    negatives = len(truth) - positives
-    if min(positives, negatives) < ENOUGH:
-        raise UserError(
-            f"isotonic calibration memorises few photos: it needs {ENOUGH} with and {ENOUGH} "
-            f"without the disease; there are {positives} and {negatives}: choose temperature"
-        )
-    _check_finite(score)
-    order = np.argsort(score, kind="stable")
-    edges, first, counts = np.unique(score[order], return_index=True, return_counts=True)
-    means = np.add.reduceat(truth[order].astype(float), first) / counts
-    return Isotonic(edges, isotonic_regression(means, weights=counts).x)
-
-
 def _check(logits: np.ndarray, numbers: np.ndarray) -> None:
-    _check_finite(logits)
+    if not np.isfinite(logits).all():
+        raise UserError("calibration needs finite logits; score the photos again")
     if len(np.unique(numbers)) < 2:
         raise UserError("calibration needs photos of several classes in validation")
-
-
-def _check_finite(scores: np.ndarray) -> None:
-    if not np.isfinite(scores).all():
-        raise UserError("calibration needs finite logits; score the photos again")

@@ -8,8 +8,8 @@ from scipy.special import expit
 STEPS, STILL = 40, 1e-8
 """Newton steps, and the size of a step that ends them."""
 
-PARTED = 50.0
-"""Log-odds per standard deviation beyond which the classes count as parted: no fit is best."""
+SEPARATION = 50.0
+"""Log-odds per standard deviation from which separation counts as perfect: no fit is best."""
 
 
 def fit_logistic(
@@ -61,7 +61,7 @@ def _newton(
         step = _newton_step(fits[rows], part, odds, truth_sums[rows], fixed)
         fits[rows] += step
         size = np.abs(step).max(1)
-        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > PARTED)
+        lost = ~np.isfinite(size) | (np.abs(fits[rows]).max(1) > SEPARATION)
         fits[rows[lost]] = np.nan
         active[rows[lost | (size < STILL)]] = False
     fits[active] = np.nan

@@ -59,7 +59,7 @@ METRICS = {
     "brier": Metric("no photos", -1),
     "log_loss": Metric("no photos", -1),
     "ece": Metric("no photos", -1),
-    "calibration_slope": Metric("one class only, or the scores part the classes", 0),
+    "calibration_slope": Metric("one class only, or perfect separation", 0),
     "calibration_intercept": Metric(ONE_CLASS, 0),
     "net_benefit": Metric("no photos"),
     "selection_rate": Metric("no photos", 0),
@@ -174,17 +174,18 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
     return (slice(i, i + step) for i in range(0, rows, step))
 
 
+def weighted_auroc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUROC for each row of weights; arguments as in `auroc` and `weighted_metrics`."""
+    decisions = Decisions(truth, np.asarray(score), np.zeros(len(truth)))
+    return weighted_metrics(decisions, weights, ("auroc",))["auroc"]
+
+
 def auroc(truth: np.ndarray, score: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a positive outscores a negative, ties half.
 
-    Mann-Whitney form; NaN if a class is missing.
+    Mann-Whitney form; NaN if a class is missing. The score may be on any scale.
     """
-    return _ranked(truth, score)["auroc"]
-
-
-def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
-    """Area under the precision-recall curve as a step function; NaN without positives."""
-    return _ranked(truth, score)["auprc"]
+    return float(weighted_auroc(truth, score, np.ones((1, len(truth))))[0])
 
 
 def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
@@ -230,21 +231,28 @@ def threshold_curve(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -
     Parameters
     ----------
     truth, score : numpy.ndarray
-        Shape (n,), `score` rising.
+        Shape (n,).
     weights : numpy.ndarray
         Shape (m, n).
     """
+    if (score[1:] < score[:-1]).any():
+        order = np.argsort(score, kind="stable")
+        truth, score, weights = truth[order], score[order], weights[:, order]
+    cuts, positive, negative = _by_score(score, weights * truth, weights * ~truth)
+    return Curve(np.append(cuts, np.inf), _at_or_above(positive), _at_or_above(negative))
+
+
+def _by_score(score: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The distinct scores of rising ones, and the columns of equal scores summed."""
     first = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
-    positive, negative = weights * truth, weights * ~truth
-    if len(first) < len(score):
-        positive, negative = (np.add.reduceat(w, first, axis=1) for w in (positive, negative))
-    return Curve(np.append(score[first], np.inf), _at_or_above(positive), _at_or_above(negative))
+    if len(first) == len(score):
+        return score, *columns
+    return score[first], *(np.add.reduceat(column, first, axis=1) for column in columns)
 
 
 def roc_points(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
-    order = np.argsort(score, kind="stable")
-    curve = threshold_curve(truth[order], score[order], np.ones((1, len(score))))
+    curve = threshold_curve(truth, score, np.ones((1, len(score))))
     true, false = curve.positive[0, ::-1], curve.negative[0, ::-1]
     return false / max(false[-1], 1), true / max(true[-1], 1)
 
@@ -253,16 +261,6 @@ def _at_or_above(weights: np.ndarray) -> np.ndarray:
     """Sums from each column to the last, and 0 for none."""
     sums = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
     return np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)
-
-
-def _ranked(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    if not len(truth):
-        return {"auroc": float("nan"), "auprc": float("nan")}
-    order = np.argsort(score, kind="stable")
-    rows = Decisions(truth[order], np.asarray(score)[order], np.zeros(len(truth)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = _by_ranks(rows, np.ones((1, len(truth))))
-    return {name: float(values[0]) for name, values in found.items()}
 
 
 def _by_counts(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -326,10 +324,8 @@ def _by_probability(decisions: Decisions, weights: np.ndarray) -> dict[str, np.n
 
 def _calibration_error(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
     """Sum over bins of |expected - found|; photos of equal score share a bin."""
-    first = np.flatnonzero(np.append(True, decisions.score[1:] != decisions.score[:-1]))
     excess = weights * (decisions.score - decisions.truth)
-    if len(first) < len(decisions):
-        weights, excess = (np.add.reduceat(w, first, axis=1) for w in (weights, excess))
+    _, weights, excess = _by_score(decisions.score, weights, excess)
     upto = np.cumsum(weights, axis=1)
     place = np.floor(BINS * (upto - weights / 2) / upto[:, -1:])
     bins = np.clip(np.nan_to_num(place), 0, BINS - 1).astype(np.int64)

@@ -257,11 +257,10 @@ def matched_point(
     asked = sensitivity if specificity is None else specificity
     if (sensitivity is None) == (specificity is None) or not 0 <= asked <= 1:
         raise UserError("give either a sensitivity or a specificity, from 0 to 1")
-    order = np.argsort(model_score, kind="stable")
     who = Patients(np.arange(len(truth)) if patients is None else patients, truth)
     drawn = who.draws(draws, np.random.default_rng(seed))
-    weights = np.concatenate([np.ones((1, len(truth))), drawn])[:, order]
-    curve = threshold_curve(truth[order], np.asarray(model_score)[order], weights)
+    weights = np.concatenate([np.ones((1, len(truth))), drawn])
+    curve = threshold_curve(truth, np.asarray(model_score), weights)
     rates = (curve.positive[:, ::-1], curve.negative[:, ::-1])
     with np.errstate(invalid="ignore"):
         hits, alarms = (rate / rate[:, -1:] for rate in rates)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, log_softmax
-from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from hf_cushing.schema import UserError
@@ -11,7 +10,6 @@ from hf_cushing.stats.calibration import (
     COOLEST,
     HOTTEST,
     Platt,
-    fit_isotonic,
     fit_platt,
     fit_temperature,
 )
@@ -50,7 +48,7 @@ def test_temperature_of_scores_against_the_truth_stays_in_bounds():
     assert fit_temperature(-logits, numbers).value == pytest.approx(HOTTEST, rel=1e-3)
 
 
-def test_temperature_of_parted_scores_is_bounded():
+def test_temperature_of_perfect_separation_is_bounded():
     logits = np.array([[5.0, 0.0]] * 5 + [[0.0, 5.0]] * 5)
     numbers = np.repeat([0, 1], 5)
     assert COOLEST <= fit_temperature(logits, numbers).value < 0.2
@@ -88,32 +86,10 @@ def test_platt_keeps_the_mean_of_the_logits(rng):
     assert Platt(0.3, 2.0).apply(logits).mean(1) == pytest.approx(logits.mean(1))
 
 
-def test_platt_of_parted_scores_is_finite():
+def test_platt_of_perfect_separation_is_finite():
     logits = np.array([[5.0, 0.0]] * 5 + [[0.0, 5.0]] * 5)
     found = fit_platt(logits, np.repeat([0, 1], 5))
     assert 0 < found.slope < 10
-
-
-def test_isotonic_agrees_with_scikit_learn(rng):
-    score = rng.integers(1, 99, 900) / 100
-    truth = rng.random(900) < score**2
-    ours = fit_isotonic(score, truth).apply(score)
-    theirs = IsotonicRegression().fit(score, truth).predict(score)
-    assert ours == pytest.approx(theirs)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 400))
-def test_isotonic_agrees_with_scikit_learn_whatever_the_ties(seed, steps):
-    rng = np.random.default_rng(seed)
-    score, asked = rng.integers(0, steps + 1, 420) / steps, rng.random(20)
-    truth = rng.permutation(420) < 210
-    model = IsotonicRegression(out_of_bounds="clip").fit(score, truth)
-    assert fit_isotonic(score, truth).apply(asked) == pytest.approx(model.predict(asked))
-
-
-def test_isotonic_refuses_few_photos_and_names_the_way_out(rng):
-    with pytest.raises(UserError, match="there are 30 and 170: choose temperature"):
-        fit_isotonic(rng.random(200), np.arange(200) < 30)
 
 
 def test_what_cannot_be_fitted_is_refused():
@@ -130,8 +106,6 @@ def test_what_cannot_be_fitted_is_refused():
         fit_platt(np.ones((80, 2)), numbers)
     with pytest.raises(UserError, match="finite logits"):
         fit_platt(logits * np.nan, numbers)
-    with pytest.raises(UserError, match="finite logits"):
-        fit_isotonic(np.full(400, np.nan), np.arange(400) < 200)
 
 
 def test_calibrated_probabilities_are_nearer_to_the_truth(rng):

@@ -179,7 +179,7 @@ def test_undefined_is_nan_and_never_zero_and_says_nothing():
     assert undefined([], []) == set(METRICS)
 
 
-def test_scores_that_part_the_classes_have_no_calibration_slope():
+def test_perfect_separation_has_no_calibration_slope():
     truth = np.array([False] * 5 + [True] * 5)
     decisions = Decisions(truth, np.linspace(0.1, 0.9, 10), np.full(10, 0.5))
     assert math.isnan(binary_metrics(decisions)["calibration_slope"])
