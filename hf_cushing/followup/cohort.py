@@ -11,11 +11,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from hf_cushing.data.options import Progress
+from hf_cushing.data.table import SUFFIXES
 from hf_cushing.followup.camera import measure_photos
 from hf_cushing.followup.pairs import Pairs, change_of, dated_visits, months_of, pairs_of
 from hf_cushing.followup.photos import Followed, check_not_seen, photos_of_dataset, photos_of_table
 from hf_cushing.followup.regions import Shares, share_changes
-from hf_cushing.followup.table import SUFFIXES, DatedPhoto
+from hf_cushing.followup.table import DatedPhoto
 from hf_cushing.followup.trend import Trend, fit_trend, require_statsmodels
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.score import check_labels, class_number, labels_of, score

@@ -16,10 +16,11 @@ from hf_cushing.data.crops import make_crops, read_crops, read_outcomes
 from hf_cushing.data.intake import Intake
 from hf_cushing.data.loading import FaceData, class_words
 from hf_cushing.data.options import Progress
+from hf_cushing.data.table import refuse_problems
 from hf_cushing.evaluation.command import load_as_run
 from hf_cushing.faces.align import CROP_SIDE
 from hf_cushing.files import read_json
-from hf_cushing.followup.table import ISO, DatedPhoto, checked, problems_of, read_visits, refuse
+from hf_cushing.followup.table import ISO, DatedPhoto, checked, problems_of, read_visits
 from hf_cushing.schema import SPLITS, FacePhoto, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -163,9 +164,9 @@ def _from_table(
         for p in dated
         if p.photo in who and p.patient_id not in ("", who[p.photo][0])
     ]  # fmt: skip
-    refuse(str(table), problems)
+    refuse_problems(table, problems)
     dated = [replace(p, patient_id=who[p.photo][0], sex=who[p.photo][1]) for p in dated]
-    refuse(str(table), list(problems_of(dated)))
+    refuse_problems(table, problems_of(dated))
     rest = len(set(ids) - {p.photo for p in dated})
     reason = f"{table.name} does not name them"
     return dated, {f"{rest} of {len(ids)} photos": reason} if rest else {}
@@ -227,7 +228,7 @@ def _check_files(intake: Intake) -> None:
         if counts[photo.photo_id] > 1 and seen != photo.row:
             text = f"{photo.file_name} has the same content as row {seen}; delete one"
             problems.append((photo.row, text))
-    refuse(str(intake.table), problems)
+    refuse_problems(intake.table, problems)
 
 
 def _crops(chunks: Sequence[Path], photo_ids: Sequence[str]) -> tuple[Dataset, list[int]]:

@@ -10,7 +10,7 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
-from hf_cushing.data.table import TABLE_NAMES, Report, read_table
+from hf_cushing.data.table import Problem, Report, read_table, refuse_problems
 from hf_cushing.schema import SEX_SPELLINGS, UserError
 
 ISO = re.compile(r"(\d{4}-\d{2}-\d{2})([T ][\d:.]+Z?)?")
@@ -23,14 +23,7 @@ STABLE_WORDS = dict.fromkeys(
 PERIOD = "period:"
 """Starts the name of a stable period in the column `stable`, where a patient has several."""
 
-MAX_LINES = 200
-"""Problems told one by one; the rest are counted."""
-
 OPTIONAL = ("patient_id", "sex", "treatment_date", "stable", "visit")
-
-SUFFIXES = tuple(Path(name).suffix for name in TABLE_NAMES)
-
-Problem = tuple[int, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +70,6 @@ def read_visits(path: Path, key: str) -> list[DatedPhoto]:
     UserError
         With one line for every problem of every row.
     """
-    if path.suffix not in SUFFIXES or not path.is_file():
-        raise UserError(f"{path} is no table; give a file {', '.join(SUFFIXES)}")
     problems: list[Problem] = []
     rows = list(read_table(path, problems.append))
     needed = (key, "date") + (("patient_id",) if key == "file_name" else ())
@@ -108,7 +99,7 @@ def checked(
         for number, cells in rows
         if (photo := _photo(number, cells, key, needed, mixed, found.append))
     ]
-    refuse(where, [*found, *problems_of(photos)])
+    refuse_problems(where, [*found, *problems_of(photos)])
     return photos
 
 
@@ -118,18 +109,6 @@ def problems_of(photos: Sequence[DatedPhoto]) -> Iterator[Problem]:
     known = [photo for photo in photos if photo.patient_id]
     for check in (_one_word, _one_period, _visit_order, _stable_through_treatment):
         yield from check(known)
-
-
-def refuse(where: str, problems: Sequence[Problem]) -> None:
-    """Raise one `UserError` with a line for each problem, if there are any."""
-    if not problems:
-        return
-    lines = [f"  row {number}: {text}" for number, text in sorted(set(problems))]
-    count = f"{len(lines)} problem" + ("s" if len(lines) > 1 else "")
-    more = [f"  … and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
-    raise UserError(
-        "\n".join([f"{where}: {count}; nothing was written", *lines[:MAX_LINES], *more])
-    )
 
 
 def _photo(

@@ -29,7 +29,6 @@ from hf_cushing.readers.kit_folder import (
     Reader,
     hashed,
     new_code,
-    refuse_row,
 )
 from hf_cushing.readers.order import chosen, reading_order, spread
 from hf_cushing.readers.table import LEVELS
@@ -107,7 +106,7 @@ def parse_readers(given: str, level: str | None = None) -> tuple[Reader, ...]:
     if path.suffix != ".csv" or not path.is_file():
         raise UsageError(f"--readers {given}: give a number, or a .csv with columns reader, level")
     readers: dict[str, Reader] = {}
-    for number, cells in read_table(path, refuse_row(path)):
+    for number, cells in read_table(path):
         if missing := [name for name in ("reader", "level") if name not in cells]:
             raise UserError(f"{path} lacks column {', '.join(missing)}; add it")
         reader = Reader(name=cells["reader"], level=cells["level"].lower())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.data.table import Report, read_table
+from hf_cushing.data.table import read_table
 from hf_cushing.files import read_json
 from hf_cushing.schema import UserError
 
@@ -171,16 +171,7 @@ def read_key(folder: Path, key: Path | None = None) -> dict[str, dict[str, str]]
         raise UserError(
             f"{path} is missing: it says which case is which photo; say where it is with --key"
         )
-    rows = [cells for _, cells in read_table(path, refuse_row(path))]
+    rows = [cells for _, cells in read_table(path)]
     if missing := [name for name in KEY_COLUMNS if name not in rows[0]]:
         raise UserError(f"{path} lacks column {', '.join(missing)}; it is not the key of a kit")
     return {cells["case"]: cells for cells in rows}
-
-
-def refuse_row(path: Path) -> Report:
-    """For `read_table`: a row that can't be read is an error."""
-
-    def refuse(problem: tuple[int, str]) -> None:
-        raise UserError(f"{path}, row {problem[0]}: {problem[1]}")
-
-    return refuse

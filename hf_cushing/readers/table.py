@@ -22,7 +22,6 @@ OPTIONAL = ("read", "occurrence", "score", "seconds", "regions")
 READS = {1: "alone", 2: "with the model"}
 
 YES_NO = {"yes": True, "no": False}
-SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 Rows = Iterable[tuple[int, Mapping[str, str]]]
 
@@ -114,15 +113,7 @@ def _rows(source: Path, key: Path | None) -> Iterator[tuple[int, Mapping[str, st
         return
     if key is not None:
         raise UsageError(f"--key is for a kit folder, which {source} is not; leave it out")
-    if source.suffix not in SUFFIXES:
-        raise UserError(f"{source} is no kit folder and no table ({', '.join(SUFFIXES)})")
-    if not source.is_file():
-        raise UserError(f"{source} does not exist; give a kit folder or a table of answers")
-    unread: list[tuple[int, str]] = []
-    yield from read_table(source, unread.append)
-    if unread:
-        row, text = unread[0]
-        raise UserError(f"{source}, row {row}: {text} ({len(unread)} rows can't be read)")
+    yield from read_table(source)
 
 
 def check_answers(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
 
+from hf_cushing.data.table import read_table
 from hf_cushing.faces.regions import REGIONS
 from hf_cushing.schema import UserError
 from hf_cushing.stats.intervals import INSUFFICIENT
@@ -71,7 +71,9 @@ def read_reader_regions(
         more, or a line that stands twice; it names the row (the header is row 1).
     """
     scores: dict[tuple[str, str, str], float] = {}
-    for number, cells in _lines(Path(path)):
+    for number, cells in read_table(Path(path)):
+        if missing := [name for name in READER_COLUMNS if name not in cells]:
+            raise UserError(f"{path} lacks column {', '.join(missing)}; add it")
         reader, photo, region, text = (cells[name] for name in READER_COLUMNS)
         where = f"{path}, row {number}"
         if not reader:
@@ -82,8 +84,6 @@ def read_reader_regions(
         if (reader, photo, region) in scores:
             raise UserError(f"{where}: {reader}, {photo}, {region} stands twice; delete one")
         scores[reader, photo, region] = _score(where, text)
-    if not scores:
-        raise UserError(f"{path} has no scores; write one row for each reader, photo and region")
     readers, photos = (tuple(sorted({key[n] for key in scores})) for n in (0, 1))
     table = np.full((len(readers), len(photos), len(regions)), np.nan)
     at = [{name: n for n, name in enumerate(part)} for part in (readers, photos, regions)]
@@ -92,21 +92,6 @@ def read_reader_regions(
     for key, value in scores.items():
         table[tuple(place[name] for place, name in zip(at, key, strict=True))] = value
     return ReaderRegions(readers, photos, tuple(regions), table)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            table = csv.DictReader(file, delimiter=max(",;\t", key=first.count), restval="")
-            missing = [name for name in READER_COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise UserError(f"{path} lacks column {', '.join(missing)}; add it")
-            for cells in table:
-                yield table.line_num, {n: (cells[n] or "").strip() for n in READER_COLUMNS}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} can't be read as CSV in UTF-8 ({error}); save it again") from None
 
 
 def _known(where: str, kind: str, name: str, known: Collection[str]) -> None:

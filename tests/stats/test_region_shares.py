@@ -161,9 +161,10 @@ def test_reader_regions(tmp_path):
         (["R1,a,nose,high"], "row 2: score 'high' is not a number"),
         (["R1,a,nose,-1"], "row 2: score '-1'"),
         (["R1,a,nose,nan"], "row 2: score 'nan'"),
-        (["R1,a,nose"], "row 2: score ''"),
+        (["R1,a,nose"], "row 2: 3 cells instead of 4"),
+        (["R1,a,nose,"], "row 2: score ''"),
         ([",a,nose,1"], "row 2: no reader"),
-        ([], "has no scores"),
+        ([], "has no row that can be read"),
     ],
 )
 def test_faults_of_a_reader_table(tmp_path, lines, message):
@@ -174,5 +175,5 @@ def test_faults_of_a_reader_table(tmp_path, lines, message):
 def test_missing_column_and_file(tmp_path):
     with pytest.raises(UserError, match="lacks column score"):
         read_reader_regions(table_of(tmp_path, "R1,a,nose", header="reader,photo_id,region"))
-    with pytest.raises(UserError, match="can't be read"):
+    with pytest.raises(UserError, match="is no table"):
         read_reader_regions(tmp_path / "none.csv")
