@@ -2,7 +2,7 @@
 
 The weights come with `face_recognition_models`, which every installation has: 29 convolutions,
 trained by Davis King on about 3 million photographs of 7,485 persons and released into the public
-domain (davisking/dlib-models on GitHub). Two facts let them fit into `ResNetForImageClassification`:
+domain (davisking/dlib-models on GitHub). Two facts let them fit into a ResNet of transformers:
 
 - dlib's strided layers have no padding, those of transformers have half a kernel. dlib's feature
   positions (3, 5, 9, 17, 33 and 65 input pixels apart) are all 1 modulo their stride, and so are
