@@ -2,9 +2,9 @@
 
     python benchmarks/bootstrap.py [--photos 1000] [--draws 2000] [--fairlearn-draws 60]
 
-Ours draws patients and gives 19 metrics of three groups, the left-out patients for the BCa
-intervals included. fairlearn's `MetricFrame` draws rows and gives the 12 of them that
-scikit-learn has, overall and by group; its time is measured for fewer draws and scaled.
+Ours draws patients and gives 19 metrics of three groups with their intervals. fairlearn's
+`MetricFrame` draws rows and gives the 12 of them that scikit-learn has, overall and by group; its
+time is measured for fewer draws and scaled.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import numpy as np
 from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, chance_of, detectable_gap, worse_sex
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.predictions import Predictions, by_patient
-from hf_cushing.evaluation.subgroups import Sample, Value, make_sample, size_word
+from hf_cushing.evaluation.subgroups import Sample, Value, make_sample, size_word, value_of
 from hf_cushing.stats.grade_metrics import GOALS, check_grades, median_grades, pair_metrics
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.resampling import DRAWS, percentile_interval
@@ -227,15 +227,8 @@ class GradedSample:
 
 
 def _value(estimate: float, draws: np.ndarray, *, level: float, size: str) -> Value:
-    nothing = {"estimate": estimate, "low": math.nan, "high": math.nan, "others": {}}
-    if math.isnan(estimate):
-        return Value(**nothing, reason=UNDEFINED)
-    if size == "insufficient":
-        return Value(**nothing, reason=TOO_FEW)
-    low, high = percentile_interval(draws, level)
-    if math.isnan(low):
-        return Value(**nothing, reason="no interval: undefined in too many draws")
-    return Value(estimate=estimate, low=low, high=high, method="bootstrap", others={})
+    few = TOO_FEW if size == "insufficient" else ""
+    return value_of(estimate, draws, level=level, undefined=UNDEFINED, few=few)
 
 
 def _gap(

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.stats.intervals import (
-    INSUFFICIENT,
-    WIDE,
-    Ratio,
-    clopper_pearson,
-    clustered_auroc,
-    clustered_ratio,
-    wilson,
-)
-from hf_cushing.stats.metrics import METRICS, Decisions, weighted_metrics
-from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval, strata_of
-
-MOST_LEFT_OUT = 3000
-"""Patients up to which each is left out in turn, for the acceleration of BCa intervals."""
+from hf_cushing.stats.intervals import INSUFFICIENT, WIDE, clustered_auroc, rate_intervals
+from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
+from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
 
 MACRO = "macro"
 """In place of a label: the mean over the diseases, each against everything else."""
@@ -44,17 +33,14 @@ class Value:
         proportions; F1 by way of the Jaccard index, which is one), ``delong`` (clustered by
         patient, on the log-odds) or ``bootstrap`` (expanded percentiles of
         draws of patients, `Patients.level`).
-    others : dict
-        Other intervals, by name: ``percentile``, ``bca``, ``clopper_pearson``.
     reason : str
         Why there is no estimate or no interval; empty if there are both.
     """
 
     estimate: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
     method: str = ""
-    others: dict[str, tuple[float, float]]
     reason: str = ""
 
 
@@ -158,26 +144,16 @@ def _report(
     inside = np.flatnonzero(mask)
     part, weights = decisions.select(inside), sample.weights[:, inside]
     who = sample.who.select(inside)
-    estimates = {k: float(v[0]) for k, v in weighted_metrics(part, np.ones((1, len(part)))).items()}
-    draws = weighted_metrics(part, weights)
-    left: dict[str, np.ndarray] = {}
-    if 0 < who.count <= MOST_LEFT_OUT:
-        left = weighted_metrics(part, who.left_out())
-    sides = [len(np.unique(who.of_photo[side])) for side in (part.truth, ~part.truth)]
-    closed = _closed_forms(part, who)
-    few = min(sides) < INSUFFICIENT
+    draws, level = weighted_metrics(part, weights), who.level()
+    sides = [who.count_in(side) for side in (part.truth, ~part.truth)]
+    few = TOO_FEW if min(sides) < INSUFFICIENT else ""
     values = {
-        metric: _value(
-            metric,
-            estimates[metric],
-            draws[metric],
-            left=left.get(metric),
-            closed=closed,
-            few=few,
-            level=who.level(),
+        metric: value_of(
+            estimate, draws[metric], level=level, undefined=METRICS[metric].undefined, few=few
         )
-        for metric in METRICS
+        for metric, estimate in binary_metrics(part).items()
     }
+    values |= _closed_forms(part, who, values, few)
     return Resampled(
         SubgroupReport(
             label=label,
@@ -194,7 +170,7 @@ def _report(
             values=values,
         ),
         draws,
-        who.level(),
+        level,
     )
 
 
@@ -209,64 +185,41 @@ def _cells(part: Decisions) -> dict[str, int]:
     return {name: int(mark.sum()) for name, mark in (marks | {"tn": ~truth & ~called}).items()}
 
 
-def _closed_forms(part: Decisions, who: Patients) -> dict[str, dict[str, tuple[float, float]]]:
-    """Intervals in closed form, by metric and method; the first of each is the one to show."""
-    truth, called = part.truth, part.called
-    everybody = np.full(len(part), True)
-    ratios = {
-        "accuracy": (truth == called, everybody),
-        "precision": (truth & called, called),
-        "recall": (truth & called, truth),
-        "specificity": (~truth & ~called, ~truth),
-        "npv": (~truth & ~called, ~called),
-        "f1": (truth & called, truth | called),
-        "selection_rate": (called, everybody),
+def _closed_forms(
+    part: Decisions, who: Patients, values: dict[str, Value], few: str
+) -> dict[str, Value]:
+    """Intervals in closed form, where there are any; proportions have one however few they are."""
+    rates = rate_intervals(part.truth, part.called, who)
+    found = {name: ("wilson", low, high) for name, (_, low, high) in rates.items()}
+    if not few:
+        found["auroc"] = ("delong", *clustered_auroc(part.truth, part.score, who).interval())
+    return {
+        name: replace(values[name], low=low, high=high, method=method, reason="")
+        for name, (method, low, high) in found.items()
+        if not math.isnan(values[name].estimate)
     }
-    found = {}
-    for name, (above, below) in ratios.items():
-        ratio = clustered_ratio(above, below, who)
-        forms = {"wilson": _scaled(name, wilson, ratio)}
-        forms["clopper_pearson"] = _scaled(name, clopper_pearson, ratio)
-        found[name] = forms
-    return found | {"auroc": {"delong": clustered_auroc(truth, part.score, who).interval()}}
 
 
-def _scaled(
-    name: str, interval: Callable[[float, float], tuple[float, float]], ratio: Ratio
-) -> tuple[float, float]:
-    low, high = interval(ratio.estimate, ratio.effective)
-    if name == "f1":  # of the Jaccard index TP / (TP + FN + FP)
-        return 2 * low / (1 + low), 2 * high / (1 + high)
-    return low, high
-
-
-def _value(
-    metric: str,
-    estimate: float,
-    draws: np.ndarray,
-    *,
-    left: np.ndarray | None,
-    closed: dict[str, dict[str, tuple[float, float]]],
-    few: bool,
-    level: float,
+def value_of(
+    estimate: float, draws: np.ndarray, *, level: float, undefined: str, few: str = ""
 ) -> Value:
-    """Choose the interval to show; where patients are few, only proportions have one."""
-    nothing = (math.nan, math.nan)
-    if math.isnan(estimate):
-        return Value(
-            estimate=estimate, low=math.nan, high=math.nan, others={},
-            reason=METRICS[metric].undefined,
-        )  # fmt: skip
-    forms = dict(closed.get(metric, {}))
-    if few and "wilson" not in forms:
-        return Value(estimate=estimate, low=math.nan, high=math.nan, others={}, reason=TOO_FEW)
-    drawn = {"percentile": percentile_interval(draws)}
-    drawn["bca"] = bca_interval(draws, estimate, left) if left is not None else nothing
-    method = next(iter(forms), "bootstrap")
-    low, high = forms.pop(method, percentile_interval(draws, level))
-    reason = "no interval: undefined in too many draws" if math.isnan(low) else ""
-    others = {k: v for k, v in (forms | drawn).items() if not math.isnan(v[0])}
-    return Value(estimate=estimate, low=low, high=high, method=method, others=others, reason=reason)
+    """A metric with the interval of its draws, or the reason for there being none.
+
+    Parameters
+    ----------
+    level : float
+        At which the draws are cut.
+    undefined : str
+        Why the metric has no value where it has none.
+    few : str
+        Why the sample is too small for an interval; empty if it is not.
+    """
+    if math.isnan(estimate) or few:
+        return Value(estimate=estimate, reason=undefined if math.isnan(estimate) else few)
+    low, high = percentile_interval(draws, level)
+    if math.isnan(low):
+        return Value(estimate=estimate, reason=UNSTABLE)
+    return Value(estimate=estimate, low=low, high=high, method="bootstrap")
 
 
 def mean_subgroups(
@@ -279,18 +232,17 @@ def mean_subgroups(
         reports = [part.report for part in parts]
         draws = {m: np.mean([part.draws[m] for part in parts], axis=0) for m in METRICS}
         rarest = min(min(r.positive_patients, r.negative_patients) for r in reports)
-        values = {}
-        for metric in METRICS:
-            estimates = [r.values[metric].estimate for r in reports]
-            values[metric] = _value(
-                metric,
-                float(np.mean(estimates)),
+        few = TOO_FEW if rarest < INSUFFICIENT else ""
+        values = {
+            metric: value_of(
+                float(np.mean([r.values[metric].estimate for r in reports])),
                 draws[metric],
-                left=None,
-                closed={},
-                few=rarest < INSUFFICIENT,
-                level=per_label[0][name].level,
+                level=parts[0].level,
+                undefined=METRICS[metric].undefined,
+                few=few,
             )
+            for metric in METRICS
+        }
         report = replace(
             reports[0],
             label=label,

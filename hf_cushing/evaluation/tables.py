@@ -178,7 +178,7 @@ def _threshold_notes(report: Report, label: str) -> list[str]:
 def format_value(value: Value, digits: int = 3) -> str:
     """Give an estimate with its interval, or the reason why there is none.
 
-    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9, others={}))
+    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9))
     '0.800 (0.700–0.900)'
     """
     if math.isnan(value.estimate):

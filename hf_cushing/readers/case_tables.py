@@ -12,7 +12,7 @@ from hf_cushing.readers.rate_tables import read_word, value_text
 from hf_cushing.readers.report import ReaderReport
 from hf_cushing.readers.verdicts import ALL
 from hf_cushing.reports.table import Table, interval_text, p_text
-from hf_cushing.stats.agreement import ONE_WORD, Kappa
+from hf_cushing.stats.agreement import ALL_ALIKE, Kappa
 
 HARDEST = 20
 """Photos shown in the table of those that most readers misjudge; the file has all."""
@@ -74,7 +74,7 @@ def _kappa(kappa: Kappa | None) -> str:
     if kappa is None:
         return "–"
     if math.isnan(kappa.estimate):
-        return "undefined: all answers alike" if kappa.reason == ONE_WORD else kappa.reason
+        return "undefined: all answers alike" if kappa.reason == ALL_ALIKE else kappa.reason
     return interval_text(kappa.estimate, kappa.low, kappa.high, 2)
 
 

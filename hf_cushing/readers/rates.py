@@ -189,7 +189,7 @@ def _values(
             bounds = tuple(2 * x / (1 + x) for x in bounds)
         reason = METRICS[metric].undefined if math.isnan(bounds[0]) else ""
         found[metric] = Value(
-            estimate=bounds[0], low=bounds[1], high=bounds[2], method="wilson", others={},
+            estimate=bounds[0], low=bounds[1], high=bounds[2], method="wilson",
             reason=reason,
         )  # fmt: skip
     return found
@@ -203,7 +203,7 @@ def _auroc(study: ReaderStudy, scores: np.ndarray | None, mask: np.ndarray, *, f
     low, high = (math.nan, math.nan) if few else area.interval()
     reason = METRICS["auroc"].undefined if math.isnan(area.estimate) else TOO_FEW if few else ""
     return Value(
-        estimate=area.estimate, low=low, high=high, method="delong", others={},
+        estimate=area.estimate, low=low, high=high, method="delong",
         reason=reason if len(photos) else "no scores",
     )  # fmt: skip
 

@@ -116,6 +116,4 @@ def _share(study: ReaderStudy, photos: np.ndarray, ticked: np.ndarray, side: np.
     ratio = clustered_ratio(ticked & side, side, study.who(photos))
     low, high = wilson(ratio.estimate, ratio.effective)
     reason = "" if side.any() else "no photos"
-    return Value(
-        estimate=ratio.estimate, low=low, high=high, method="wilson", others={}, reason=reason
-    )
+    return Value(estimate=ratio.estimate, low=low, high=high, method="wilson", reason=reason)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from hf_cushing.schema import UserError
-from hf_cushing.stats.intervals import LEVEL, Ratio, clustered_ratio, wilson
+from hf_cushing.stats.intervals import LEVEL, Ratio, clustered_ratio
 from hf_cushing.stats.resampling import Patients
 from hf_cushing.stats.significance import McNemar, mcnemar
 
@@ -18,7 +18,7 @@ NAN = math.nan
 
 WEIGHTS = (None, "linear", "quadratic")
 
-ONE_WORD = "all answers are the same, so that agreement by chance is complete"
+ALL_ALIKE = "all answers are the same, so that agreement by chance is complete"
 NO_SPREAD = "all photos show the same, so that there is no error to be seen"
 
 
@@ -55,7 +55,6 @@ def cohen_kappa(
     *,
     scale: Sequence | None = None,
     patients: np.ndarray | None = None,
-    level: float = LEVEL,
 ) -> Kappa:
     """Agreement of two readers (Cohen 1960, Educ Psychol Meas 20:37; weighted 1968).
 
@@ -93,7 +92,7 @@ def cohen_kappa(
     shares = [np.bincount(side, minlength=len(steps)) / max(len(a), 1) for side in (a, b)]
     expected = float(shares[0] @ credit @ shares[1]) if len(a) else NAN
     by_chance = (credit @ shares[1])[a] + (shares[0] @ credit)[b]
-    return _kappa(credit[a, b], by_chance, expected=expected, patients=patients, level=level)
+    return _kappa(credit[a, b], by_chance, expected=expected, patients=patients)
 
 
 def _places(answers: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -115,7 +114,6 @@ def _kappa(
     *,
     expected: float,
     patients: np.ndarray | None,
-    level: float,
 ) -> Kappa:
     """Kappa from each photo's agreement, and from twice what it adds to that by chance."""
     count = len(agree)
@@ -128,12 +126,12 @@ def _kappa(
         "observed": observed, "expected": expected, "photos": count, "patients": people
     }  # fmt: skip
     if not count or 1 - expected < 1e-12:
-        reason = ONE_WORD if count else "no photos"
+        reason = ALL_ALIKE if count else "no photos"
         return Kappa(estimate=NAN, error=NAN, low=NAN, high=NAN, reason=reason, **known)
     kappa = (observed - expected) / (1 - expected)
     pull = agree - by_chance * (1 - kappa)
     sums = np.bincount(who, pull - pull.mean()) / (count * (1 - expected))
-    widen, tail = 1.0, 0.5 + level / 2
+    widen, tail = 1.0, 0.5 + LEVEL / 2
     z = float(ndtri(tail))
     if patients is not None and people > 1:
         widen, z = people / (people - 1), float(stdtrit(people - 1, tail))
@@ -170,9 +168,7 @@ def answer_counts(answers: np.ndarray, scale: Sequence | None = None) -> np.ndar
     return np.stack([(places == step).sum(0) for step in range(len(steps))], axis=1)
 
 
-def fleiss_kappa(
-    counts: np.ndarray, *, patients: np.ndarray | None = None, level: float = LEVEL
-) -> Kappa:
+def fleiss_kappa(counts: np.ndarray, *, patients: np.ndarray | None = None) -> Kappa:
     """Agreement of several readers (Fleiss 1971, Psychol Bull 76:378).
 
     The error is for photos drawn anew, whatever kappa is: the spread of what each adds to it.
@@ -199,7 +195,7 @@ def fleiss_kappa(
     agree = (counts * (counts - 1)).sum(1) / (readers[0] * (readers[0] - 1))
     overall = shares.mean(0)
     expected = float(overall @ overall)
-    return _kappa(agree, 2 * shares @ overall, expected=expected, patients=patients, level=level)
+    return _kappa(agree, 2 * shares @ overall, expected=expected, patients=patients)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,13 +218,7 @@ class IntraReader:
 
 
 def intra_reader(
-    first: np.ndarray,
-    second: np.ndarray,
-    weights: str | None = None,
-    *,
-    scale: Sequence | None = None,
-    patients: np.ndarray | None = None,
-    level: float = LEVEL,
+    first: np.ndarray, second: np.ndarray, *, patients: np.ndarray | None = None
 ) -> IntraReader:
     """Agreement of a reader's first and second judgement; arguments as in `cohen_kappa`.
 
@@ -238,11 +228,11 @@ def intra_reader(
     >>> found.same.estimate, found.kappa.estimate
     (0.75, 0.5)
     """
-    kappa = cohen_kappa(first, second, weights, scale=scale, patients=patients, level=level)
+    kappa = cohen_kappa(first, second, patients=patients)
     alike = np.asarray(first) == np.asarray(second)
     ids = np.arange(len(alike)) if patients is None else patients
     same = clustered_ratio(alike, np.full(len(alike), True), Patients(ids, np.zeros(len(alike))))
-    low, high = wilson(same.estimate, same.effective, level)
+    low, high = same.interval()
     return IntraReader(same=same, low=low, high=high, kappa=kappa)
 
 
@@ -254,14 +244,11 @@ class Majority:
     ----------
     call : numpy.ndarray
         float, shape (photos,): 1, 0, or NaN where as many say yes as no.
-    share : numpy.ndarray
-        float, shape (photos,): of readers who say yes.
     ties : int
         Photos without a majority: none is decided here for either side.
     """
 
     call: np.ndarray
-    share: np.ndarray
     ties: int
 
 
@@ -285,10 +272,8 @@ def majority_vote(decisions: np.ndarray) -> Majority:
             "decisions must be bool with the axes (readers, photos), "
             f"not {decisions.dtype} of shape {decisions.shape}"
         )
-    votes = decisions.sum(0)
-    lead = 2 * votes - len(decisions)
-    call = np.where(lead == 0, NAN, lead > 0)
-    return Majority(call, votes / len(decisions), int((lead == 0).sum()))
+    lead = 2 * decisions.sum(0) - len(decisions)
+    return Majority(np.where(lead == 0, NAN, lead > 0), int((lead == 0).sum()))
 
 
 @dataclass(frozen=True, kw_only=True)

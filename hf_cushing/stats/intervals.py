@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, expit, ndtri, stdtrit
+from scipy.special import expit, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from hf_cushing.stats.resampling import Patients
@@ -38,6 +38,10 @@ class Ratio:
     patients: int
     effective: float
 
+    def interval(self) -> tuple[float, float]:
+        """Wilson's interval on the effective number of photos."""
+        return wilson(self.estimate, self.effective)
+
 
 def wilson(share: float, count: float, level: float = LEVEL) -> tuple[float, float]:
     """Wilson score interval of a proportion (1927, J Am Stat Assoc 22:209).
@@ -62,23 +66,6 @@ def wilson(share: float, count: float, level: float = LEVEL) -> tuple[float, flo
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
-
-
-def clopper_pearson(share: float, count: float, level: float = LEVEL) -> tuple[float, float]:
-    """Exact interval of a proportion (Clopper and Pearson 1934, Biometrika 26:404).
-
-    With an effective, fractional number of observations it is that of Korn and Graubard (1998,
-    Survey Methodology 24:193).
-
-    >>> [round(bound, 4) for bound in clopper_pearson(6 / 8, 8)]
-    [0.3491, 0.9681]
-    """
-    if not count or math.isnan(share):
-        return math.nan, math.nan
-    hits, tail = share * count, (1 - level) / 2
-    low = float(betaincinv(hits, count - hits + 1, tail)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
-    return low, high
 
 
 def clustered_ratio(part: np.ndarray, whole: np.ndarray, who: Patients) -> Ratio:
@@ -111,6 +98,43 @@ def clustered_ratio(part: np.ndarray, whole: np.ndarray, who: Patients) -> Ratio
     return Ratio(share, photos, count, lowered)
 
 
+def rate_intervals(
+    truth: np.ndarray, called: np.ndarray, who: Patients
+) -> dict[str, tuple[float, float, float]]:
+    """Estimates and Wilson's intervals of rates by patient; NaN where undefined.
+
+    F1 = 2J / (1 + J), where the Jaccard index J = TP / (TP + FN + FP) is a proportion.
+
+    Parameters
+    ----------
+    truth, called : numpy.ndarray
+        bool, shape (n,): has the disease; is called so.
+    who : Patients
+        Of the same n photos.
+
+    Returns
+    -------
+    dict
+        Metric to estimate, low and high: accuracy, precision, recall, specificity, npv, f1 and
+        selection_rate.
+    """
+    everybody = np.full(len(truth), True)
+    ratios = {
+        "accuracy": (truth == called, everybody),
+        "precision": (truth & called, called),
+        "recall": (truth & called, truth),
+        "specificity": (~truth & ~called, ~truth),
+        "npv": (~truth & ~called, ~called),
+        "f1": (truth & called, truth | called),
+        "selection_rate": (called, everybody),
+    }
+    found = {}
+    for name, (part, whole) in ratios.items():
+        ratio = clustered_ratio(part, whole, who)
+        found[name] = (ratio.estimate, *ratio.interval())
+    return found | {"f1": tuple(2 * x / (1 + x) for x in found["f1"])}
+
+
 def _between_patients(residual: np.ndarray, who: Patients) -> float:
     """Variance of the sum of `residual`, patients being drawn within strata."""
     sums = np.bincount(who.of_photo, residual, who.count)
@@ -138,7 +162,7 @@ class Area:
     positive_patients: int
     negative_patients: int
 
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+    def interval(self) -> tuple[float, float]:
         """On the scale of the log-odds, which keeps it inside 0..1 and makes it lean outwards.
 
         A perfect AUROC has no error of its own; then Wilson's interval on the patients of the
@@ -148,10 +172,10 @@ class Area:
         if math.isnan(self.estimate) or rarer < 2:
             return math.nan, math.nan
         if self.error == 0 or self.estimate in (0.0, 1.0):
-            return wilson(self.estimate, rarer, level)
+            return wilson(self.estimate, rarer)
         middle = math.log(self.estimate / (1 - self.estimate))
         free = self.positive_patients + self.negative_patients - 2
-        half = float(stdtrit(free, 0.5 + level / 2)) * self.error
+        half = float(stdtrit(free, 0.5 + LEVEL / 2)) * self.error
         half /= self.estimate * (1 - self.estimate)
         return float(expit(middle - half)), float(expit(middle + half))
 

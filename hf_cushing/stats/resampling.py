@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtr, stdtrit
 
 DRAWS = 2000
 
 MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""
+
+UNSTABLE = "no interval: undefined in too many draws"
+"""The reason why there is none where more are undefined."""
 
 
 def strata_of(labels: np.ndarray, sexes: np.ndarray) -> np.ndarray:
@@ -50,6 +53,15 @@ class Patients:
         """The patients of some photos (row numbers), in the strata that they have here."""
         return Patients(self.of_photo[rows], self.stratum[self.of_photo][rows])
 
+    def count_in(self, mask: np.ndarray) -> int:
+        """How many patients the photos in `mask` (bool, shape (n,)) are of."""
+        return len(np.unique(self.of_photo[mask]))
+
+    def weights(self, draws: int) -> np.ndarray:
+        """The sample itself, then so many draws, by the seed 0: float64, shape (1 + draws, n)."""
+        drawn = self.draws(draws, np.random.default_rng(0))
+        return np.concatenate([np.ones((1, len(self.of_photo))), drawn])
+
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Bootstrap within strata: weights of the photos, float32, shape (count, n)."""
         times = np.empty((count, self.count), np.float32)
@@ -80,7 +92,7 @@ class Patients:
     def shuffled(
         self, marked: np.ndarray, classes: np.ndarray, count: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """Deal a mark (is a woman) anew among the patients of each class.
+        """Permute a mark (is a woman) among the patients of each class.
 
         Parameters
         ----------
@@ -98,49 +110,17 @@ class Patients:
         kinds = Patients(self.of_photo, classes).stratum
         first = np.unique(self.of_photo, return_index=True)[1]
         own = marked[first]
-        dealt = np.empty((count, self.count), bool)
+        permuted = np.empty((count, self.count), bool)
         for kind in np.unique(kinds):
             inside = np.flatnonzero(kinds == kind)
-            dealt[:, inside] = rng.permuted(np.tile(own[inside], (count, 1)), axis=1)
-        return dealt[:, self.of_photo]
+            permuted[:, inside] = rng.permuted(np.tile(own[inside], (count, 1)), axis=1)
+        return permuted[:, self.of_photo]
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Quantiles of the draws; NaN where more than 5 % are undefined."""
-    return _quantiles(draws, (1 - level) / 2, (1 + level) / 2)
-
-
-def bca_interval(
-    draws: np.ndarray, estimate: float, left_out: np.ndarray, level: float = 0.95
-) -> tuple[float, float]:
-    """Bias-corrected and accelerated interval (Efron 1987, J Am Stat Assoc 82:171).
-
-    Parameters
-    ----------
-    draws : numpy.ndarray
-        The statistic in each bootstrap draw.
-    estimate : float
-        On all patients.
-    left_out : numpy.ndarray
-        The statistic without each patient in turn.
-    """
-    known = draws[np.isfinite(draws)]
-    pull = left_out[np.isfinite(left_out)]
-    if not len(known) or not len(pull) or not np.isfinite(estimate):
-        return float("nan"), float("nan")
-    below = (np.mean(known < estimate) + np.mean(known <= estimate)) / 2
-    pull = pull.mean() - pull
-    spread = np.sum(pull**2) ** 1.5
-    acceleration = np.sum(pull**3) / (6 * spread) if spread > 0 else 0.0
-    shift = ndtri(np.clip(below, 1 / len(known), 1 - 1 / len(known)))
-    ends = shift + ndtri([(1 - level) / 2, (1 + level) / 2])
-    low, high = ndtr(shift + ends / (1 - acceleration * ends))
-    return _quantiles(draws, float(low), float(high))
-
-
-def _quantiles(draws: np.ndarray, low: float, high: float) -> tuple[float, float]:
     known = draws[np.isfinite(draws)]
     if len(known) < (1 - MOST_UNDEFINED) * len(draws) or not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, [low, high])
-    return float(low), float(high)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return low, high

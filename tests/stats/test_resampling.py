@@ -2,9 +2,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
 
-from hf_cushing.stats.resampling import Patients, bca_interval, percentile_interval
+from hf_cushing.stats.resampling import Patients, percentile_interval
 
 
 def test_copies_of_a_photo_do_not_narrow_the_interval(rng):
@@ -59,33 +58,6 @@ def test_often_undefined_statistic_has_no_interval():
     assert math.isnan(low)
     assert math.isnan(high)
     assert percentile_interval(np.array([math.nan] + [1.0] * 99)) == (1.0, 1.0)
-
-
-def test_bca_agrees_with_scipy(rng):
-    values = rng.exponential(size=40)
-    who = Patients(np.arange(40), np.zeros(40))
-    weights = who.draws(20000, rng)
-    draws = weights @ values / 40
-    left = who.left_out() @ values / 39
-    ours = bca_interval(draws, values.mean(), left)
-    theirs = bootstrap((values,), np.mean, n_resamples=20000, method="BCa", rng=rng)
-    assert ours == pytest.approx(tuple(theirs.confidence_interval), abs=0.02)
-    plain = percentile_interval(draws)
-    assert abs(ours[1] - plain[1]) > 0.01  # the skew is corrected for
-
-
-def test_bca_of_a_constant_is_the_constant():
-    assert bca_interval(np.ones(100), 1.0, np.ones(10)) == (1.0, 1.0)
-
-
-def test_bca_without_any_defined_value_is_undefined_and_says_nothing():
-    nothing = np.full(10, math.nan)
-    for case in (
-        (nothing, 1.0, np.ones(3)),
-        (np.ones(10), 1.0, nothing),
-        (np.ones(9), math.nan, np.ones(3)),
-    ):
-        assert all(math.isnan(bound) for bound in bca_interval(*case))
 
 
 def test_same_seed_gives_the_same_draws():
