@@ -39,10 +39,16 @@ class Remark:
     reason : str
         ``trained``, ``validated``, ``other_faces``, ``few_patients`` or ``quality``.
     message : str
+    count : int
+        Other faces, or patients.
+    flags : tuple of str
+        Names of `QUALITY_LIMITS`.
     """
 
     reason: str
     message: str
+    count: int = 0
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,13 +235,15 @@ class Predictor:
             word = "validated" if validated else "trained"
             yield Remark(word, f"this photo {word} the model: its score is too good")
         if face.others:
-            yield Remark("other_faces", f"{face.others} smaller faces were passed over")
+            message = f"{face.others} smaller faces were passed over"
+            yield Remark("other_faces", message, count=face.others)
         if decision.plausible == self.run.labels and decision.limit_patients < 1 / ERROR_RATE - 1:
             yield Remark(
                 "few_patients",
                 f"{decision.limit_patients} validation patients of a class and sex are too few to "
                 "rule a label out" + ("; state the sex" if decision.sex == "unknown" else ""),
+                count=decision.limit_patients,
             )
-        flags = quality_flags(face.image, face.landmarks, face.face_box)
+        flags = tuple(quality_flags(face.image, face.landmarks, face.face_box))
         if flags:
-            yield Remark("quality", f"quality of the photo: {', '.join(flags)}")
+            yield Remark("quality", f"quality of the photo: {', '.join(flags)}", flags=flags)
