@@ -1,7 +1,8 @@
 """Modules import from folders above theirs in this list, and never in a circle.
 
 DESIGN's tree, with two differences: `training` stands under `evaluation`, since it calibrates,
-chooses thresholds and reports; and the command of `evaluation` stands beside the other commands.
+chooses thresholds and reports; and the command of `evaluation` stands before the other commands,
+which let it score datasets.
 """
 
 import ast
@@ -12,10 +13,11 @@ import pytest
 import hf_cushing
 
 PACKAGE = Path(hf_cushing.__file__).parent
-COMMANDS = ("evaluation.command", "explain", "readers", "followup", "compare")
+COMMANDS = ("explain", "readers", "followup", "compare")
 LAYERS = [
-    ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("heatmaps",), ("stats",),
-    ("reports",), ("evaluation",), ("training",), ("run",), ("predict",), COMMANDS,
+    ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("heatmaps",),
+    ("stats",), ("reports",), ("evaluation",), ("training",), ("run",), ("predict",),
+    ("evaluation.command",), COMMANDS,
     ("publish",), ("app",), ("demo",), ("cli",),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
