@@ -40,6 +40,9 @@ NO_FOLD = -1
 """Value of the column `fold` for a patient outside cross-validation: public controls, which
 train in every fold, and the patients of an external test site, which are in none."""
 
+CROP_SIDE = 256
+"""Side of a stored crop, pixels, unless a dataset was prepared with another."""
+
 RESEARCH_NOTICE = (
     "Research use only. Not a medical device: do not use it to diagnose, "
     "to rule out or to monitor disease in any person."

@@ -65,9 +65,8 @@ def prepare(
 ) -> None:
     """Turn a clinic folder into an aligned, split, audited dataset for load_dataset."""
     from hf_cushing.data.audit_report import read_audit
-    from hf_cushing.data.controls import ControlsOptions
     from hf_cushing.data.datasheet import read_datasheet
-    from hf_cushing.data.options import PrepareOptions
+    from hf_cushing.data.options import ControlsOptions, PrepareOptions
     from hf_cushing.data.prepare import prepare as run
 
     options = PrepareOptions(

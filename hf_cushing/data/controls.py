@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hf_cushing.data.intake import Intake, read_intake
-from hf_cushing.schema import CONTROL, FacePhoto, UsageError, UserError
+from hf_cushing.schema import CONTROL, FacePhoto, UserError
 
-MATCHABLE = ("sex", "age")
 CALIPER = 5.0
 """Greatest difference of ages within a match, years."""
 
@@ -21,37 +19,6 @@ WHY_TRAIN_ONLY = (
     "validation or test, telling the collections apart would pass for telling the disease, so "
     "they only train"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlsOptions:
-    """Which public controls are added.
-
-    Attributes
-    ----------
-    folder : Path
-        Clinic folder in which every label is ``control``.
-    match : tuple of str
-        ``sex``, ``age`` (within 5 years) or both; empty for a random choice.
-    ratio : float
-        Public controls for each patient with a disease.
-    splits : str
-        ``train`` (in training alone, in every fold), or ``all`` (dealt out like the clinic's).
-    """
-
-    folder: Path
-    match: tuple[str, ...] = ()
-    ratio: float = 1.0
-    splits: str = "train"
-
-    def __post_init__(self):
-        unknown = [name for name in self.match if name not in MATCHABLE]
-        if unknown:
-            raise UsageError(f"--match {', '.join(unknown)}: choose from {', '.join(MATCHABLE)}")
-        if not 0 < self.ratio <= 1000:
-            raise UsageError(f"--ratio {self.ratio}: give a number above 0, at most 1000")
-        if self.splits not in ("train", "all"):
-            raise UsageError(f"--controls-split {self.splits}: give train or all")
 
 
 def read_controls(folder: Path) -> Intake:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hf_cushing.data.options import MIN_FOLDS
 from hf_cushing.data.table import find_table, read_table
 from hf_cushing.schema import (
     CONTROL,
@@ -27,9 +28,6 @@ from hf_cushing.schema import (
     UsageError,
     UserError,
 )
-
-MIN_FOLDS = 3
-"""One fold tests, one validates, the rest train."""
 
 NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0), "severity": (0.0, 10.0)}
 

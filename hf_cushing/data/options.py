@@ -5,16 +5,59 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from hf_cushing.data.controls import ControlsOptions
+from hf_cushing.config.option import check_choices, option
 from hf_cushing.data.datasheet import Datasheet
-from hf_cushing.data.intake import MIN_FOLDS
-from hf_cushing.faces.align import CROP_SIDE
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import CROP_SIDE, UsageError
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """``progress(title, total)`` opens a bar and returns the function that advances it."""
+
+MIN_FOLDS = 3
+"""One fold tests, one validates, the rest train."""
+
+MATCHABLE = ("sex", "age")
+
+SPLITTING, FACES, TABLE, PUBLIC = "Splits", "Faces", "Table", "Public controls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlsOptions:
+    """Which public controls are added.
+
+    Attributes
+    ----------
+    folder : Path
+        Clinic folder in which every label is ``control``.
+    match : tuple of str
+        ``sex``, ``age`` (within 5 years) or both; empty for a random choice.
+    ratio : float
+        Public controls for each patient with a disease.
+    splits : str
+        ``train`` (in training alone, in every fold), or ``all`` (dealt out like the clinic's).
+    """
+
+    folder: Path | None = option(
+        None, "Folder of public controls to add to train.", group=PUBLIC, flag="--controls"
+    )
+    match: tuple[str, ...] = option(
+        (), "Match controls by sex, age or sex,age.", group=PUBLIC, commas=True
+    )
+    ratio: float = option(1.0, "Public controls for each patient.", group=PUBLIC)
+    splits: Literal["train", "all"] = option(
+        "train", "Where they go: all is like the clinic's own.", group=PUBLIC,
+        flag="--controls-split",
+    )  # fmt: skip
+
+    def __post_init__(self):
+        check_choices(self)
+        unknown = [name for name in self.match if name not in MATCHABLE]
+        if unknown:
+            raise UsageError(f"--match {', '.join(unknown)}: choose from {', '.join(MATCHABLE)}")
+        if not 0 < self.ratio <= 1000:
+            raise UsageError(f"--ratio {self.ratio}: give a number above 0, at most 1000")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +95,39 @@ class PrepareOptions:
     datasheet : Datasheet
     """
 
-    labels: tuple[str, ...] = ()
-    folds: int = 5
-    repeats: int = 1
-    validation_size: float = 0.15
-    test_size: float = 0.2
-    external_sites: tuple[str, ...] = ()
-    seed: int = 0
-    crop_size: int = CROP_SIDE
-    on_bad_photo: str = "reject"
-    identity: bool = True
-    merge_identities: bool = False
-    keep_columns: tuple[str, ...] = ()
-    salt: str = field(default="", repr=False)
+    labels: tuple[str, ...] = option(
+        (), "Labels that may occur, with commas.", group=TABLE, commas=True
+    )
+    folds: int = option(5, "Cross-validation folds.", group=SPLITTING)
+    repeats: int = option(1, "How often the folds are dealt anew.", group=SPLITTING)
+    validation_size: float = option(0.15, "Share of the photos.", group=SPLITTING)
+    test_size: float = option(0.2, "Share of the photos.", group=SPLITTING)
+    external_sites: tuple[str, ...] = option(
+        (), "Sites, with commas, whose patients are the test split.", group=SPLITTING,
+        flag="--external-site", commas=True,
+    )  # fmt: skip
+    seed: int = option(0, "Of splits and folds.", group=SPLITTING)
+    crop_size: int = option(CROP_SIDE, "Side of the crops in pixels.", group=FACES)
+    on_bad_photo: Literal["reject", "fail"] = option(
+        "reject", "Leave it out and account for it, or stop.", group=FACES
+    )
+    identity: bool = option(True, "Compare faces (biometric data; not stored).", group=FACES)
+    merge_identities: bool = option(
+        False, "Keep ids that seem to be one person together.", group=FACES
+    )
+    keep_columns: tuple[str, ...] = option(
+        (), "Carry this column of the table over; repeatable.", group=TABLE, flag="--keep-column"
+    )
+    salt: str = option(
+        "", "Replace patient ids by hashes keyed with this secret.", group=TABLE, repr=False,
+        flag="--hash-ids", metavar="SALT", envvar="HF_CUSHING_SALT",
+    )  # fmt: skip
     controls: ControlsOptions | None = None
-    thumbnails: bool = True
+    thumbnails: bool = option(True, "Show faces in audit.html.", group=FACES)
     datasheet: Datasheet = field(default_factory=Datasheet)
 
     def __post_init__(self):
+        check_choices(self)
         if self.folds < MIN_FOLDS:
             raise UsageError(f"--folds {self.folds}: at least {MIN_FOLDS} (test, validate, train)")
         if not 1 <= self.repeats <= 100:
@@ -83,8 +141,6 @@ class PrepareOptions:
             )
         if not 32 <= self.crop_size <= 2048:
             raise UsageError(f"--crop-size {self.crop_size}: give 32 to 2048 pixels")
-        if self.on_bad_photo not in ("reject", "fail"):
-            raise UsageError(f"--on-bad-photo {self.on_bad_photo}: give reject or fail")
         if self.merge_identities and not self.identity:
             raise UsageError("--merge-identities needs the comparison of faces: drop --no-identity")
 

@@ -8,12 +8,10 @@ import numpy as np
 from PIL import Image
 
 from hf_cushing.faces.landmarks import Face, find_face
+from hf_cushing.schema import CROP_SIDE
 
 CROP_SCALE = 1.7
 """Side of the crop over the longer side of the landmarks' bounding box."""
-
-CROP_SIDE = 256
-"""Side of the stored crop in pixels."""
 
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 

@@ -18,10 +18,9 @@ from hf_cushing.data.loading import FaceData, class_words
 from hf_cushing.data.options import Progress
 from hf_cushing.data.table import refuse_problems
 from hf_cushing.evaluation.command import load_as_run
-from hf_cushing.faces.align import CROP_SIDE
 from hf_cushing.files import read_json
 from hf_cushing.followup.table import ISO, DatedPhoto, checked, problems_of, read_visits
-from hf_cushing.schema import SPLITS, FacePhoto, UsageError, UserError
+from hf_cushing.schema import CROP_SIDE, SPLITS, FacePhoto, UsageError, UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset

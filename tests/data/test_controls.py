@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_cushing.data.controls import ControlsOptions, choose_controls, read_controls
+from hf_cushing.data.controls import choose_controls, read_controls
 from hf_cushing.data.loading import load_faces
-from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.options import ControlsOptions, PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.schema import NO_FOLD, FacePhoto, UsageError, UserError
 
