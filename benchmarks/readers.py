@@ -86,7 +86,10 @@ class Design:
 def study(
     design: Design, apart: tuple[float, float], rng: np.random.Generator
 ) -> tuple[ReaderScores, np.ndarray]:
-    """Ratings in two modalities with these distances of the class means, and the model alone."""
+    """Ratings in two modalities with these distances of the class means, and the model alone.
+
+    Calls made of them where the metric asks for calls.
+    """
     part, readers, cases = STRUCTURES[design.structure], design.readers, design.cases
     patients = np.arange(cases) // design.photos
     truth = patients % 2 == 0
@@ -105,8 +108,9 @@ def study(
     rating += rng.normal(size=rating.shape) * part.error**0.5
     # as able as the readers are on average, without their variance
     model = apart[0] / part.total**0.5 * truth + case + by_case() * (1 - part.case) ** 0.5
-    scores = ReaderScores(ratings=rating, truth=truth, patients=patients, threshold=APART / 2)
-    return scores, model
+    if design.metric != "auroc":
+        rating, model = rating >= APART / 2, model >= model_threshold(design)
+    return ReaderScores(ratings=rating, truth=truth, patients=patients), model
 
 
 def real(design: Design, apart: float) -> float:
@@ -134,9 +138,7 @@ def one(design: Design, rng: np.random.Generator) -> dict[str, bool]:
     scores, model = study(design, (APART, APART), rng)
     for name, analysis in compare_modalities(scores, metric).analyses.items():
         found[f"type I {name}"] = analysis.p < 0.05
-    alone = compare_with_model(
-        scores, model, metric, modality="1", threshold=model_threshold(design)
-    )
+    alone = compare_with_model(scores, model, metric, modality="1")
     for name, estimate in alone.analyses.items():
         found[f"model type I {name}"] = estimate.p < 0.05
     found["model"] = _holds(alone.analyses[RANDOM], 0)

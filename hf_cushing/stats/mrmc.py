@@ -134,7 +134,7 @@ class ModelComparison:
 
 
 def compare_modalities(
-    scores: ReaderScores, metric: str = "auroc", level: float = LEVEL, *, method: str = "delong"
+    scores: ReaderScores, metric: str = "auroc", *, method: str = "delong"
 ) -> MrmcComparison:
     """Compare the modalities, such as reading alone and reading with the model.
 
@@ -160,14 +160,12 @@ def compare_modalities(
         figures=table,
         means=dict(zip(names, table.mean(0).tolist(), strict=True)),
         covariances=fixed,
-        analyses={
-            name: _analyse(table, fixed, names=names, name=name, level=level) for name in ANALYSES
-        },
+        analyses={name: _analyse(table, fixed, names, name) for name in ANALYSES},
     )
 
 
 def _analyse(
-    table: np.ndarray, fixed: FixedCovariances, *, names: tuple[str, ...], name: str, level: float
+    table: np.ndarray, fixed: FixedCovariances, names: tuple[str, ...], analysis: str
 ) -> Analysis:
     readers, modalities = table.shape
     means = table.mean(0)
@@ -179,10 +177,10 @@ def _analyse(
         shared=_bounded(fixed.cov2 - fixed.cov3),
         alone=fixed.var - fixed.cov1,
         readers=readers,
-        analysis=name,
+        analysis=analysis,
     )
     differences = {
-        (names[a], names[b]): _estimate(float(means[a] - means[b]), 2 / readers * term, df2, level)
+        (names[a], names[b]): _estimate(float(means[a] - means[b]), 2 / readers * term, df2)
         for a, b in combinations(range(modalities), 2)
     }
     p_values = holm(d.p for d in differences.values()).tolist()
@@ -220,11 +218,11 @@ def _bounded(covariance: float) -> float:
     return covariance if covariance > 0 else 0.0
 
 
-def _estimate(value: float, variance: float, df: float, level: float) -> Estimate:
+def _estimate(value: float, variance: float, df: float) -> Estimate:
     if not df or not variance > NO_SPREAD:
         reason = "no spread is seen" if df else "one reader only"
         return Estimate(value, reason=reason)
-    error, tail = math.sqrt(variance), 0.5 + level / 2
+    error, tail = math.sqrt(variance), 0.5 + LEVEL / 2
     half = error * float(ndtri(tail) if math.isinf(df) else stdtrit(df, tail))
     far = -abs(value) / error
     p = 2 * float(ndtr(far) if math.isinf(df) else stdtr(df, far))
@@ -232,7 +230,7 @@ def _estimate(value: float, variance: float, df: float, level: float) -> Estimat
 
 
 def mean_estimate(
-    figures: np.ndarray, covariance: np.ndarray, *, analysis: str = RANDOM, level: float = LEVEL
+    figures: np.ndarray, covariance: np.ndarray, *, analysis: str = RANDOM
 ) -> Estimate:
     """Mean over readers with its error, by Hillis's single-modality form of the analysis.
 
@@ -255,7 +253,7 @@ def mean_estimate(
         readers=readers,
         analysis=analysis,
     )
-    return _estimate(float(figures.mean()), term / readers, df, level)
+    return _estimate(float(figures.mean()), term / readers, df)
 
 
 def reader_average(
@@ -264,23 +262,18 @@ def reader_average(
     metric: str = "auroc",
     *,
     analysis: str = RANDOM,
-    level: float = LEVEL,
-    method: str = "delong",
-    log_odds: bool = True,
 ) -> Estimate:
     """Mean figure of the readers in one modality; only that modality's data enter.
 
-    Its interval lies on the scale of the log-odds, which holds the truth more often near 1, or
-    with ``log_odds=False`` on that of the figure, cut at 0 and 1, as other programs give it. The
-    p value is left out: 0 is no hypothesis.
+    Its interval lies on the scale of the log-odds, which holds the truth more often near 1 than
+    that of the figure (`mean_estimate`), which other programs give. The p value is left out: 0 is
+    no hypothesis.
     """
-    table, covariance = reader_figures(scores, metric, method=method)
+    table, covariance = reader_figures(scores, metric)
     place = _place(scores, modality)
-    found = mean_estimate(
-        table[:, place], covariance[:, place, :, place], analysis=analysis, level=level
-    )
+    found = mean_estimate(table[:, place], covariance[:, place, :, place], analysis=analysis)
     low, high = np.clip([found.low, found.high], 0, 1).tolist()
-    if log_odds and 0 < found.estimate < 1:
+    if 0 < found.estimate < 1:
         half = (found.high - found.estimate) / (found.estimate * (1 - found.estimate))
         low, high = expit(logit(found.estimate) + np.array([-half, half])).tolist()
     return replace(found, low=low, high=high, p=NAN)
@@ -298,9 +291,6 @@ def compare_with_model(
     metric: str = "auroc",
     *,
     modality: str | None = None,
-    threshold: float | None = None,
-    level: float = LEVEL,
-    method: str = "delong",
 ) -> ModelComparison:
     """Readers' mean minus the figure of the model alone, on the same cases.
 
@@ -311,12 +301,9 @@ def compare_with_model(
     Parameters
     ----------
     model_score : numpy.ndarray
-        float, shape (cases,).
+        float, shape (cases,): scores, or calls (0 or 1) for metrics other than AUROC.
     modality : str, optional
         Of the readers; needed if there are several.
-    threshold : float, optional
-        From which the model's score is a call, for metrics other than AUROC; the readers have
-        that of `scores`.
     """
     model_score = np.asarray(model_score, dtype=np.float64)
     if model_score.shape != scores.truth.shape or np.isnan(model_score).any():
@@ -324,9 +311,8 @@ def compare_with_model(
     if modality is None and len(scores.modalities) > 1:
         raise UserError(f"say which modality, one of {scores.modalities}")
     place = 0 if modality is None else _place(scores, modality)
-    readers = scores.counted(scores.ratings[:, place], scores.threshold, metric)
-    rows = np.vstack([readers, scores.counted(model_score, threshold, metric)])
-    values, covariance = figures_of_rows(rows, scores, metric=metric, method=method)
+    rows = np.vstack([scores.ratings[:, place], model_score])
+    values, covariance = figures_of_rows(rows, scores, metric=metric)
     contrast = np.hstack([np.eye(len(values) - 1), -np.ones((len(values) - 1, 1))])
     differences, between = contrast @ values, contrast @ covariance @ contrast.T
     return ModelComparison(
@@ -334,8 +320,5 @@ def compare_with_model(
         figures=values[:-1],
         reader_mean=float(values[:-1].mean()),
         model=float(values[-1]),
-        analyses={
-            name: mean_estimate(differences, between, analysis=name, level=level)
-            for name in ANALYSES
-        },
+        analyses={name: mean_estimate(differences, between, analysis=name) for name in ANALYSES},
     )

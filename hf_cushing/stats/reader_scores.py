@@ -12,7 +12,7 @@ import numpy as np
 
 from hf_cushing.schema import UserError
 from hf_cushing.stats.intervals import clustered_aurocs
-from hf_cushing.stats.metrics import Decisions, threshold_curve, weighted_metrics
+from hf_cushing.stats.metrics import threshold_curve, weighted_auroc
 from hf_cushing.stats.resampling import DRAWS, Patients, percentile_interval
 
 NAN = math.nan
@@ -30,15 +30,14 @@ class ReaderScores:
     Attributes
     ----------
     ratings : numpy.ndarray
-        float, shape (readers, modalities, cases): the higher, the surer of disease.
+        float, shape (readers, modalities, cases): the higher, the surer of disease; or calls, 0
+        or 1, for metrics other than AUROC.
     truth : numpy.ndarray
         bool, shape (cases,): has the disease.
     patients : numpy.ndarray, optional
         Shape (cases,): whose photo it is; left out, each case is a patient of its own.
     readers, modalities, cases : tuple of str
         Names; numbers if left out.
-    threshold : float, optional
-        From which a rating is a call of disease; needed unless all ratings are 0 or 1.
 
     Raises
     ------
@@ -52,7 +51,6 @@ class ReaderScores:
     readers: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
-    threshold: float | None = None
 
     def __post_init__(self):
         if np.ndim(self.ratings) != 3:
@@ -95,16 +93,6 @@ class ReaderScores:
         """Who is in which case, by class."""
         cases = np.arange(len(self.truth)) if self.patients is None else self.patients
         return Patients(cases, self.truth)
-
-    def counted(self, ratings: np.ndarray, threshold: float | None, metric: str) -> np.ndarray:
-        """What the metric counts, shape of `ratings`: these, or the calls made of them."""
-        if metric not in FIGURES:
-            raise UserError(f"metric {metric!r}: expected one of {FIGURES}")
-        if metric == "auroc":
-            return ratings
-        if threshold is None and not np.isin(ratings, (0, 1)).all():
-            raise UserError("ratings that are not 0 or 1 need a threshold to make calls of them")
-        return ratings >= (0.5 if threshold is None else threshold)
 
 
 def _check_length(name: str, found: int, expected: int) -> None:
@@ -152,24 +140,27 @@ def reader_figures(
         Shape (readers, modalities, readers, modalities).
     """
     shape = scores.ratings.shape[:2]
-    rows = scores.counted(scores.ratings, scores.threshold, metric).reshape(-1, len(scores.truth))
+    rows = scores.ratings.reshape(-1, len(scores.truth))
     values, covariance = figures_of_rows(rows, scores, metric=metric, method=method)
     return values.reshape(shape), covariance.reshape(shape + shape)
 
 
 def figures_of_rows(
-    rows: np.ndarray, scores: ReaderScores, *, metric: str, method: str
+    rows: np.ndarray, scores: ReaderScores, *, metric: str, method: str = "delong"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Figures of rows of ratings or calls (tests, cases), and their covariance."""
+    if metric not in FIGURES:
+        raise UserError(f"metric {metric!r}: expected one of {FIGURES}")
     if metric != "auroc":
+        if not np.isin(rows, (0, 1)).all():
+            raise UserError(f"{metric} needs calls, 0 or 1, not ratings; choose a threshold")
         return _shares(rows == scores.truth, scores, metric)
     if method == "delong":
         return clustered_aurocs(scores.truth, rows, scores.who)[:2]
     if method != "jackknife":
         raise UserError(f"method {method!r}: expected delong or jackknife")
     weights = np.concatenate([np.ones((1, len(scores.truth))), scores.who.left_out()])
-    parts = [Decisions(scores.truth, row, np.zeros(len(row))) for row in rows]
-    found = np.stack([weighted_metrics(part, weights, ("auroc",))["auroc"] for part in parts])
+    found = np.stack([weighted_auroc(scores.truth, row, weights) for row in rows])
     return found[:, 0], _jackknife(found[:, 1:])
 
 
@@ -191,13 +182,6 @@ def _jackknife(left_out: np.ndarray) -> np.ndarray:
     count = left_out.shape[1]
     centred = left_out - left_out.mean(1, keepdims=True)
     return (count - 1) / count * centred @ centred.T
-
-
-def fixed_covariances(
-    scores: ReaderScores, metric: str = "auroc", *, method: str = "delong"
-) -> FixedCovariances:
-    """Error variance and the three covariances of Obuchowski and Rockette; see `reader_figures`."""
-    return averaged(reader_figures(scores, metric, method=method)[1])
 
 
 def averaged(covariance: np.ndarray) -> FixedCovariances:
@@ -240,7 +224,6 @@ def matched_point(
     specificity: float | None = None,
     patients: np.ndarray | None = None,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> MatchedPoint:
     """The model's specificity at a reader's sensitivity, or the other way round.
 
@@ -258,9 +241,7 @@ def matched_point(
     if (sensitivity is None) == (specificity is None) or not 0 <= asked <= 1:
         raise UserError("give either a sensitivity or a specificity, from 0 to 1")
     who = Patients(np.arange(len(truth)) if patients is None else patients, truth)
-    drawn = who.draws(draws, np.random.default_rng(seed))
-    weights = np.concatenate([np.ones((1, len(truth))), drawn])
-    curve = threshold_curve(truth, np.asarray(model_score), weights)
+    curve = threshold_curve(truth, np.asarray(model_score), who.weights(draws))
     rates = (curve.positive[:, ::-1], curve.negative[:, ::-1])
     with np.errstate(invalid="ignore"):
         hits, alarms = (rate / rate[:, -1:] for rate in rates)

@@ -21,7 +21,7 @@ from hf_cushing.stats.mrmc import (
 )
 from hf_cushing.stats.reader_scores import (
     ReaderScores,
-    fixed_covariances,
+    averaged,
     matched_point,
     reader_figures,
 )
@@ -118,12 +118,11 @@ def test_three_analyses_are_the_published_ones(analysis, f, df2, p, error, low, 
     ],
 )
 def test_single_modality_is_the_published_one(modality, analysis, error, df, low, high):
-    found = reader_average(
-        van_dyke(), modality, analysis=analysis, method="jackknife", log_odds=False
-    )
+    table, covariance = reader_figures(van_dyke(), method="jackknife")
+    place = van_dyke().modalities.index(modality)
+    found = mean_estimate(table[:, place], covariance[:, place, :, place], analysis=analysis)
     assert (found.error, found.low, found.high) == pytest.approx((error, low, high), abs=5e-9)
     assert found.df == pytest.approx(df, abs=5e-3)
-    assert math.isnan(found.p)
 
 
 def test_standalone_comparison_is_the_published_one():
@@ -198,7 +197,7 @@ def test_fixed_cases_are_the_paired_t_test_and_the_one_sample_one():
     found = published().analyses[FIXED_CASES]
     paired = stats.ttest_rel(figures[:, 0], figures[:, 1])
     assert found.p == pytest.approx(paired.pvalue)
-    mean = reader_average(van_dyke(), "cine", analysis=FIXED_CASES, log_odds=False)
+    mean = mean_estimate(figures[:, 0], np.zeros((5, 5)), analysis=FIXED_CASES)
     expected = stats.t.interval(0.95, 4, figures[:, 0].mean(), stats.sem(figures[:, 0]))
     assert (mean.low, mean.high) == pytest.approx(expected)
 
@@ -213,7 +212,7 @@ def test_delong_covariances_are_those_of_all_pairs_and_near_the_jackknife():
     assert table.ravel() == pytest.approx(kernel.mean((1, 2)))
     assert covariance.reshape(10, 10) == pytest.approx(expected)
     same = np.eye(5, dtype=bool).ravel()
-    found = fixed_covariances(scores)
+    found = averaged(covariance)
     blocks = covariance.transpose(0, 2, 1, 3).reshape(25, 2, 2)
     assert found.var == pytest.approx(np.mean([b.diagonal() for b in blocks[same]]))
     assert found.cov1 == pytest.approx(blocks[same][:, 0, 1].mean())
@@ -225,7 +224,7 @@ def test_delong_covariances_are_those_of_all_pairs_and_near_the_jackknife():
 @pytest.mark.parametrize("metric", ["sensitivity", "specificity", "accuracy"])
 def test_calls_have_the_covariances_of_proportions(metric):
     base = van_dyke()
-    scores = ReaderScores(ratings=base.ratings, truth=base.truth, threshold=4)
+    scores = ReaderScores(ratings=base.ratings >= 4, truth=base.truth)
     table, covariance = reader_figures(scores, metric)
     inside = {"sensitivity": base.truth, "specificity": ~base.truth}.get(metric, slice(None))
     right = ((base.ratings >= 4) == base.truth)[..., inside].reshape(10, -1)
@@ -236,12 +235,12 @@ def test_calls_have_the_covariances_of_proportions(metric):
 @pytest.mark.parametrize("metric", ["auroc", "sensitivity", "accuracy"])
 def test_copies_of_photos_make_nothing_more_certain(metric):
     base = van_dyke()
-    once = ReaderScores(ratings=base.ratings, truth=base.truth, threshold=4)
+    ratings = base.ratings if metric == "auroc" else base.ratings >= 4
+    once = ReaderScores(ratings=ratings, truth=base.truth)
     many = ReaderScores(
-        ratings=np.repeat(base.ratings, 3, axis=2),
+        ratings=np.repeat(ratings, 3, axis=2),
         truth=np.repeat(base.truth, 3),
         patients=np.repeat(np.arange(114), 3),
-        threshold=4,
     )
     for method in ("delong", "jackknife"):
         one, three = (reader_figures(s, metric, method=method)[1] for s in (once, many))
@@ -295,12 +294,12 @@ def test_model_beside_readers_is_a_second_modality_in_which_all_read_alike(rng):
     )
 
 
-def test_model_takes_its_own_threshold_for_calls():
+def test_calls_of_the_model_are_compared_with_calls_of_the_readers():
     base = van_dyke()
-    scores = ReaderScores(ratings=base.ratings[:, :1], truth=base.truth, threshold=4)
+    scores = ReaderScores(ratings=base.ratings[:, :1] >= 4, truth=base.truth)
     model = np.where(base.truth, 0.3, 0.1)
     model[-9:] = 0.1
-    found = compare_with_model(scores, model, "sensitivity", threshold=0.2)
+    found = compare_with_model(scores, model >= 0.2, "sensitivity")
     assert found.model == pytest.approx(0.8)
     assert found.reader_mean == pytest.approx((base.ratings[:, 0, 69:] >= 4).mean())
     with pytest.raises(UserError, match="threshold"):
@@ -320,10 +319,11 @@ def test_interval_of_a_mean_stays_within_0_and_1(rng):
     truth = np.arange(20) % 2 == 0
     ratings = truth + rng.normal(size=(3, 1, 20)) * 0.35
     scores = ReaderScores(ratings=ratings, truth=truth)
-    plain = reader_average(scores, "1", log_odds=False)
-    assert 0 <= plain.low < plain.estimate < plain.high == 1
+    plain = mean_estimate(*(part.squeeze() for part in reader_figures(scores)))
+    assert 0 <= plain.low < plain.estimate < 1 < plain.high
     found, odds = reader_average(scores, "1"), plain.estimate / (1 - plain.estimate)
     assert 0 < found.low < plain.low < found.estimate < found.high < 1
+    assert math.isnan(found.p)
     # the delta method: the error of log-odds is that of the figure by its derivative
     error = found.error / (found.estimate * (1 - found.estimate))
     low = odds * math.exp(-stats.t.ppf(0.975, found.df) * error)
@@ -370,7 +370,7 @@ def test_what_does_not_fit_is_refused():
     for act, match in (
         (lambda: compare_modalities(scores, "f1"), "f1"),
         (lambda: compare_modalities(scores, method="guess"), "guess"),
-        (lambda: compare_modalities(scores, "accuracy"), "need a threshold"),
+        (lambda: compare_modalities(scores, "accuracy"), "needs calls, 0 or 1"),
         (lambda: reader_average(scores, "x"), "modality 'x'"),
         (lambda: compare_with_model(scores, np.zeros(6)), "which modality"),
         (lambda: compare_with_model(scores, np.zeros(5), modality="1"), "each of the 6 cases"),
