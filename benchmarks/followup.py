@@ -239,7 +239,7 @@ def images(out: Path, patients: int) -> None:
     from hf_cushing.data.options import PrepareOptions
     from hf_cushing.data.prepare import prepare
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
-    from hf_cushing.followup.cohort import FollowupOptions
+    from hf_cushing.followup.options import FollowupOptions
     from hf_cushing.followup.report import run_followup
     from hf_cushing.training.cli import parse
     from hf_cushing.training.fine_tune import fine_tune

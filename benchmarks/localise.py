@@ -20,15 +20,16 @@ from PIL import Image
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.explain.cohort import ExplainOptions, explain_run
+from hf_cushing.explain.cohort import explain_run
 from hf_cushing.explain.faithful import localisation, randomised
-from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.explain.occlusion import HOW
+from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.align import crop_face
 from hf_cushing.faces.landmarks import find_face
 from hf_cushing.faces.photo import open_photo
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.files import read_json
+from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.models.build import load_classifier
 from hf_cushing.stats.hidden_regions import hidden_table
 

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.evaluation.tables import format_value
 from hf_cushing.files import read_json
 

@@ -47,7 +47,7 @@ def followup(
     import os
 
     from hf_cushing.files import read_json
-    from hf_cushing.followup.cohort import FollowupOptions
+    from hf_cushing.followup.options import FollowupOptions
     from hf_cushing.followup.report import run_followup, work_folder
     from hf_cushing.followup.words import cohort_verdicts
 

@@ -59,8 +59,9 @@ def evaluate(
 
     quiet_libraries()
     from hf_cushing.evaluation.command import evaluate_runs
+    from hf_cushing.evaluation.options import EvaluationOptions
     from hf_cushing.evaluation.record import report_to_json
-    from hf_cushing.evaluation.report import EvaluationOptions, write_report
+    from hf_cushing.evaluation.report import write_report
     from hf_cushing.evaluation.report_tables import report_tables
     from hf_cushing.files import check_report_folder
     from hf_cushing.reports.table import tables_to_markdown
@@ -167,8 +168,8 @@ def explain(
     from hf_cushing.training.environment import quiet_libraries
 
     quiet_libraries()
-    from hf_cushing.explain.cohort import ExplainOptions
     from hf_cushing.explain.command import explain_to
+    from hf_cushing.explain.options import ExplainOptions
     from hf_cushing.explain.report import explanation_to_json, verdicts
 
     options = ExplainOptions(

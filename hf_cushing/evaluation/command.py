@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate
+from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.models.score import check_labels, score
 from hf_cushing.run import Run
-from hf_cushing.schema import SPLITS, UsageError
+from hf_cushing.schema import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ def evaluate_runs(
     options: EvaluationOptions,
     *,
     dataset: str | None = None,
-    rule: str | None = None,
     against: Sequence[Run] = (),
     cpu: bool = False,
 ) -> tuple[Report, Predictions]:
@@ -33,11 +33,8 @@ def evaluate_runs(
     ----------
     runs : sequence of Run
     options : EvaluationOptions
-        Its `rule` is replaced by `rule`, or by the recorded one.
     dataset : str, optional
         Score this dataset with the model; without it the recorded predictions are taken.
-    rule : str, optional
-        Rule for the threshold; by default the one recorded with the run, else ``f1``.
     against : sequence of Run
         Runs of another model on the same photos, to be compared with.
     cpu : bool
@@ -47,12 +44,10 @@ def evaluate_runs(
     UserError
         Also if a photo to be scored was trained on.
     """
-    if options.split not in SPLITS:
-        raise UsageError(f"--split {options.split}: choose {', '.join(SPLITS)}")
-    if rule:
-        parse_rule(rule)
+    if options.rule:
+        parse_rule(options.rule)
     if dataset is None:
-        return _evaluate_recorded(runs, options, rule=rule, against=against)
+        return _evaluate_recorded(runs, options, against=against)
     if len(runs) > 1:
         raise UsageError("with --dataset give one run; several are pooled from their predictions")
     if against:
@@ -60,7 +55,7 @@ def evaluate_runs(
             "--against compares recorded predictions: evaluate both models on the dataset first, "
             "then compare their report folders"
         )
-    return _score_dataset(runs[0], dataset, options, rule=rule, cpu=cpu)
+    return _score_dataset(runs[0], dataset, options, cpu=cpu)
 
 
 def pooled_predictions(runs: Sequence[Run]) -> Predictions:
@@ -69,25 +64,25 @@ def pooled_predictions(runs: Sequence[Run]) -> Predictions:
 
 
 def _evaluate_recorded(
-    runs: Sequence[Run], options: EvaluationOptions, *, rule: str | None, against: Sequence[Run]
+    runs: Sequence[Run], options: EvaluationOptions, *, against: Sequence[Run]
 ) -> tuple[Report, Predictions]:
     predictions = pooled_predictions(runs)
     options = replace(
         options,
-        rule=rule or _common_rule(runs),
+        rule=options.rule or _common_rule(runs),
         grades=options.grades or _common_grades(runs),
     )
     other = pooled_predictions(against) if against else None
     return evaluate(predictions, options, against=other), predictions
 
 
-def _common_rule(runs: Sequence[Run]) -> str:
-    """The threshold rule that these runs were made with."""
+def _common_rule(runs: Sequence[Run]) -> str | None:
+    """The threshold rule that these runs were made with; None where none is recorded."""
     rules = {run.threshold_rule for run in runs} - {None}
     if len(rules) > 1:
         raise UsageError(f"these runs chose thresholds by {', '.join(sorted(rules))}; "
                          "name one with --threshold-rule")  # fmt: skip
-    return rules.pop() if rules else "f1"
+    return rules.pop() if rules else None
 
 
 def _common_grades(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -99,7 +94,7 @@ def _common_grades(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _score_dataset(
-    run: Run, dataset: str, options: EvaluationOptions, *, rule: str | None, cpu: bool
+    run: Run, dataset: str, options: EvaluationOptions, *, cpu: bool
 ) -> tuple[Report, Predictions]:
     data = run.load_faces(dataset)
     if options.split == "test":
@@ -109,7 +104,7 @@ def _score_dataset(
                         run.name)  # fmt: skip
         run.check_not_seen(data.roles["test"]["photo_id"], "evaluate it on photos it has not seen")
     check_labels(run.classifier, data.labels, run.name)
-    points = _recorded_points(run, rule)
+    points = _recorded_points(run, options.rule)
     if options.per_sex and all(point.sex == "all" for point in points):
         points = []  # to be chosen anew, for each sex
     seed = run.manifest["config"]["training"]["seed"] if run.manifest else 0
@@ -129,7 +124,7 @@ def _score_dataset(
     predictions = concatenate(parts)
     options = replace(
         options,
-        rule=rule or (points[0].rule if points else "f1"),
+        rule=options.rule or run.threshold_rule,
         grades=options.grades or run.grades,
     )
     return evaluate(predictions, options, operating_points=points or None), predictions

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import fisher_exact
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
+from hf_cushing.evaluation.options import SHUFFLES
 from hf_cushing.evaluation.subgroups import Resampled, Sample, SubgroupReport, Value, size_word
 from hf_cushing.stats.intervals import INSUFFICIENT, difference_interval, wilson
 from hf_cushing.stats.metrics import METRICS, weighted_metrics
@@ -27,8 +28,6 @@ PARITY = {
     "equalized_odds_difference": "the larger of the gaps in recall and in false alarms",
 }
 """Fairness measures that are never negative; names as in fairlearn."""
-
-SHUFFLES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)

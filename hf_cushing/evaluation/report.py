@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,10 @@ import numpy as np
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
 from hf_cushing.evaluation.exports import report_to_csv
-from hf_cushing.evaluation.gaps import SHUFFLES, Gap, sex_gaps
+from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
+from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
 from hf_cushing.evaluation.ordinal import Grading, report_grades
 from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.evaluation.record import Report, report_to_json
@@ -27,38 +27,6 @@ from hf_cushing.evaluation.subgroups import (
 from hf_cushing.files import write_json, write_text
 from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UserError
-from hf_cushing.stats.resampling import DRAWS
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """What an evaluation computes.
-
-    Attributes
-    ----------
-    split : str
-    rule : str
-        How thresholds are chosen on validation: one of `operating_points.RULES`.
-    by : tuple of str
-        Subgroups, as `subgroup_masks` takes them.
-    per_sex : bool
-        Women and men have thresholds of their own.
-    abstain : float
-        Error rate at which the model may say "uncertain"; 0 for never.
-    grades : tuple of str
-        The labels, mildest first, where they are grades of severity.
-    draws, shuffles : int
-        Of the bootstrap and of the permutation test.
-    """
-
-    split: str = "test"
-    rule: str = "f1"
-    by: tuple[str, ...] = ("sex",)
-    per_sex: bool = False
-    abstain: float = 0.0
-    grades: tuple[str, ...] = ()
-    draws: int = DRAWS
-    shuffles: int = SHUFFLES
 
 
 def evaluate(
@@ -88,7 +56,7 @@ def evaluate(
     """
     options = options or EvaluationOptions()
     points = operating_points or choose_operating_points(
-        predictions, options.rule, per_sex=options.per_sex
+        predictions, options.rule or DEFAULT_RULE, per_sex=options.per_sex
     )
     scored = predictions.of_split(options.split)
     _check_once(scored)
@@ -151,7 +119,7 @@ def _comparisons(
     against: Predictions,
     options: EvaluationOptions,
 ) -> list[Comparison]:
-    others = choose_operating_points(against, options.rule, per_sex=options.per_sex)
+    others = choose_operating_points(against, options.rule or DEFAULT_RULE, per_sex=options.per_sex)
     return [
         compare_models(
             predictions,

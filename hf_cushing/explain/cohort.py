@@ -23,6 +23,7 @@ from hf_cushing.evaluation.command import load_as_run, model_revision
 from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
 from hf_cushing.explain.occlusion import occlusion_effects
+from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.heatmaps.inputs import score
@@ -40,38 +41,6 @@ MAP_SIDE = 64
 
 QUICK = 100
 """Methods of at most this many passes a photo are made unless others are named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExplainOptions:
-    """What to explain, and how.
-
-    Attributes
-    ----------
-    split : str
-    label : str or None
-        The disease; may be left out where there is one.
-    methods : tuple of str
-        Of `METHODS`; none for all quick ones that fit the network.
-    how : str
-        What takes the place of a hidden region: one of `occlusion.HOW`.
-    limit : int
-        Most photos, the first by photo_id; 0 for all.
-    faithful_photos : int
-        How many photos deletion and insertion are measured on.
-    batch_size : int
-        Photos that go through the network together.
-    cpu : bool
-    """
-
-    split: str = "test"
-    label: str | None = None
-    methods: tuple[str, ...] = ()
-    how: str = "blur"
-    limit: int = 0
-    faithful_photos: int = 24
-    batch_size: int = 8
-    cpu: bool = False
 
 
 @dataclass(frozen=True)

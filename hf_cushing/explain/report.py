@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing import __version__
-from hf_cushing.explain.cohort import Explained, ExplainOptions
+from hf_cushing.explain.cohort import Explained
 from hf_cushing.explain.figures import plot_densities, plot_examples, plot_hidden, plot_mean_faces
 from hf_cushing.explain.findings import Findings
+from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.files import write_json, write_text
 from hf_cushing.heatmaps.methods import METHODS

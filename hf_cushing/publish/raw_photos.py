@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, points_from_json
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate
+from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.evaluation.tables import NAMES, format_value
 from hf_cushing.faces.photo import PhotoError

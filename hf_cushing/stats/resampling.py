@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-DRAWS = 2000
+from hf_cushing.stats import DRAWS as DRAWS
 
 MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""

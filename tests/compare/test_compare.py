@@ -15,8 +15,8 @@ from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
 from hf_cushing.models.ensemble import average_heads

@@ -12,8 +12,9 @@ from scipy.stats import somersd
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_score
 
 from hf_cushing.evaluation.exports import report_to_csv
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.ordinal import GradedSample, report_grades
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate, write_report
+from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import make_sample
 from hf_cushing.reports.table import tables_to_markdown

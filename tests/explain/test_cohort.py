@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hf_cushing.explain import cohort
-from hf_cushing.explain.cohort import ExplainOptions, explain_run
+from hf_cushing.explain.cohort import explain_run
+from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.heatmaps.methods import METHODS
 from hf_cushing.schema import UsageError

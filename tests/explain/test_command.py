@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_cushing.explain.cohort import MAP_SIDE, ExplainOptions
+from hf_cushing.explain.cohort import MAP_SIDE
 from hf_cushing.explain.command import explain_to
 from hf_cushing.explain.findings import read_masks
+from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.schema import UsageError, UserError
 
 OPTIONS = ExplainOptions(methods=("grad-cam", "grad-cam++"), limit=8, faithful_photos=3, cpu=True)

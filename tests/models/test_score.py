@@ -3,8 +3,8 @@ import pytest
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import build_classifier, load_classifier
 from hf_cushing.models.score import check_labels, score, softmax

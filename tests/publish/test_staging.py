@@ -11,8 +11,9 @@ from datasets import load_dataset
 from huggingface_hub import DatasetCard, RepoCard
 
 from hf_cushing.data.loading import load_faces
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate
+from hf_cushing.evaluation.report import evaluate
 from hf_cushing.publish import gate, rules_model
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.staging import Staged, stage_dataset, stage_model, stage_space

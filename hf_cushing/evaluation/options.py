@@ -1,0 +1,63 @@
+"""The options of `evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hf_cushing.config.option import check_choices, option
+from hf_cushing.schema import UsageError
+from hf_cushing.stats import DRAWS
+
+SHUFFLES = 2000
+"""Of the sexes among patients, for the test of a gap."""
+
+
+DEFAULT_RULE = "f1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What an evaluation computes.
+
+    Attributes
+    ----------
+    split : str
+    rule : str or None
+        How thresholds are chosen on validation: one of `operating_points.RULES`; None for that
+        of the run, else `DEFAULT_RULE`.
+    by : tuple of str
+        Subgroups, as `subgroup_masks` takes them.
+    per_sex : bool
+        Women and men have thresholds of their own.
+    abstain : float
+        Error rate at which the model may say "uncertain"; 0 for never.
+    grades : tuple of str
+        The labels, mildest first, where they are grades of severity.
+    draws, shuffles : int
+        Of the bootstrap and of the permutation test.
+    """
+
+    split: Literal["train", "validation", "test"] = option("test", "Photos that are evaluated.")
+    rule: str | None = option(
+        None, "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; by default "
+        "the run's own.", flag="--threshold-rule",
+    )  # fmt: skip
+    by: tuple[str, ...] = option(
+        ("sex",), "Further subgroups: site, age, bmi:25,30, sex*age; may be repeated."
+    )
+    per_sex: bool = option(
+        False, "Women and men have their own threshold.", flag="--per-sex-thresholds"
+    )
+    abstain: float = option(0.0, "Let the model say 'uncertain', at this error rate (0 = never).")
+    grades: tuple[str, ...] = option(
+        (), "The labels as grades of severity, mildest first: control,mild,severe; an ordinal run "
+        "knows its own.", commas=True,
+    )  # fmt: skip
+    draws: int = DRAWS
+    shuffles: int = SHUFFLES
+
+    def __post_init__(self):
+        check_choices(self)
+        if not 0 <= self.abstain < 1:
+            raise UsageError(f"--abstain {self.abstain}: give an error rate of 0 or more, below 1")

@@ -1,0 +1,51 @@
+"""The options of `explain`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hf_cushing.config.option import check_choices, option
+from hf_cushing.schema import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """What to explain, and how.
+
+    Attributes
+    ----------
+    split : str
+    label : str or None
+        The disease; may be left out where there is one.
+    methods : tuple of str
+        Of `METHODS`; none for all quick ones that fit the network.
+    how : str
+        What takes the place of a hidden region: one of `occlusion.HOW`.
+    limit : int
+        Most photos, the first by photo_id; 0 for all.
+    faithful_photos : int
+        How many photos deletion and insertion are measured on.
+    batch_size : int
+        Photos that go through the network together.
+    cpu : bool
+    """
+
+    split: Literal["train", "validation", "test"] = option("test", "Photos that are explained.")
+    label: str | None = option(None, "The disease; may be left out where there is one.")
+    methods: tuple[str, ...] = option(
+        (), "Heatmap to make; may be repeated. By default all quick ones that fit."
+    )
+    how: Literal["blur", "mean_skin", "inpaint"] = option("blur", "What hides a region.")
+    limit: int = option(0, "Most photos; 0 for all.")
+    faithful_photos: int = option(24, "Photos on which the heatmaps are judged.")
+    batch_size: int = option(8, "Photos at once.")
+    cpu: bool = option(False, "Do not use an accelerator.")
+
+    def __post_init__(self):
+        check_choices(self)
+        if self.limit < 0 or min(self.faithful_photos, self.batch_size) < 1:
+            raise UsageError(
+                f"--limit {self.limit}, --faithful-photos {self.faithful_photos}, --batch-size "
+                f"{self.batch_size}: give 0 or more, and 1 or more of the last two"
+            )
