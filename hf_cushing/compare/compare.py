@@ -21,7 +21,7 @@ from hf_cushing.files import plain, read_json, write_json, write_text
 from hf_cushing.reports.page import embed, tables_to_page
 from hf_cushing.reports.table import Table, table_to_csv, tables_to_latex, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
-from hf_cushing.stats.resampling import DRAWS
+from hf_cushing.stats import DRAWS
 from hf_cushing.training.environment import devices, environment
 
 SCHEMA_VERSION = 1

@@ -17,9 +17,10 @@ from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.subgroups import TOO_FEW, make_sample, size_word
 from hf_cushing.schema import UserError
+from hf_cushing.stats import DRAWS
 from hf_cushing.stats.intervals import INSUFFICIENT, LEVEL, clustered_aurocs
 from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
-from hf_cushing.stats.resampling import DRAWS, Patients, percentile_interval
+from hf_cushing.stats.resampling import Patients, percentile_interval
 from hf_cushing.stats.significance import McNemar, check_margin, holm, mcnemar, tost
 
 NAN = math.nan

@@ -12,9 +12,10 @@ from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, chance_of, detectable_ga
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.evaluation.subgroups import Sample, Value, make_sample, size_word, value_of
+from hf_cushing.stats import DRAWS
 from hf_cushing.stats.grade_metrics import GOALS, check_grades, median_grades, pair_metrics
 from hf_cushing.stats.intervals import INSUFFICIENT
-from hf_cushing.stats.resampling import DRAWS, percentile_interval
+from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.stats.significance import holm
 
 GRADES = "grades"

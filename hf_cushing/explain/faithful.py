@@ -16,7 +16,7 @@ from hf_cushing.heatmaps.methods import Heatmap
 from hf_cushing.heatmaps.perturbation import score_masked
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.score import class_number, input_pixels, stored_side
-from hf_cushing.stats.region_shares import mask_agreement
+from hf_cushing.stats.region_agreement import mask_agreement
 
 BLOBS = 8
 """Cells along a side of the random heatmap: as coarse as what the methods find."""

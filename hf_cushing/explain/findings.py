@@ -11,19 +11,16 @@ from PIL import Image
 
 from hf_cushing.explain.cohort import MAP_SIDE, Explained
 from hf_cushing.explain.mean_face import warp_to
+from hf_cushing.explain.reader_regions import ReaderRegions
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.schema import UserError
+from hf_cushing.stats import DRAWS
 from hf_cushing.stats.hidden_regions import hidden_table
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.map_faithfulness import MethodRow, best_method, judge_methods
-from hf_cushing.stats.region_agreement import (
-    Agreement,
-    ReaderRegions,
-    mask_agreement,
-    rank_agreement,
-)
+from hf_cushing.stats.region_agreement import Agreement, mask_agreement, rank_agreement
 from hf_cushing.stats.region_shares import RegionRow, region_table, shortcut_alarm
-from hf_cushing.stats.resampling import DRAWS, Patients, percentile_interval
+from hf_cushing.stats.resampling import Patients, percentile_interval
 
 READER_REGIONS = tuple(dict.fromkeys([*REGIONS, *GROUPS]))
 """What readers may name: a region, or a group of both sides as the reading room has them."""

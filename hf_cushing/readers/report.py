@@ -27,9 +27,9 @@ from hf_cushing.readers.rates import (
 from hf_cushing.readers.table import READS
 from hf_cushing.readers.ticks import RegionShare, TimeRow, reading_times, region_shares
 from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.stats import DRAWS
 from hf_cushing.stats.agreement import ErrorOverlap, error_overlap
 from hf_cushing.stats.reader_scores import MatchedPoint, matched_point
-from hf_cushing.stats.resampling import DRAWS
 from hf_cushing.stats.significance import holm
 
 SCHEMA_VERSION = 1

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from hf_cushing.stats.metrics import Decisions, weighted_metrics
-from hf_cushing.stats.region_agreement import interval_of, ratio
-from hf_cushing.stats.region_shares import DIFFERENCE, RegionRow
-from hf_cushing.stats.resampling import DRAWS, Patients, strata_of
+from hf_cushing.stats import DRAWS
+from hf_cushing.stats.metrics import weighted_auroc
+from hf_cushing.stats.region_shares import RegionRow, group_sizes, ratio, region_rows, sex_masks
+from hf_cushing.stats.resampling import Patients, strata_of
 
 NOTHING = "nothing hidden"
 
@@ -35,7 +34,6 @@ def hidden_table(
     sexes: np.ndarray,
     names: Sequence[str],
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> list[RegionRow]:
     """All of `HIDDEN_MEASURES` for all, women, men and their difference.
 
@@ -64,37 +62,25 @@ def hidden_table(
     """
     if not absent.shape == only.shape == (len(log_odds), len(names)) or not len(names):
         raise ValueError(f"{absent.shape}, {only.shape}: not {len(log_odds)} × {len(names)}")
-    strata = strata_of(truth, sexes)
-    who = Patients(patients, strata)
-    weights = np.concatenate(
-        [np.ones((1, len(truth))), who.draws(draws, np.random.default_rng(seed))]
-    )
-    groups = {"all": np.full(len(truth), True)} | {s: sexes == s for s in ("female", "male")}
-    rows = [
-        row
-        for measure, values in _auroc_alone(weights, log_odds, truth, groups)
-        for row in _rows(NOTHING, measure, values, groups, who, truth)
-    ]
+    who = Patients(patients, strata_of(truth, sexes))
+    weights, masks = who.weights(draws), sex_masks(sexes)
+    whole = {g: weighted_auroc(truth[m], log_odds[m], weights[:, m]) for g, m in masks.items()}
+    rows = list(region_rows(NOTHING, "auroc", whole, group_sizes(who, masks, (truth, ~truth))))
     for number, name in enumerate(names):
         known = np.isfinite(absent[:, number]) & np.isfinite(only[:, number])
-        parts = {group: mask & known for group, mask in groups.items()}
-        found: dict[str, dict[str, np.ndarray]] = {}
-        for group, mask in parts.items():
-            measured = _measures(
+        parts = {group: mask & known for group, mask in masks.items()}
+        found = {
+            group: _measures(
                 weights[:, mask], absent[mask, number], only[mask, number], log_odds[mask],
                 truth[mask],
-            )  # fmt: skip
-            for measure, values in measured.items():
-                found.setdefault(measure, {})[group] = values
-        for measure, values in found.items():
-            rows += _rows(name, measure, values, parts, who, truth)
+            )
+            for group, mask in parts.items()
+        }  # fmt: skip
+        for measure in HIDDEN_MEASURES:
+            classes = (truth,) if measure == "effect" else (truth, ~truth)
+            values = {group: found[group][measure] for group in parts}
+            rows += region_rows(name, measure, values, group_sizes(who, parts, classes))
     return rows
-
-
-def _auroc_alone(
-    weights: np.ndarray, log_odds: np.ndarray, truth: np.ndarray, groups: dict[str, np.ndarray]
-) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    yield "auroc", {g: _auroc(weights[:, m], log_odds[m], truth[m]) for g, m in groups.items()}
 
 
 def _measures(
@@ -104,59 +90,20 @@ def _measures(
     log_odds: np.ndarray,
     truth: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """In the sample (first) and in every draw."""
-    ill, well = (_mean(weights[:, part], absent[part]) for part in (truth, ~truth))
-    without = _auroc(weights, log_odds - absent, truth)
+    """`HIDDEN_MEASURES` in the sample (first) and in every draw."""
+    ill, well = (
+        ratio(weights[:, part] @ absent[part], weights[:, part].sum(1)) for part in (truth, ~truth)
+    )
+    without = weighted_auroc(truth, log_odds - absent, weights)
     return {
         "effect": ill,
         "separation": ill - well,
         "auroc_absent": without,
-        "auroc_lost": _auroc(weights, log_odds, truth) - without,
-        "auroc_only": _auroc(weights, only, truth),
+        "auroc_lost": weighted_auroc(truth, log_odds, weights) - without,
+        "auroc_only": weighted_auroc(truth, only, weights),
     }
-
-
-def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return ratio(weights @ values, weights.sum(1))
-
-
-def _auroc(weights: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    decisions = Decisions(truth, scores, np.zeros(len(scores)))
-    return weighted_metrics(decisions, weights, ("auroc",))["auroc"]
-
-
-def _rows(
-    region: str,
-    measure: str,
-    values: dict[str, np.ndarray],
-    groups: dict[str, np.ndarray],
-    who: Patients,
-    truth: np.ndarray,
-) -> Iterator[RegionRow]:
-    """One row a group; a comparison of classes is as small as its smaller class."""
-    parts = {group: who.select(np.flatnonzero(mask)) for group, mask in groups.items()}
-    classes = (truth,) if measure == "effect" else (truth, ~truth)
-    fewest = {
-        group: min(who.select(np.flatnonzero(mask & part)).count for part in classes)
-        for group, mask in groups.items()
-    }
-    levels = {group: part.level() if part.count else 0.95 for group, part in parts.items()}
-    people = {group: part.count for group, part in parts.items()}
-    photos = {group: int(mask.sum()) for group, mask in groups.items()}
-    sexes = ("female", "male")
-    fewest[DIFFERENCE] = min(fewest[sex] for sex in sexes)
-    levels[DIFFERENCE] = max(levels[sex] for sex in sexes)
-    people[DIFFERENCE] = sum(people[sex] for sex in sexes)
-    photos[DIFFERENCE] = sum(photos[sex] for sex in sexes)
-    values = values | {DIFFERENCE: values["female"] - values["male"]}
-    for group, series in values.items():
-        estimate, low, high, reason = interval_of(series, fewest[group], levels[group])
-        yield RegionRow(
-            region=region, measure=measure, group=group, estimate=estimate, low=low, high=high,
-            patients=people[group], photos=photos[group], reason=reason,
-        )  # fmt: skip
 
 
 def excludes_zero(row: RegionRow) -> bool:
     """Whether the interval lies on one side of 0; never where there is none."""
-    return math.isfinite(row.low) and (row.low > 0 or row.high < 0)
+    return row.low > 0 or row.high < 0

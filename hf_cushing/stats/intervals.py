@@ -1,4 +1,4 @@
-"""Intervals in closed form, for photos that come in patients."""
+"""Intervals for photos that come in patients: in closed form, or of draws."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 from scipy.special import expit, ndtri, stdtrit
 from scipy.stats import rankdata
 
-from hf_cushing.stats.resampling import Patients
+from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
 
 LEVEL = 0.95
 
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positive or negative patients than this: no statement possible; only a rough one."""
+
+TOO_FEW = f"insufficient: fewer than {INSUFFICIENT} patients"
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,27 @@ def _placements(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     within[truth], within[~truth] = rankdata(score[truth]), rankdata(score[~truth])
     below = (ranks - within) / np.where(truth, (~truth).sum(), truth.sum())
     return np.where(truth, below, 1 - below)
+
+
+def interval_of(values: np.ndarray, patients: int, level: float) -> tuple[float, float, float, str]:
+    """Estimate, interval and the reason for none, of a statistic and its draws.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (1 + draws,): in the sample, then in each draw, as `Patients.weights` gives them.
+    patients : int
+        Behind it, of the rarer class if there are two.
+    level : float
+        At which the draws are cut.
+    """
+    estimate = float(values[0])
+    if patients < INSUFFICIENT:
+        return estimate, math.nan, math.nan, TOO_FEW
+    if math.isnan(estimate):
+        return estimate, math.nan, math.nan, "undefined: nothing to compare"
+    low, high = percentile_interval(values[1:], level)
+    return estimate, low, high, UNSTABLE if math.isnan(low) else ""
 
 
 def difference_interval(

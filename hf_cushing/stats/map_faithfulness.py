@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_cushing.stats.region_agreement import interval_of, ratio
-from hf_cushing.stats.resampling import DRAWS, Patients
+from hf_cushing.stats import DRAWS
+from hf_cushing.stats.intervals import interval_of
+from hf_cushing.stats.resampling import Patients
 
 INSENSITIVE = 0.8
 """From this correlation with maps of random weights on, a map shows the photo and not the model
@@ -66,7 +67,6 @@ def judge_methods(
     patients: np.ndarray,
     *,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> list[MethodRow]:
     """Judge each method on the same photos, the best gain over random first.
 
@@ -78,13 +78,11 @@ def judge_methods(
         Shape (n,).
     """
     who = Patients(patients, np.full(len(patients), ""))
-    weights = np.concatenate(
-        [np.ones((1, len(patients))), who.draws(draws, np.random.default_rng(seed))]
-    )
+    weights = who.weights(draws)
     level = who.level(1 - 0.05 / max(1, len(gains)))
     rows = []
     for method, gain in gains.items():
-        better = ratio(weights @ (gain - randoms[method]), weights.sum(1))
+        better = weights @ (gain - randoms[method]) / weights.sum(1)
         estimate, low, high, reason = interval_of(better, who.count, level)
         known = sanities[method][np.isfinite(sanities[method])]
         rows.append(

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.schema import UserError
+from hf_cushing.stats import DRAWS
 from hf_cushing.stats.intervals import clustered_aurocs
 from hf_cushing.stats.metrics import threshold_curve, weighted_auroc
-from hf_cushing.stats.resampling import DRAWS, Patients, percentile_interval
+from hf_cushing.stats.resampling import Patients, percentile_interval
 
 NAN = math.nan
 

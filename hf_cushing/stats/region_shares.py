@@ -1,27 +1,17 @@
-"""Which parts of the face a model uses, for women and men, and whether experts name the same."""
+"""Which parts of the face a model uses, for women and men."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hf_cushing.faces.regions import REGIONS
-from hf_cushing.stats.region_agreement import (
-    TOO_FEW,
-    Agreement,
-    MaskAgreement,
-    ReaderRegions,
-    interval_of,
-    mask_agreement,
-    rank_agreement,
-    ratio,
-    read_reader_regions,
-    shares,
-)
-from hf_cushing.stats.resampling import DRAWS, Patients, strata_of
+from hf_cushing.stats import DRAWS
+from hf_cushing.stats.intervals import interval_of
+from hf_cushing.stats.resampling import Patients, strata_of
 
 OUTSIDE = "outside"
 SHORTCUT = 0.5
@@ -71,7 +61,6 @@ def region_table(
     classes: np.ndarray,
     names: Sequence[str] = REGIONS,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> list[RegionRow]:
     """Share, density and asymmetry of each region, with bootstrap intervals over patients.
 
@@ -103,34 +92,22 @@ def region_table(
     share, extent = shares(attribution), shares(area)
     if not share.shape == extent.shape == (len(patients), len(names)) or len(patients) == 0:
         raise ValueError(f"{share.shape}, {extent.shape}: not {len(patients)} × {len(names)}")
-    strata = strata_of(classes, sexes)
-    who = Patients(patients, strata)
-    weights = who.draws(draws, np.random.default_rng(seed))
-    weights = np.concatenate([np.ones((1, len(patients)), np.float32), weights])
-    groups = {"all": np.full(len(patients), True)}
-    groups |= {sex: sexes == sex for sex in ("female", "male")}
+    who = Patients(patients, strata_of(classes, sexes))
+    weights = who.weights(draws)
+    masks = sex_masks(sexes)
     found = {
         group: _measures(weights[:, mask], share[mask], extent[mask], names)
-        for group, mask in groups.items()
+        for group, mask in masks.items()
     }
-    sizes = {
-        g: _size(who, np.flatnonzero(m & np.isfinite(share).any(1))) for g, m in groups.items()
-    }
-    rows = []
-    for key in found["all"]:
-        values = {group: found[group][key] for group in groups}
-        values[DIFFERENCE] = values["female"] - values["male"]
-        for group, value in values.items():
-            rows.append(_row(key, group, value, sizes))
-    return rows
-
-
-def _size(who: Patients, rows: np.ndarray) -> tuple[int, int, float]:
-    """Patients, photos and the level at which to cut the draws."""
-    if not len(rows):
-        return 0, 0, 0.95
-    part = who.select(rows)
-    return part.count, len(rows), part.level()
+    known = np.isfinite(share).any(1)
+    sizes = group_sizes(who, {group: mask & known for group, mask in masks.items()})
+    return [
+        row
+        for measure, region in found["all"]
+        for row in region_rows(
+            region, measure, {group: found[group][measure, region] for group in masks}, sizes
+        )
+    ]
 
 
 def _measures(
@@ -155,28 +132,66 @@ def _means(weights: np.ndarray, values: np.ndarray, known: np.ndarray) -> np.nda
     return ratio(sums, weights @ known.astype(np.float64))
 
 
-def _row(
-    key: tuple[str, str], group: str, values: np.ndarray, sizes: dict[str, tuple[int, int, float]]
-) -> RegionRow:
-    if group == DIFFERENCE:
-        sexes = (sizes["female"], sizes["male"])
-        fewest, level = min(s[0] for s in sexes), max(s[2] for s in sexes)
-        patients, photos = (sum(s[n] for s in sexes) for n in (0, 1))
-    else:
-        patients, photos, level = sizes[group]
-        fewest = patients
-    estimate, low, high, reason = interval_of(values, fewest, level)
-    return RegionRow(
-        region=key[1],
-        measure=key[0],
-        group=group,
-        estimate=estimate,
-        low=low,
-        high=high,
-        patients=patients,
-        photos=photos,
-        reason=reason,
-    )
+def shares(values: np.ndarray) -> np.ndarray:
+    """Rows of absolute values that sum to 1; NaN where they sum to 0."""
+    sizes = np.abs(np.asarray(values, np.float64))
+    total = np.nansum(sizes, axis=1, keepdims=True)
+    return sizes / np.where(total > 0, total, np.nan)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Quotients; NaN where `below` is 0 or less."""
+    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+
+
+def sex_masks(sexes: np.ndarray) -> dict[str, np.ndarray]:
+    """Photos of all, women and men: bool, shape (n,) each."""
+    masks = {sex: sexes == sex for sex in ("female", "male")}
+    return {"all": np.full(len(sexes), True)} | masks
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """Patients and photos of a group, patients of its rarest class, level to cut draws at."""
+
+    patients: int
+    photos: int
+    fewest: int
+    level: float
+
+
+def group_sizes(
+    who: Patients, masks: dict[str, np.ndarray], classes: Sequence[np.ndarray] = ()
+) -> dict[str, GroupSize]:
+    """Sizes of the groups and of women minus men; `classes` are masks that must not be rare."""
+    sizes = {}
+    for group, mask in masks.items():
+        part = who.select(np.flatnonzero(mask))
+        fewest = min((who.count_in(mask & side) for side in classes), default=part.count)
+        sizes[group] = GroupSize(part.count, int(mask.sum()), fewest, part.level())
+    women, men = sizes["female"], sizes["male"]
+    return sizes | {
+        DIFFERENCE: GroupSize(
+            women.patients + men.patients,
+            women.photos + men.photos,
+            min(women.fewest, men.fewest),
+            max(women.level, men.level),
+        )
+    }
+
+
+def region_rows(
+    region: str, measure: str, values: dict[str, np.ndarray], sizes: dict[str, GroupSize]
+) -> Iterator[RegionRow]:
+    """One row a group and one for women minus men, of values as `interval_of` takes them."""
+    values = values | {DIFFERENCE: values["female"] - values["male"]}
+    for group, series in values.items():
+        size = sizes[group]
+        estimate, low, high, reason = interval_of(series, size.fewest, size.level)
+        yield RegionRow(
+            region=region, measure=measure, group=group, estimate=estimate, low=low, high=high,
+            patients=size.patients, photos=size.photos, reason=reason,
+        )  # fmt: skip
 
 
 def shortcut_alarm(
@@ -201,17 +216,3 @@ def shortcut_alarm(
         and row.group != DIFFERENCE
         and row.low > limits.get(row.measure, math.inf)
     )
-
-
-__all__ = [
-    "TOO_FEW",
-    "Agreement",
-    "MaskAgreement",
-    "ReaderRegions",
-    "RegionRow",
-    "mask_agreement",
-    "rank_agreement",
-    "read_reader_regions",
-    "region_table",
-    "shortcut_alarm",
-]

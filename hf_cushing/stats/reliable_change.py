@@ -167,14 +167,14 @@ class Repeatability:
         alone = whole + more < photo * inverse  # the day's variance comes out below 0
         return np.where(alone, photo * inverse, whole + more), np.where(alone, free, found)
 
-    def within_sd(self, photos: int = 1, level: float = LEVEL) -> tuple[float, float, float]:
+    def within_sd(self, photos: int) -> tuple[float, float, float]:
         """Within-person SD of a visit of so many photos, with the interval of chi squared."""
         variance, free = (float(x) for x in self.variance(1, np.array(1 / photos)))
-        tails = (1 - level) / 2, (1 + level) / 2
+        tails = (1 - LEVEL) / 2, (1 + LEVEL) / 2
         low, high = (math.sqrt(variance * free / float(chdtri(free, tail))) for tail in tails)
         return math.sqrt(variance), low, high
 
-    def coefficient(self, photos: int = 1) -> tuple[float, float, float]:
+    def coefficient(self, photos: int) -> tuple[float, float, float]:
         """Repeatability coefficient 1.96 √2 SD, and its interval.
 
         Two visits of a stable person differ by less in 95 of 100 cases (Bland and Altman 1999,
@@ -251,9 +251,9 @@ class Change:
     index: np.ndarray
     p: np.ndarray
 
-    def verdict(self, level: float = LEVEL) -> np.ndarray:
+    def verdict(self) -> np.ndarray:
         """`FELL`, `ROSE` or `NEITHER`: words of the same shape."""
-        sure = self.p < 1 - level
+        sure = self.p < 1 - LEVEL
         return np.where(sure, np.where(self.change < 0, FELL, ROSE), NEITHER)
 
 
@@ -263,7 +263,6 @@ def reliable_change(
     *,
     photos: tuple[np.ndarray, np.ndarray],
     measured: Repeatability,
-    level: float = LEVEL,
 ) -> Change:
     """Change between two visits against what a stable person's visits differ by.
 
@@ -294,7 +293,7 @@ def reliable_change(
     error = np.sqrt(variance)
     with np.errstate(invalid="ignore", divide="ignore"):
         index = np.where((error == 0) & (change == 0), 0.0, change / error)
-    half = stdtrit(free, (1 + level) / 2) * error
+    half = stdtrit(free, (1 + LEVEL) / 2) * error
     return Change(
         change=change,
         low=change - half,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from hf_cushing.stats import DRAWS as DRAWS
-
 MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from hf_cushing.cli import app
 from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.explain.reader_regions import read_reader_regions
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.readers.answers import (
     COLUMNS,
@@ -26,7 +27,6 @@ from hf_cushing.readers.answers import (
 from hf_cushing.readers.kit_folder import read_key, read_kit
 from hf_cushing.readers.table import read_answers
 from hf_cushing.schema import UsageError, UserError
-from hf_cushing.stats.region_shares import read_reader_regions
 from tests.readers.kits import copy_of, fake_run, make
 
 YES = Answer(call="cushing", confidence=4, regions=("malar", "chin"))
