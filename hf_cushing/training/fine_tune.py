@@ -23,8 +23,9 @@ from hf_cushing.data.subsets import (
     with_matched_sexes,
     with_public_controls,
 )
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.report import EvaluationOptions, evaluate
+from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
@@ -176,7 +177,7 @@ def _learn(
     if config.is_probe or (config.model.finetune == "lp-ft" and checkpoint is None):
         probe = fit_head(config, data, classifier, store)
         if state.is_main_process:
-            write_json(run / PENALTIES, {"chosen": probe.strength, "tried": probe.tried})
+            write_json(run / PENALTIES, {"chosen": probe.chosen_c, "tried": probe.tried})
         state.wait_for_everyone()
     if config.is_probe or config.model.finetune == "lp-ft":
         facts["penalty_c"] = read_json(run / PENALTIES)["chosen"]

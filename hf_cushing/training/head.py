@@ -22,8 +22,8 @@ from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UserError
 from hf_cushing.training.calibrate import save_again
 from hf_cushing.training.ordinal import fit_grades
-from hf_cushing.training.probe import STRENGTHS, Probe, ProbeData, fit_probe, write_head
-from hf_cushing.training.robust import TRIED, fit_dfr, fit_group_dro
+from hf_cushing.training.probe import Probe, ProbeData, fit_probe, write_head
+from hf_cushing.training.robust import fit_dfr, fit_group_dro
 from hf_cushing.training.run_folder import feature_options
 from hf_cushing.training.sampling import photo_weights
 
@@ -48,7 +48,7 @@ def fit_head(
     views = range(config.model.views + 1)
     seen = [store.features(rows, view=view)[:, :width] for view in views]
     known = probe_data(rows, seen, config.training.imbalance)
-    probe = with_progress(_fit_of(config, data.labels), known, config, data)
+    probe = _fit_of(config, data.labels)(known, seed=config.training.seed)
     write_head(head_linear(classifier.model), probe)
     return probe
 
@@ -78,14 +78,14 @@ def refit_last_layer(run: Path, config: RunConfig, data: FaceData) -> dict[str, 
     saved, rows = load_classifier(str(run)), data.roles[HELD_OUT]
     store = FeatureStore(saved, feature_options(config))
     known = probe_data(rows, [store.features(rows)], "none")
-    probe = with_progress(fit_dfr, known, config, data)
+    probe = fit_dfr(known, seed=config.training.seed)
     state = PartialState()
     state.wait_for_everyone()  # nobody still reads the file that is replaced
     if state.is_main_process:
         write_head(head_linear(saved.model), probe)
         save_again(run, saved.model, adapters=config.model.finetune == "lora")
     state.wait_for_everyone()
-    return {"dfr": {"photos": len(rows), "penalty_c": probe.strength}}
+    return {"dfr": {"photos": len(rows), "penalty_c": probe.chosen_c}}
 
 
 def probe_data(photos: Dataset, views: Sequence[np.ndarray], imbalance: str) -> ProbeData:
@@ -99,17 +99,6 @@ def probe_data(photos: Dataset, views: Sequence[np.ndarray], imbalance: str) -> 
         strata=np.tile(3 * labels + sexes, count),
         groups=np.tile(patient_groups(photos), count),
     )
-
-
-def with_progress(
-    fit: Callable[..., Probe], known: ProbeData, config: RunConfig, data: FaceData
-) -> Probe:
-    """Call one of the fits, with a bar for the values of C tried."""
-    from tqdm.auto import tqdm
-
-    total = len(TRIED if fit in (fit_dfr, fit_group_dro) else STRENGTHS)
-    with tqdm(total=total, desc="Penalties", unit="C") as bar:
-        return fit(known, classes=len(data.labels), seed=config.training.seed, advance=bar.update)
 
 
 def weights_of(photos: Any, imbalance: str) -> np.ndarray:

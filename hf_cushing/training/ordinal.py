@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from hf_cushing.training.probe import (
-    ITERATIONS,
-    STRENGTHS,
-    Folds,
-    Frame,
+    FINAL,
+    SEARCH,
+    FitByC,
+    Head,
     Probe,
     ProbeData,
-    inner_folds,
-    search,
-    solve,
+    choose_c,
 )
 
 TOLERANCE = 1e-7
-"""Of the last fit, whose weights are kept; in the search those of `probe` do."""
+"""Of the fit whose weights are kept."""
 
 
-class GradedFolds(Folds):
-    """`Folds` with one direction for all grades and an intercept for each.
+class GradedRegression:
+    """L2 logistic regression with one direction for all grades and an intercept for each.
 
-    The weights are one vector: features × folds, then folds × classes intercepts.
+    Its parameters are one vector: the direction, then the intercepts.
 
     Parameters
     ----------
+    rows : numpy.ndarray
+        float64, shape (n, d).
+    labels, weights : numpy.ndarray
+        Shape (n,).
     places : numpy.ndarray
-        Of `models.ordinal.grade_places`.
+        Of `models.ordinal.grade_places`, by class number.
     """
 
     def __init__(
-        self,
-        rows: np.ndarray,
-        data: ProbeData,
-        folds: list[tuple[np.ndarray, np.ndarray]],
-        places: np.ndarray,
+        self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, places: np.ndarray
     ):
-        super().__init__(rows, data, folds)
-        self.rows, self.places = rows, places
-        self.shape = (rows.shape[1], len(folds))
-        self.size = len(folds) * (rows.shape[1] + len(places))
+        self.rows, self.places, self.weights = rows, places, weights.astype(np.float64)
+        self.own = np.arange(len(rows)), labels
+        self.parameters = np.zeros(rows.shape[1] + len(places))
 
-    def parts(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Directions (features, folds) and intercepts (folds, classes)."""
-        cut = int(np.prod(self.shape))
-        return weights[:cut].reshape(self.shape), weights[cut:].reshape(-1, len(self.places))
+    def fit(self, c: float, tolerance: float, iterations: int) -> Head:
+        """Find the weights of least penalised loss, from those of the last fit."""
+        self.parameters = minimize(
+            self.loss,
+            self.parameters,
+            args=(c,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"gtol": tolerance, "maxiter": iterations},
+        ).x
+        return self._head(self.parameters)
 
-    def _scores(self, weights: np.ndarray) -> np.ndarray:
-        directions, intercepts = self.parts(weights)
-        return (self.rows @ directions)[:, :, None] * self.places + intercepts
+    def loss(self, parameters: np.ndarray, c: float) -> tuple[float, np.ndarray]:
+        """Penalised log loss over the rows' weight, and its gradient."""
+        direction = parameters[: self.rows.shape[1]]
+        weight, bias = self._head(parameters)
+        log_shares = log_softmax(self.rows @ weight.T + bias, axis=1)
+        slope = np.exp(log_shares)
+        slope[self.own] -= 1
+        slope *= self.weights[:, None]
+        gradient = self.rows.T @ (slope @ self.places) + direction / c
+        loss = -self.weights @ log_shares[self.own] + direction @ direction / 2 / c
+        return loss / self.weights.sum(), np.append(gradient, slope.sum(0)) / self.weights.sum()
 
-    def _gradient(self, slope: np.ndarray) -> np.ndarray:
-        return np.concatenate([(self.rows.T @ (slope @ self.places)).ravel(), slope.sum(0).ravel()])
-
-    def _penalised(self, weights: np.ndarray) -> np.ndarray:
-        directions, intercepts = self.parts(weights)
-        return np.concatenate([directions.ravel(), np.zeros(intercepts.size)])
+    def _head(self, parameters: np.ndarray) -> Head:
+        direction, bias = np.split(parameters, [self.rows.shape[1]])
+        return self.places[:, None] * direction, bias
 
 
-def fit_grades(
-    data: ProbeData,
-    *,
-    places: np.ndarray,
-    classes: int,
-    seed: int,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Probe:
+def fit_grades(data: ProbeData, *, places: np.ndarray, seed: int) -> Probe:
     """Choose C as `fit_probe` does, then fit on everything.
 
     Parameters
@@ -77,11 +79,8 @@ def fit_grades(
     data : ProbeData
     places : numpy.ndarray
         Of `models.ordinal.grade_places`, by class number.
-    classes : int
     seed : int
         Of the inner folds.
-    advance : callable
-        Called with 1 for each C tried.
 
     Returns
     -------
@@ -99,20 +98,14 @@ def fit_grades(
     >>> labels = np.repeat([0, 1, 2], 20)
     >>> features = rng.normal(size=(60, 4)) + labels[:, None]
     >>> rows = ProbeData(features, labels, np.ones(60), labels, np.arange(60))
-    >>> probe = fit_grades(rows, places=np.array([-1.0, 0.0, 1.0]), classes=3, seed=0)
+    >>> probe = fit_grades(rows, places=np.array([-1.0, 0.0, 1.0]), seed=0)
     >>> np.round(probe.weight[:, 0] / probe.weight[2, 0], 6).tolist()
     [-1.0, 0.0, 1.0]
     """
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
-        frame = Frame(data.features)
-        losses = search(GradedFolds(frame.rows, data, inner_folds(data, seed), places), advance)
-        chosen = float(STRENGTHS[int(np.argmin(losses))])
-        nobody = np.zeros(0, int)
-        whole = GradedFolds(frame.rows, data, [(np.arange(len(data.labels)), nobody)], places)
-        start = np.zeros(whole.size)
-        weights = solve(whole, start, chosen, tolerance=TOLERANCE, iterations=ITERATIONS)
-    directions, intercepts = whole.parts(weights)
-    weight, bias = frame.head(places[:, None] * directions.T, intercepts[0], classes)
-    return Probe(weight, bias, chosen, list(zip(STRENGTHS.tolist(), losses, strict=False)))
+    def start(rows: np.ndarray, part: np.ndarray, final: bool) -> FitByC:
+        model = GradedRegression(rows[part], data.labels[part], data.weights[part], places)
+        tolerance, iterations = (TOLERANCE, FINAL[1]) if final else SEARCH
+        return lambda c: model.fit(c, tolerance, iterations)
+
+    return choose_c(data, start, seed=seed)

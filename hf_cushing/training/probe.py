@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import nn
+from tqdm.auto import tqdm
 
 from hf_cushing.schema import UserError
 
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
-
-STRENGTHS = np.logspace(-6, 5, 45)
+C_VALUES = tuple(np.logspace(-6, 5, 45).tolist())
 """Values of C tried: those of DINOv2's evaluation (arXiv 2304.07193)."""
 
 INNER_FOLDS = 5
-PATIENCE, RISE = 6, 1.05
+WORSE_VALUES, RISE = 6, 1.05
 """The search ends when the loss has been this many times that of the best C, and that many values
 of C lie between: beyond the valley, fits of separable photos would take nearly all the time. A
 rise of less may be the flat beginning, where C is too small to matter."""
 
-OTHERWISE = "give --finetune head --head linear-sgd, or --finetune full"
+SEARCH, FINAL = (3e-4, 100), (1e-4, 1000)
+"""Tolerance and most iterations of the search's fits, each of which starts from the C before, and
+of the fit that is kept. What still moves after so many steps lies far beyond the valley."""
 
-TOLERANCE, ITERATIONS = 1e-4, 1000
-SEARCH_ITERATIONS = 100
-"""Steps for each C of the search, which starts from the one before; what still moves then lies far
-beyond the valley."""
+REMEDY = "add patients, or give --finetune head --head linear-sgd, or --finetune full"
+
+Head = tuple[np.ndarray, np.ndarray]
+"""Weight (classes, features) and bias (classes,)."""
+
+FitByC = Callable[[float], Head]
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,14 @@ class Probe:
         float64, shape (classes, features); the classes' rows sum to 0.
     bias : numpy.ndarray
         float64, shape (classes,).
-    strength : float
-        The chosen C.
+    chosen_c : float
     tried : list of (float, float)
-        Each C tried with its weighted log loss out of inner folds.
+        Each C tried with its loss out of inner folds.
     """
 
     weight: np.ndarray
     bias: np.ndarray
-    strength: float
+    chosen_c: float
     tried: list[tuple[float, float]]
 
 
@@ -63,7 +69,7 @@ class ProbeData:
     features : numpy.ndarray
         float32, shape (n, d).
     labels : numpy.ndarray
-        Class numbers, int, shape (n,).
+        Class numbers, int, shape (n,); all classes are there.
     weights : numpy.ndarray
         Weight of each row in the loss, shape (n,).
     strata, groups : numpy.ndarray
@@ -77,27 +83,14 @@ class ProbeData:
     groups: np.ndarray
 
 
-def fit_probe(
-    data: ProbeData,
-    *,
-    classes: int,
-    seed: int,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Probe:
+def fit_probe(data: ProbeData, *, seed: int) -> Probe:
     """Choose C by the log loss in inner cross-validation by patient, then fit on everything.
-
-    Features are standardised by the training photos; the scale is folded into the weights.
-    One BLAS thread: on these small matrices several are an order of magnitude slower, and the
-    result is the same bit for bit on any number of cores.
 
     Parameters
     ----------
     data : ProbeData
-    classes : int
     seed : int
         Of the inner folds.
-    advance : callable
-        Called with 1 for each C tried.
 
     Raises
     ------
@@ -110,34 +103,94 @@ def fit_probe(
     >>> labels = np.repeat([0, 1], 30)
     >>> features = rng.normal(size=(60, 4)) + labels[:, None]
     >>> rows = ProbeData(features, labels, np.ones(60), labels, np.arange(60))
-    >>> probe = fit_probe(rows, classes=2, seed=0)
-    >>> probe.weight.shape, bool(probe.weight[1, 0] > probe.weight[0, 0]), round(probe.strength, 2)
+    >>> probe = fit_probe(rows, seed=0)
+    >>> probe.weight.shape, bool(probe.weight[1, 0] > probe.weight[0, 0]), round(probe.chosen_c, 2)
     ((2, 4), True, 0.56)
     """
-    from threadpoolctl import threadpool_limits
 
+    def start(rows: np.ndarray, part: np.ndarray, final: bool) -> FitByC:
+        tolerance, iterations = FINAL if final else SEARCH
+        model = LogisticRegression(tol=tolerance, max_iter=iterations, warm_start=True)
+        known = rows[part], data.labels[part], data.weights[part]
+        return lambda c: head_of(model.set_params(C=c).fit(*known))
+
+    return choose_c(data, start, seed=seed)
+
+
+def choose_c(
+    data: ProbeData,
+    start: Callable[[np.ndarray, np.ndarray, bool], FitByC],
+    *,
+    seed: int,
+    c_values: Sequence[float] = C_VALUES,
+    score: Callable[[np.ndarray], float] | None = None,
+) -> Probe:
+    """Try values of C in inner folds, from small to large, and fit with the best on everything.
+
+    Features are standardised by all rows; the scale is folded into the weights. One BLAS thread:
+    on these small matrices several are an order of magnitude slower, and the result is the same
+    bit for bit on any number of cores.
+
+    Parameters
+    ----------
+    data : ProbeData
+    start : callable
+        Of standardised rows, the places of those to fit on, and whether this is the last fit;
+        gives what fits a head by C, called with one C after the other.
+    seed : int
+        Of the inner folds.
+    c_values : sequence of float
+        Rising.
+    score : callable, optional
+        Of each row's log loss by the fold that it was not in, shape (n,); the C of least score
+        is taken. By default their weighted mean.
+
+    Raises
+    ------
+    UserError
+        A class has fewer than two patients.
+    """
+    score = score or partial(np.average, weights=data.weights)
     with threadpool_limits(1):
-        frame = Frame(data.features)
-        losses = search(Folds(frame.rows, data, inner_folds(data, seed)), advance)
-        chosen = float(STRENGTHS[int(np.argmin(losses))])
-        model = logistic(frame.rows, data.labels, data.weights, chosen)
-    weight, bias = frame.head(model.coef_, model.intercept_, classes)
-    tried = zip(STRENGTHS.tolist(), losses, strict=False)
-    return Probe(weight, bias, chosen, list(tried))
+        space = StandardSpace(data.features)
+        folds = [(start(space.rows, known, False), held) for known, held in inner_folds(data, seed)]
+        tried, losses = [], np.empty(len(data.labels))
+        for c in tqdm(c_values, desc="Penalties", unit="C"):
+            for fit, held in folds:
+                losses[held] = log_losses(fit(c), space.rows[held], data.labels[held])
+            tried.append((c, float(score(losses))))
+            if _past_the_valley([loss for _, loss in tried]):
+                break
+        chosen, _ = min(tried, key=lambda pair: pair[1])
+        head = start(space.rows, np.arange(len(data.labels)), True)(chosen)
+        return Probe(*space.original(head), chosen, tried)
 
 
-def logistic(
-    rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, strength: float
-) -> LogisticRegression:
-    """Fit L2 logistic regression with C `strength`."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=ITERATIONS)
-    return model.fit(rows, labels, sample_weight=weights)
+def _past_the_valley(losses: list[float]) -> bool:
+    """Say whether the loss has clearly risen since its least value."""
+    least = min(losses)
+    return len(losses) > losses.index(least) + WORSE_VALUES and losses[-1] > RISE * least
 
 
-class Frame:
-    """Features standardised and turned for the fit, and the way back.
+def head_of(model: LogisticRegression) -> Head:
+    """Weight and bias with a row a class; scikit-learn gives a single row for two."""
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:
+        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias
+
+
+def log_losses(head: Head, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log loss of each row, shape (n,)."""
+    weight, bias = head
+    return -log_softmax(rows @ weight.T + bias, axis=1)[np.arange(len(rows)), labels]
+
+
+class StandardSpace:
+    """Features standardised, and where there are more of them than rows, in their principal axes.
+
+    A rotation changes nothing for an L2 penalty, and the optimum has no part outside the space
+    that the rows span; with 768 features and 300 photos fewer than half of the columns remain.
 
     Attributes
     ----------
@@ -146,18 +199,17 @@ class Frame:
     """
 
     def __init__(self, features: np.ndarray):
-        from sklearn.preprocessing import StandardScaler
-
         features = features.astype(np.float64)
         self.scaler = StandardScaler().fit(features)
-        self.rows, self.axes = _rotate(self.scaler.transform(features))
+        self.rows, self.axes = self.scaler.transform(features), np.eye(features.shape[1])
+        if features.shape[1] > len(features):
+            left, sizes, self.axes = np.linalg.svd(self.rows, full_matrices=False)
+            self.rows = left * sizes
 
-    def head(
-        self, coefficients: np.ndarray, intercepts: np.ndarray, classes: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (classes, features) and bias (classes,) for features as they came."""
-        weight, bias = _as_softmax(coefficients @ self.axes, intercepts, classes)
-        weight = weight / self.scaler.scale_
+    def original(self, head: Head) -> Head:
+        """Turn a head for these rows into one for the features as they came."""
+        weight, bias = head
+        weight = weight @ self.axes / self.scaler.scale_
         return weight, bias - weight @ self.scaler.mean_
 
 
@@ -169,158 +221,21 @@ def write_head(linear: nn.Linear, probe: Probe) -> None:
         linear.bias.copy_(torch.from_numpy(probe.bias))
 
 
-def _rotate(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where there are more features than rows, give the rows in their own principal axes.
-
-    A rotation changes nothing for an L2 penalty, and the optimum has no part outside the space
-    that the rows span; with 768 features and 300 photos
-    fewer than half of the columns remain.
-
-    Returns
-    -------
-    rows : numpy.ndarray
-        Shape (n, at most n).
-    axes : numpy.ndarray
-        What turns weights of these rows back: ``weights @ axes``.
-    """
-    if rows.shape[1] <= rows.shape[0]:
-        return rows, np.eye(rows.shape[1])
-    left, sizes, axes = np.linalg.svd(rows, full_matrices=False)
-    return left * sizes, axes
-
-
 def inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds by patient, stratified by class × sex, in which every part has every class."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    patients = [len(set(data.groups[data.labels == c].tolist())) for c in np.unique(data.labels)]
-    count = min(INNER_FOLDS, *patients)
+    classes = set(data.labels.tolist())
+    count = min(INNER_FOLDS, *(len(set(data.groups[data.labels == c])) for c in classes))
     if count < 2:
         raise UserError(
             "a label has a single training patient, so the head's penalty can't be chosen; "
-            f"add patients, or {OTHERWISE}"
+            f"{REMEDY}"
         )
-    every = len(set(data.labels.tolist()))
     for strata in (data.strata, data.labels):
-        dealt = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         try:
-            folds = list(dealt.split(data.features, strata, data.groups))
+            folds = list(splitter.split(data.features, strata, data.groups))
         except ValueError:  # all strata smaller than the number of folds
             continue
-        if all(len(set(data.labels[fit].tolist())) == every for fit, _ in folds):
+        if all(set(data.labels[known].tolist()) == classes for known, _ in folds):
             return folds
-    raise UserError(
-        "the inner folds of the head's fit can't all hold every label; add patients, or "
-        f"{OTHERWISE}"
-    )
-
-
-def search(problem: Folds, advance: Callable[[int], None]) -> list[float]:
-    """Log loss out of fold for each C, from small to large, until it has clearly risen.
-
-    All folds are fitted at once, as one problem that falls into parts, each C starting from the
-    one before: a hundred separate fits would take as long as the backbone's pass.
-    """
-    weights = np.zeros(problem.size)
-    losses: list[float] = []
-    for strength in STRENGTHS:
-        weights = solve(problem, weights, strength)
-        losses.append(problem.held_out(weights))
-        advance(1)
-        past = len(losses) - 1 - int(np.argmin(losses))
-        if past >= PATIENCE and losses[-1] > RISE * min(losses):
-            break
-    return losses
-
-
-def solve(
-    problem: Folds,
-    start: np.ndarray,
-    strength: float,
-    *,
-    tolerance: float = TOLERANCE,
-    iterations: int = SEARCH_ITERATIONS,
-) -> np.ndarray:
-    """Weights of least penalised loss for one C, float64, shape (problem.size,)."""
-    from scipy.optimize import minimize
-
-    return minimize(
-        problem.loss,
-        start,
-        args=(strength,),
-        jac=True,
-        method="L-BFGS-B",
-        options={"gtol": tolerance, "maxiter": iterations},
-    ).x
-
-
-class Folds:
-    """L2 logistic regression on every fold but one, for all folds together.
-
-    The weights of all parts are one vector: (features + intercept) × folds × columns, with one
-    column for two classes and one a class for more, as in scikit-learn.
-    """
-
-    def __init__(
-        self, rows: np.ndarray, data: ProbeData, folds: list[tuple[np.ndarray, np.ndarray]]
-    ):
-        self.rows = np.column_stack([rows, np.ones(len(rows))])
-        classes, self.truth = np.unique(data.labels, return_inverse=True)
-        self.two = len(classes) == 2
-        self.shape = (self.rows.shape[1], len(folds), 1 if self.two else len(classes))
-        self.size = int(np.prod(self.shape))
-        held = np.zeros((len(rows), len(folds)), bool)
-        for number, (_, test) in enumerate(folds):
-            held[test, number] = True
-        weights = data.weights[:, None].astype(np.float64)
-        self.total = float(weights.sum())
-        self.fitted, self.tested = weights * ~held, weights * held
-
-    def _scores(self, weights: np.ndarray) -> np.ndarray:
-        """Logits: (rows, folds, classes)."""
-        scores = (self.rows @ weights.reshape(self.shape[0], -1)).reshape(-1, *self.shape[1:])
-        return np.concatenate([np.zeros_like(scores), scores], axis=2) if self.two else scores
-
-    def _gradient(self, slope: np.ndarray) -> np.ndarray:
-        """Of the weights, from that of the logits."""
-        slope = slope[:, :, 1 if self.two else 0 :].reshape(len(self.rows), -1)
-        return (self.rows.T @ slope).ravel()
-
-    def _penalised(self, weights: np.ndarray) -> np.ndarray:
-        """The weights, with 0 for the intercepts."""
-        penalised = weights.reshape(self.shape).copy()
-        penalised[-1] = 0
-        return penalised.ravel()
-
-    def _log_shares(self, weights: np.ndarray) -> np.ndarray:
-        """Log-probabilities: (rows, folds, classes); scipy's own function is mostly overhead."""
-        scores = self._scores(weights)
-        scores = scores - scores.max(2, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(2, keepdims=True))
-
-    def loss(self, weights: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
-        """Penalised log loss of the fitted rows, over their weight, and its gradient."""
-        log_shares = self._log_shares(weights)
-        places = np.arange(len(self.rows))
-        loss = -float((self.fitted * log_shares[places, :, self.truth]).sum())
-        slope = np.exp(log_shares)
-        slope[places, :, self.truth] -= 1
-        gradient = self._gradient(slope * self.fitted[:, :, None])
-        penalised = self._penalised(weights)
-        loss += float(penalised @ penalised) / 2 / strength
-        return loss / self.total, (gradient + penalised / strength) / self.total
-
-    def held_out(self, weights: np.ndarray) -> float:
-        """Weighted log loss of each row by the part that it was not in."""
-        log_shares = self._log_shares(weights)[np.arange(len(self.rows)), :, self.truth]
-        return -float((self.tested * log_shares).sum()) / self.total
-
-
-def _as_softmax(
-    coefficients: np.ndarray, intercepts: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """One row a class; scikit-learn gives a single row for two."""
-    if classes == 2:
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    return coefficients, intercepts
+    raise UserError(f"the inner folds of the head's fit can't all hold every label; {REMEDY}")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from hf_cushing.schema import UserError
-from hf_cushing.training.probe import STRENGTHS, Frame, Probe, ProbeData, inner_folds, logistic
+from hf_cushing.training.probe import (
+    C_VALUES,
+    FINAL,
+    Head,
+    Probe,
+    ProbeData,
+    choose_c,
+    head_of,
+    log_losses,
+)
 
-TRIED = STRENGTHS[4:37:4]
-"""Values of C, from 1e-5 to 1e3: each costs many fits."""
+FEWER_C_VALUES = C_VALUES[4:37:4]
+"""Values of C tried, from 1e-5 to 1e3: each costs many fits."""
 
 ADJUSTMENT = 1.0
 """Added to a group's loss, over the root of its photos: rare groups generalise worse (section 3.3
@@ -29,17 +40,8 @@ REFITS = 20
 SMALLEST = 3
 """Photos that the smallest group must have for a balanced draw."""
 
-Fit = Callable[[np.ndarray, float], "tuple[np.ndarray, np.ndarray]"]
-"""Places of rows and C to coefficients and intercepts."""
 
-
-def fit_group_dro(
-    data: ProbeData,
-    *,
-    classes: int,
-    seed: int,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Probe:
+def fit_group_dro(data: ProbeData, *, seed: int) -> Probe:
     """Fit the head whose worst group of class × sex has the lowest adjusted loss.
 
     The groups' weights and the head take turns; the weights' mean over the rounds is then used
@@ -50,40 +52,29 @@ def fit_group_dro(
     ----------
     data : ProbeData
         Its `strata` are the groups; its `weights` are not used.
-    classes : int
     seed : int
         Of the inner folds.
-    advance : callable
-        Called with 1 for each C tried.
     """
-    frame, (_, groups) = Frame(data.features), np.unique(data.strata, return_inverse=True)
+    _, groups = np.unique(data.strata, return_inverse=True)
 
-    def fit(places: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        rows, labels, own = frame.rows[places], data.labels[places], groups[places]
+    def fit(rows: np.ndarray, part: np.ndarray, c: float) -> Head:
+        rows, labels, own = rows[part], data.labels[part], groups[part]
         counts = np.maximum(np.bincount(own, minlength=groups.max() + 1), 1)
         shares = np.ones(len(counts)) / len(counts)
         history = []
         for _ in range(ROUNDS):
-            model = logistic(rows, labels, (shares / counts)[own] * len(own), strength)
-            losses = _losses(model.coef_, model.intercept_, rows, labels)
+            head = _logistic(rows, labels, c, (shares / counts)[own] * len(own))
+            losses = log_losses(head, rows, labels)
             means = np.bincount(own, losses, minlength=len(counts)) / counts
             shares = shares * np.exp(RATE * (means + ADJUSTMENT / np.sqrt(counts)))
             shares = shares / shares.sum()
             history.append(shares)
-        weights = (np.mean(history, axis=0) / counts)[own] * len(own)
-        model = logistic(rows, labels, weights, strength)
-        return model.coef_, model.intercept_
+        return _logistic(rows, labels, c, (np.mean(history, axis=0) / counts)[own] * len(own))
 
-    return _best(frame, data, fit, classes=classes, seed=seed, advance=advance)
+    return _choose_by_worst_group(data, fit, seed=seed)
 
 
-def fit_dfr(
-    data: ProbeData,
-    *,
-    classes: int,
-    seed: int,
-    advance: Callable[[int], None] = lambda count: None,
-) -> Probe:
+def fit_dfr(data: ProbeData, *, seed: int) -> Probe:
     """Fit the head on draws in which each class × sex comes alike, and average the heads.
 
     Deep feature reweighting (Kirichenko et al. 2023, arXiv 2204.02937), with an L2 penalty for
@@ -93,11 +84,8 @@ def fit_dfr(
     ----------
     data : ProbeData
         Its `strata` are the groups; its `weights` are not used.
-    classes : int
     seed : int
         Of the draws and the inner folds.
-    advance : callable
-        Called with 1 for each C tried.
 
     Raises
     ------
@@ -105,74 +93,46 @@ def fit_dfr(
         A group of fewer than `SMALLEST` photos.
     """
     groups, counts = np.unique(data.strata, return_counts=True)
-    if len(groups) < 2 * classes or counts.min() < SMALLEST:
+    if len(groups) < 2 * len(np.unique(data.labels)) or counts.min() < SMALLEST:
         raise UserError(
             "--mitigation dfr draws each class and sex alike, and one has fewer than "
             f"{SMALLEST} photos to draw from; add patients, or choose another mitigation"
         )
-    frame = Frame(data.features)
 
-    def fit(places: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    def fit(rows: np.ndarray, part: np.ndarray, c: float) -> Head:
         rng = np.random.default_rng([seed, 2])
-        fits = []
+        heads = []
         for _ in range(REFITS):
-            drawn = _balanced(data.strata[places], rng)
-            rows, labels = frame.rows[places][drawn], data.labels[places][drawn]
-            model = logistic(rows, labels, np.ones(len(rows)), strength)
-            fits.append((model.coef_, model.intercept_))
-        return tuple(np.mean(part, axis=0) for part in zip(*fits, strict=True))
+            drawn = part[_balanced(data.strata[part], rng)]
+            heads.append(_logistic(rows[drawn], data.labels[drawn], c))
+        return tuple(np.mean(values, axis=0) for values in zip(*heads, strict=True))
 
-    return _best(frame, data, fit, classes=classes, seed=seed, advance=advance)
+    return _choose_by_worst_group(data, fit, seed=seed)
 
 
-def _best(
-    frame: Frame,
+def _choose_by_worst_group(
     data: ProbeData,
-    fit: Fit,
+    fit: Callable[[np.ndarray, np.ndarray, float], Head],
     *,
-    classes: int,
     seed: int,
-    advance: Callable[[int], None],
 ) -> Probe:
     """Choose C by the worst group's log loss out of inner folds, then fit on everything."""
-    from threadpoolctl import threadpool_limits
-
-    folds = inner_folds(data, seed)
-    tried = []
-    with threadpool_limits(1):
-        for strength in TRIED.tolist():
-            tried.append((strength, _worst_held_out(frame, data, fit, folds, strength)))
-            advance(1)
-        chosen = min(tried, key=lambda pair: pair[1])[0]
-        coefficients, intercepts = fit(np.arange(len(data.labels)), chosen)
-    weight, bias = frame.head(coefficients, intercepts, classes)
-    return Probe(weight, bias, chosen, tried)
+    return choose_c(
+        data,
+        lambda rows, part, final: partial(fit, rows, part),
+        seed=seed,
+        c_values=FEWER_C_VALUES,
+        score=lambda losses: max(losses[data.strata == g].mean() for g in np.unique(data.strata)),
+    )
 
 
-def _worst_held_out(
-    frame: Frame,
-    data: ProbeData,
-    fit: Fit,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    strength: float,
-) -> float:
-    losses = np.zeros(len(data.labels))
-    for known, held in folds:
-        head = fit(known, strength)
-        losses[held] = _losses(*head, frame.rows[held], data.labels[held])
-    return max(float(losses[data.strata == group].mean()) for group in np.unique(data.strata))
-
-
-def _losses(
-    coefficients: np.ndarray, intercepts: np.ndarray, rows: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """Log loss of each row; of two classes scikit-learn gives one row of coefficients."""
-    from scipy.special import log_softmax
-
-    scores = rows @ coefficients.T + intercepts
-    if scores.shape[1] == 1:
-        scores = np.hstack([np.zeros_like(scores), scores])
-    return -log_softmax(scores, axis=1)[np.arange(len(rows)), labels]
+def _logistic(
+    rows: np.ndarray, labels: np.ndarray, c: float, weights: np.ndarray | None = None
+) -> Head:
+    tolerance, iterations = FINAL
+    return head_of(
+        LogisticRegression(C=c, tol=tolerance, max_iter=iterations).fit(rows, labels, weights)
+    )
 
 
 def _balanced(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:

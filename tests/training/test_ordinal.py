@@ -13,8 +13,8 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.report import EvaluationOptions
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UsageError
@@ -22,7 +22,7 @@ from hf_cushing.stats.calibration import Temperature
 from hf_cushing.training.calibrate import fold_into
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
-from hf_cushing.training.ordinal import GradedFolds, fit_grades
+from hf_cushing.training.ordinal import GradedRegression, fit_grades
 from hf_cushing.training.probe import ProbeData
 from hf_cushing.training.run_folder import read_manifest
 from hf_cushing.training.selection import validation_metrics
@@ -231,14 +231,14 @@ def graded_data(rng, patients=150, features=3):
 
 def test_fit_is_the_minimum_of_the_penalised_likelihood(rng):
     data = graded_data(rng)
-    probe = fit_grades(data, places=PLACES, classes=4, seed=0)
+    probe = fit_grades(data, places=PLACES, seed=0)
     scale, middle = data.features.std(0), data.features.mean(0)
     rows = (data.features - middle) / scale
 
     def loss(parameters):
         logits = PLACES * (rows @ parameters[:3])[:, None] + parameters[3:]
         own = log_softmax(logits, axis=1)[np.arange(len(rows)), data.labels]
-        return -data.weights @ own + parameters[:3] @ parameters[:3] / 2 / probe.strength
+        return -data.weights @ own + parameters[:3] @ parameters[:3] / 2 / probe.chosen_c
 
     direction = probe.weight[LABELS.index("grave")] / 1.5 * scale
     bias = probe.bias + probe.weight @ middle
@@ -249,15 +249,14 @@ def test_fit_is_the_minimum_of_the_penalised_likelihood(rng):
 
 def test_gradient_of_the_fit_is_that_of_its_loss(rng):
     data = graded_data(rng, patients=30)
-    halves = [(np.arange(0, 15), np.arange(15, 30)), (np.arange(15, 30), np.arange(0, 15))]
-    problem = GradedFolds(data.features, data, halves, PLACES)
-    start = rng.normal(size=problem.size)
+    problem = GradedRegression(data.features, data.labels, data.weights, PLACES)
+    start = rng.normal(size=problem.parameters.size)
     apart = check_grad(lambda w: problem.loss(w, 0.5)[0], lambda w: problem.loss(w, 0.5)[1], start)
     assert apart < 1e-5
 
 
 def test_direction_of_the_model_is_found_again(rng):
-    probe = fit_grades(graded_data(rng, patients=1500), places=PLACES, classes=4, seed=0)
+    probe = fit_grades(graded_data(rng, patients=1500), places=PLACES, seed=0)
     direction = probe.weight[LABELS.index("grave")] / 1.5
     assert direction == pytest.approx([0.8, -0.4, 0.0], abs=0.1)
     assert np.diff(probe.bias) == pytest.approx(np.diff([0.5, -0.5, 0.3, 0.2]), abs=0.3)

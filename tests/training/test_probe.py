@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hf_cushing.schema import UserError
-from hf_cushing.training.probe import STRENGTHS, ProbeData, fit_probe, write_head
+from hf_cushing.training.probe import C_VALUES, ProbeData, fit_probe, write_head
 
 
 def cohort(classes=2, patients=60, features=12, seed=0):
@@ -29,8 +29,8 @@ def log_odds(probe, rows):
 @pytest.mark.parametrize(("classes", "features"), [(2, 12), (3, 12), (2, 300), (3, 300)])
 def test_fit_is_that_of_scikit_learn_with_the_chosen_penalty(classes, features):
     data = cohort(classes, features=features)
-    probe = fit_probe(data, classes=classes, seed=0)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=probe.strength, tol=1e-8))
+    probe = fit_probe(data, seed=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=probe.chosen_c, tol=1e-8))
     model.fit(data.features, data.labels, logisticregression__sample_weight=data.weights)
     shares = torch.softmax(torch.from_numpy(log_odds(probe, data.features)), 1).numpy()
     assert np.allclose(shares, model.predict_proba(data.features), atol=2e-3)
@@ -38,36 +38,36 @@ def test_fit_is_that_of_scikit_learn_with_the_chosen_penalty(classes, features):
 
 def test_penalty_is_the_one_with_the_least_loss_in_cross_validation_by_patient():
     data = cohort(features=40)
-    probe = fit_probe(data, classes=2, seed=3)
+    probe = fit_probe(data, seed=3)
     rows = StandardScaler().fit_transform(data.features.astype(float))
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=3)
     losses = []
-    for strength in STRENGTHS:
+    for strength in C_VALUES:
         shares = np.empty(len(rows))
         for fit, held in folds.split(rows, data.labels, data.groups):
             model = LogisticRegression(C=strength, max_iter=5000)
             model.fit(rows[fit], data.labels[fit], sample_weight=data.weights[fit])
             shares[held] = model.predict_proba(rows[held])[:, 1]
         losses.append(log_loss(data.labels, shares, sample_weight=data.weights))
-    assert probe.strength == STRENGTHS[np.argmin(losses)]
+    assert probe.chosen_c == C_VALUES[np.argmin(losses)]
     tried = dict(probe.tried)
-    assert tried[probe.strength] == pytest.approx(min(losses), rel=1e-3)
+    assert tried[probe.chosen_c] == pytest.approx(min(losses), rel=1e-3)
     assert len(tried) > 10
 
 
 def test_weights_count():
     data = cohort()
     heavy = np.where(data.labels == 1, 10.0, 0.1)
-    even = fit_probe(data, classes=2, seed=0)
+    even = fit_probe(data, seed=0)
     skewed = fit_probe(
-        ProbeData(data.features, data.labels, heavy, data.strata, data.groups), classes=2, seed=0
+        ProbeData(data.features, data.labels, heavy, data.strata, data.groups), seed=0
     )
     called = [(log_odds(p, data.features).argmax(1) == 1).mean() for p in (even, skewed)]
     assert called[1] > called[0]
 
 
 def test_same_seed_gives_the_same_bits():
-    one, two = (fit_probe(cohort(), classes=2, seed=1) for _ in range(2))
+    one, two = (fit_probe(cohort(), seed=1) for _ in range(2))
     assert np.array_equal(one.weight, two.weight)
     assert one.tried == two.tried
 
@@ -77,11 +77,11 @@ def test_too_few_patients_are_refused_with_the_way_out():
     labels = (data.groups == 0).astype(int)
     lonely = ProbeData(data.features, labels, data.weights, labels, data.groups)
     with pytest.raises(UserError, match=r"a single training patient.*--head linear-sgd"):
-        fit_probe(lonely, classes=2, seed=0)
+        fit_probe(lonely, seed=0)
 
 
 def test_unseen_features_of_the_head_get_no_weight():
-    probe = fit_probe(cohort(features=4), classes=2, seed=0)
+    probe = fit_probe(cohort(features=4), seed=0)
     linear = torch.nn.Linear(6, 2)
     write_head(linear, probe)
     assert torch.count_nonzero(linear.weight[:, 4:]) == 0
@@ -97,9 +97,9 @@ def test_flat_beginning_of_the_loss_does_not_end_the_search():
     rows[:, 0] *= 300  # a strong nuisance, and a weak sign beside it
     rows[:, 1] = 0.05 * (2 * labels - 1) + 0.0002 * rows[:, 0]
     data = ProbeData(rows, labels, np.ones(200), labels, np.arange(200))
-    probe = fit_probe(data, classes=2, seed=0)
+    probe = fit_probe(data, seed=0)
     assert min(loss for _, loss in probe.tried) < 0.3
-    assert probe.strength > 1e-3
+    assert probe.chosen_c > 1e-3
 
 
 def test_strata_smaller_than_the_folds_do_not_stop_a_small_cohort():
@@ -107,4 +107,4 @@ def test_strata_smaller_than_the_folds_do_not_stop_a_small_cohort():
     sexes = np.array([0, 0, 1, 1, 0, 0, 1])
     rows = np.random.default_rng(0).normal(size=(7, 3)) + labels[:, None]
     data = ProbeData(rows, labels, np.ones(7), 3 * labels + sexes, np.arange(7))
-    assert np.isfinite(fit_probe(data, classes=2, seed=0).weight).all()
+    assert np.isfinite(fit_probe(data, seed=0).weight).all()

@@ -31,29 +31,29 @@ def worst_loss(probe, fresh):
 @pytest.mark.parametrize("fit", [fit_group_dro, fit_dfr])
 def test_worst_group_fares_better_than_by_the_plain_fit(rng, fit):
     known, fresh = rows(rng), rows(rng, dict.fromkeys(GROUPS, 2000))
-    plain, robust = (f(known, classes=2, seed=0) for f in (fit_probe, fit))
+    plain, robust = (f(known, seed=0) for f in (fit_probe, fit))
     assert worst_loss(robust, fresh) < 0.75 * worst_loss(plain, fresh)
 
 
 @pytest.mark.parametrize("fit", [fit_group_dro, fit_dfr])
 def test_same_seed_gives_the_same_head(rng, fit):
     known = rows(rng, dict.fromkeys(GROUPS, 12))
-    one, two = (fit(known, classes=2, seed=3) for _ in range(2))
+    one, two = (fit(known, seed=3) for _ in range(2))
     assert np.array_equal(one.weight, two.weight)
 
 
 @pytest.mark.parametrize("fit", [fit_group_dro, fit_dfr])
 def test_three_classes_have_three_rows(rng, fit):
     groups = {(label, sex): 10 for label in range(3) for sex in range(2)}
-    assert fit(rows(rng, groups), classes=3, seed=0).weight.shape == (3, 2)
+    assert fit(rows(rng, groups), seed=0).weight.shape == (3, 2)
 
 
 def test_dfr_refuses_a_group_that_is_all_but_missing(rng):
     with pytest.raises(UserError, match="fewer than 3 photos"):
-        fit_dfr(rows(rng, GROUPS | {(1, 1): 2}), classes=2, seed=0)
+        fit_dfr(rows(rng, GROUPS | {(1, 1): 2}), seed=0)
     without = {key: n for key, n in GROUPS.items() if key != (1, 1)}
     with pytest.raises(UserError, match="fewer than 3 photos"):
-        fit_dfr(rows(rng, without), classes=2, seed=0)
+        fit_dfr(rows(rng, without), seed=0)
 
 
 def test_group_with_the_higher_loss_gains_weight():
