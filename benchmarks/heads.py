@@ -58,7 +58,6 @@ def cross_validate(views: list[np.ndarray], photos, imbalance: str) -> tuple[flo
                     strata=np.tile(3 * labels[fit] + sexes[fit], count),
                     groups=np.tile(patients[fit], count),
                 ),
-                classes=2,
                 seed=seed,
             )
             logits = views[0][test] @ probe.weight.T + probe.bias
