@@ -55,10 +55,11 @@ def main() -> None:
 def serve(run: str, together: int, port: int) -> None:
     """Serve until killed; `together` calls at most are handled at once."""
     from hf_cushing.app import app
-    from hf_cushing.predict import model as serving
+    from hf_cushing.predict import answer
+    from hf_cushing.run import Run
 
-    serving.TOGETHER = together
-    app.serve_app(run, host="127.0.0.1", port=port, tell=print_line, per_minute=10**6)
+    answer.AT_ONCE = together
+    app.serve_app(Run(run), host="127.0.0.1", port=port, tell=print_line, per_minute=10**6)
 
 
 def print_line(text: str) -> None:

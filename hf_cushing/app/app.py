@@ -23,9 +23,9 @@ from hf_cushing.app.followup_tab import followup_tab
 from hf_cushing.app.headers import tell_if_open
 from hf_cushing.app.page import Page, Words
 from hf_cushing.app.photo_tab import photo_tab
+from hf_cushing.app.served_model import ServedModel, load_model
 from hf_cushing.app.vault import Guard, Rate, Vault
-from hf_cushing.predict.answer import warm_up
-from hf_cushing.predict.model import Service, load_service
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 
 PER_MINUTE = 120
@@ -49,45 +49,37 @@ new MutationObserver(() => document.querySelectorAll(".upload-container[aria-lab
 SET_LANGUAGE = "(code) => { document.documentElement.lang = code === 'zh' ? 'zh-CN' : 'en'; }"
 
 
-def build(service: Service, vault: Vault, *, drawn: bool = False) -> gr.Blocks:
+def build(model: ServedModel, vault: Vault, *, drawn: bool = False) -> gr.Blocks:
     """Lay the page out.
 
     Parameters
     ----------
-    service : Service
+    model : ServedModel
     vault : Vault
     drawn : bool
         Say that the model was trained on drawings, even where its run does not tell.
     """
-    page = Page(service, vault)
     with gr.Blocks(title=texts.ENGLISH["title"], analytics_enabled=False) as blocks:
+        page = Page(model, vault)
         with gr.Row(elem_id="top"):
             page.say(gr.Markdown(), value=lambda words: f"# {words['title']}")
-            language = gr.Radio(
-                texts.CHOICES, value="en", elem_id="language", min_width=200, scale=0
-            )
-            page.say(language, label="language")
-        if drawn or service.drawn:
-            page.say(
-                gr.HTML(padding=False),
-                value=lambda words: f'<p class="drawn" role="note">{words["drawn"]}</p>',
-            )
-        accepted = gr.State(False)
+            page.language.render()
+        if drawn or model.run.drawn:
+            page.say(gr.HTML(padding=False), value=_drawn)
         with gr.Column() as gate:
             page.say(gr.Markdown(), value=lambda words: _gate(page, words))
-            accept = gr.Button(variant="primary", elem_id="accept")
-            page.say(accept, value="accept")
+            accept = page.say(gr.Button(variant="primary", elem_id="accept"), value="accept")
         with gr.Column(visible=False) as inside:
             page.say(gr.Markdown(elem_id="notice"), value="notice")
             with gr.Tabs():
-                _tabs(page, accepted, language)
+                _tabs(page)
         accept.click(
             lambda: (True, gr.update(visible=False), gr.update(visible=True)),
-            outputs=[accepted, gate, inside],
+            outputs=[page.accepted, gate, inside],
             api_visibility="private",
             queue=False,
         )
-        _follow_language(page, blocks, language)
+        _follow_language(page, blocks)
         add_endpoints(page)
 
         def forget(request: gr.Request) -> None:
@@ -98,31 +90,33 @@ def build(service: Service, vault: Vault, *, drawn: bool = False) -> gr.Blocks:
     return blocks
 
 
+def _drawn(words: Words) -> str:
+    return f'<p class="drawn" role="note">{words["drawn"]}</p>'
+
+
 def _gate(page: Page, words: Words) -> str:
     return words["gate"].format(notice=words["notice"], diseases=page.diseases(words))
 
 
-def _tabs(page: Page, accepted: gr.State, language: gr.Radio) -> None:
-    for name, lay_out in (("photo", photo_tab), ("batch", batch_tab), ("followup", followup_tab)):
+def _tabs(page: Page) -> None:
+    tabs = {"photo": photo_tab, "batch": batch_tab, "followup": followup_tab, "about": about_tab}
+    for name, lay_out in tabs.items():
         with gr.Tab(id=name) as tab:
-            lay_out(page, accepted, language)
+            lay_out(page)
         page.say(tab, label=f"{name}_tab")
-    with gr.Tab(id="about") as tab:
-        about_tab(page)
-    page.say(tab, label="about_tab")
 
 
-def _follow_language(page: Page, blocks: gr.Blocks, language: gr.Radio) -> None:
+def _follow_language(page: Page, blocks: gr.Blocks) -> None:
     """Change all words with the language, which starts as the browser asks."""
 
     def first(request: gr.Request) -> str:
         return texts.language_of(request.headers.get("accept-language", ""))
 
     quiet = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    blocks.load(first, outputs=[language], **quiet)
+    blocks.load(first, outputs=[page.language], **quiet)
     worded = [component for component, _ in page.worded]
-    language.change(page.relabel, [language], worded, **quiet)
-    language.change(None, [language], js=SET_LANGUAGE)
+    page.language.change(page.relabel, [page.language], worded, **quiet)
+    page.language.change(None, [page.language], js=SET_LANGUAGE)
 
 
 def theme() -> gr.themes.Base:
@@ -165,7 +159,7 @@ def launch(
 
 
 def serve_app(
-    model: str,
+    run: Run,
     *,
     host: str | None,
     port: int | None,
@@ -179,8 +173,7 @@ def serve_app(
 
     Parameters
     ----------
-    model : str
-        Run folder or Hub id.
+    run : Run
     host, port : str and int, or None
         None: as the environment says, as on a Space.
     tell : callable
@@ -197,17 +190,17 @@ def serve_app(
     UserError
         No such model, or a port that is taken.
     """
-    service = load_service(model, explanation=explanation, followup=followup)
-    warm_up(service)
+    model = load_model(run, explanation=explanation, followup=followup)
+    model.warm_up()
     with tempfile.TemporaryDirectory(prefix="hf-cushing-") as scratch:
         os.environ |= {"GRADIO_TEMP_DIR": scratch, "GRADIO_ANALYTICS_ENABLED": "False"}
         vault = Vault(Path(scratch))
-        blocks = build(service, vault, drawn=drawn)
+        blocks = build(model, vault, drawn=drawn)
         try:
             launch(blocks, vault, host=host, port=port, per_minute=per_minute)
         except OSError:
             raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
-        tell(f"{service.name}: {blocks.local_url} Ctrl+C closes it")
+        tell(f"{run.title}: {blocks.local_url} Ctrl+C closes it")
         tell_if_open(host, "there is no login, and photos travel unencrypted", tell)
         with suppress(KeyboardInterrupt):
             blocks.block_thread()
@@ -228,7 +221,7 @@ def main(model_id: str, *, embedded: Path) -> None:
     if not model and not embedded.is_dir():
         raise SystemExit("set MODEL_ID in the Space's settings, or put a run into ./model")
     serve_app(
-        model or str(embedded),
+        Run(model or str(embedded)),
         host=None,
         port=None,
         tell=logging.getLogger(__name__).info,

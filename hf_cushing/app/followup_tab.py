@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import repeat
 from typing import Any
 
 import gradio as gr
@@ -16,15 +15,17 @@ from scipy.special import expit
 
 from hf_cushing.app import pictures, texts
 from hf_cushing.app.batch_tab import gather
-from hf_cushing.app.page import Page, Row, Upload, Words, archive_fault, fault, limits_of
+from hf_cushing.app.page import QUEUES, Page, Words, archive_fault, fault, limits_of
+from hf_cushing.app.served_model import ServedModel
 from hf_cushing.faces.uploads import ArchiveError
-from hf_cushing.predict.model import Service
+from hf_cushing.predict.batch import PhotoSource, Row, rows_of
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.reliable_change import (
     FELL,
     ROSE,
     STABLE,
     Change,
+    Repeatability,
     make_visits,
     reliable_change,
 )
@@ -73,7 +74,7 @@ class Course:
     change: Change | None
 
 
-def followup_tab(page: Page, accepted: gr.State, language: gr.Radio) -> None:
+def followup_tab(page: Page) -> None:
     """Lay the tab out."""
     page.say(gr.Markdown(), value=lambda words: limits_of(words, "follow_info", MOST))
     files = gr.File(file_count="multiple", height=160, elem_id="visits")
@@ -85,55 +86,53 @@ def followup_tab(page: Page, accepted: gr.State, language: gr.Radio) -> None:
     result = page.result("followup_result")
 
     def score(sent: Any, accepted: bool, language: str) -> list[Any]:
-        return [
-            None,
-            *_scored_updates(page, page.uploads(sent), accepted, texts.LANGUAGES[language]),
-        ]
+        words = texts.LANGUAGES[language]
+        found, faults = _score(page.model, page.uploads(sent), accepted, words)
+        fields = [_date_field(photo.name, words) for photo in found]
+        hidden = [gr.update(visible=False, value="")] * (MOST - len(found))
+        return [None, found, faults, *fields, *hidden]
 
     def show(scored: list[Scored], language: str, *dates: str) -> str:
-        return followup_page(page.service, scored, dates, texts.LANGUAGES[language])
+        return followup_page(page.model, scored, dates, texts.LANGUAGES[language])
 
-    limits = {"api_visibility": "private", "concurrency_id": "batch", "concurrency_limit": 1}
+    limits = {"api_visibility": "private", **QUEUES["batch"]}
     files.upload(
         score,
-        [files, accepted, language],
+        [files, page.accepted, page.language],
         [files, scored, notes, *dates],
         preprocess=False,
         show_progress_on=[notes],
         **limits,
     )
-    compare.click(show, [scored, language, *dates], [result], **limits)
+    compare.click(show, [scored, page.language, *dates], [result], **limits)
 
 
-def _scored_updates(page: Page, files: Sequence[Upload], accepted: bool, words: Words) -> list[Any]:
-    """Scores, what could not be scored, and a field for the date of each photo."""
-    hidden = [gr.update(visible=False, value="")] * MOST
+def _score(
+    model: ServedModel, uploads: Sequence[PhotoSource], accepted: bool, words: Words
+) -> tuple[list[Scored], str]:
+    """The scores, and what could not be scored."""
     if not accepted:
-        return [[], fault(words["refused"]), *hidden]
+        return [], fault(words["refused"])
     try:
-        photos = gather(files)
+        photos = gather(uploads)
     except ArchiveError as error:
-        return [[], archive_fault(error, words), *hidden]
+        return [], archive_fault(error, words)
     if len(photos) > MOST:
-        return [[], fault(words["too_many"].format(count=MOST)), *hidden]
-    rows = list(page.rows(photos, repeat("unknown")))
-    faults = "".join(fault(f"{r.name}: {words[r.reason]}") for r in rows if r.reading is None)
-    scored = scored_of(rows)
-    shown = [
-        gr.update(
-            visible=True,
-            value=date_in(photo.name),
-            label=words["date_of"].format(name=photo.name),
-            placeholder="2025-03-31",
-        )
-        for photo in scored
-    ]
-    return [scored, faults, *shown, *hidden[len(shown) :]]
+        return [], fault(words["too_many"].format(count=MOST))
+    rows = list(rows_of(model.predictor, photos))
+    faults = [fault(f"{row.name}: {words[row.reason]}") for row in rows if row.answer is None]
+    return scored_of(rows), "".join(faults)
+
+
+def _date_field(name: str, words: Words) -> dict[str, Any]:
+    """The field for the date of a photo, filled in from its name."""
+    label = words["date_of"].format(name=name)
+    return gr.update(visible=True, value=date_in(name), label=label, placeholder="2025-03-31")
 
 
 def scored_of(rows: Sequence[Row]) -> list[Scored]:
     """The scores of the photos that have one."""
-    return [Scored(row.name, row.reading.log_odds) for row in rows if row.reading]
+    return [Scored(row.name, row.answer.log_odds) for row in rows if row.answer]
 
 
 def date_in(name: str) -> str:
@@ -150,32 +149,38 @@ def date_in(name: str) -> str:
     return ""
 
 
-def course_of(service: Service, label: str, scored: Sequence[Scored], days: list[date]) -> Course:
-    """Join photos of one day to a visit, and measure the change where that can be done."""
-    values = np.array([photo.log_odds[label] for photo in scored])
-    numbers = np.array([day.toordinal() for day in days])
-    nobody = np.full(len(scored), "")
+def courses_of(model: ServedModel, scored: Sequence[Scored], days: Sequence[date]) -> list[Course]:
+    """Each disease's course: photos of one day joined to a visit, and the change of the score."""
+    numbers, nobody = np.array([day.toordinal() for day in days]), np.full(len(days), "")
     visits = make_visits(nobody, numbers, nobody)
-    means, counts = visits.means(values), visits.photos
-    change = None
-    if label in service.spread and len(visits) > 1:
-        first = (np.full(len(visits) - 1, x[0]) for x in (means, counts))
-        mean, count = first
-        change = reliable_change(
-            mean, means[1:], photos=(count, counts[1:]), measured=service.spread[label]
+    courses = []
+    for label in model.run.diseases:
+        values = np.array([photo.log_odds[label] for photo in scored])
+        means = visits.means(values)
+        courses.append(
+            Course(
+                label=label,
+                days=[date.fromordinal(int(day)) for day in visits.day],
+                photos=visits.photos.tolist(),
+                values=means.tolist(),
+                single=list(zip(days, values.tolist(), strict=True)),
+                change=_change(means, visits.photos, model.repeatability.get(label)),
+            )
         )
-    return Course(
-        label=label,
-        days=[date.fromordinal(int(day)) for day in visits.day],
-        photos=counts.tolist(),
-        values=means.tolist(),
-        single=list(zip(days, values.tolist(), strict=True)),
-        change=change,
-    )
+    return courses
+
+
+def _change(means: np.ndarray, photos: np.ndarray, measured: Repeatability | None) -> Change | None:
+    """Of every later visit against the first; None where that can't be judged."""
+    if measured is None or len(means) < 2:
+        return None
+    first = np.full(len(means) - 1, means[0])
+    counts = (np.full(len(means) - 1, photos[0]), photos[1:])
+    return reliable_change(first, means[1:], photos=counts, measured=measured)
 
 
 def followup_page(
-    service: Service, scored: Sequence[Scored], dates: Sequence[str], words: Words
+    model: ServedModel, scored: Sequence[Scored], dates: Sequence[str], words: Words
 ) -> str:
     """Chart, table and what may be said; or what is missing."""
     if not scored:
@@ -188,14 +193,13 @@ def followup_page(
             return fault(words["bad_date"].format(name=photo.name))
     if len(set(days)) < 2:
         return fault(words["two_visits"])
-    courses = [course_of(service, label, scored, days) for label in service.diseases]
-    parts = [_course_part(service, course, words) for course in courses]
-    notes = [words["not_activity"], words["same_person"]]
-    parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>")
+    parts = [_course_part(model, course, words) for course in courses_of(model, scored, days)]
+    notes = (words["not_activity"], words["same_person"])
+    parts.append(pictures.bullets(map(html.escape, notes)))
     return f'<div class="reading">{"".join(parts)}</div>'
 
 
-def _course_part(service: Service, course: Course, words: Words) -> str:
+def _course_part(model: ServedModel, course: Course, words: Words) -> str:
     days = [day.toordinal() for day in course.days]
     single = [(day.toordinal(), value) for day, value in course.single]
     title = words["course"].format(
@@ -208,7 +212,7 @@ def _course_part(service: Service, course: Course, words: Words) -> str:
     header.append(words["p_of"].format(disease=texts.disease_name(course.label, words)))
     header += [words["change"]] if course.change else []
     body = [_visit(course, row) for row in range(len(days))]
-    sentences = "".join(f"<p>{s}</p>" for s in _verdicts(service, course, words))
+    sentences = "".join(f"<p>{s}</p>" for s in _verdicts(model, course, words))
     table = pictures.table(header, body, caption=title)
     return f"<h2>{html.escape(title)}</h2>{sentences}{chart}{table}"
 
@@ -227,11 +231,11 @@ def _change_text(change: Change, row: int) -> str:
     return f"{value:+.2f} ({low:+.2f} – {high:+.2f})"
 
 
-def _verdicts(service: Service, course: Course, words: Words) -> list[str]:
+def _verdicts(model: ServedModel, course: Course, words: Words) -> list[str]:
     """The verdict on the last visit, or why there is none."""
     if course.change is None:
         return [html.escape(words["no_spread"]).replace("`", "")]
-    spread, change = service.spread[course.label], course.change
+    measured, change = model.repeatability[course.label], course.change
     word = {FELL: "verdict_fell", ROSE: "verdict_rose"}.get(str(change.verdict()[-1]))
     sentences = [
         words["spread"].format(
@@ -241,12 +245,12 @@ def _verdicts(service: Service, course: Course, words: Words) -> list[str]:
             low=f"{change.low[-1]:+.2f}",
             high=f"{change.high[-1]:+.2f}",
             verdict=words[word or "verdict_none"],
-            patients=spread.patients,
-            source=words[spread.source],
+            patients=measured.patients,
+            source=words[measured.source],
         )
     ]
-    if spread.patients < INSUFFICIENT:
+    if measured.patients < INSUFFICIENT:
         sentences.append(words["spread_few"].format(few=INSUFFICIENT))
-    if spread.source != STABLE:
+    if measured.source != STABLE:
         sentences.append(words["spread_day"])
     return [html.escape(sentence) for sentence in sentences]

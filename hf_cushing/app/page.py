@@ -3,146 +3,162 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from hf_cushing.app import texts
+from hf_cushing.app.served_model import ServedModel
 from hf_cushing.app.vault import Vault
 from hf_cushing.faces.photo import PhotoError
-from hf_cushing.faces.uploads import MAX_PHOTO_BYTES, MAX_PHOTOS, ArchiveError, open_upload
-from hf_cushing.predict.answer import Reading, read_photos
-from hf_cushing.predict.model import Service
+from hf_cushing.faces.uploads import MAX_PHOTO_BYTES, MAX_PHOTOS, ArchiveError
+from hf_cushing.predict.batch import PhotoSource
 
 AT_ONCE = 4
 """Single photos in work at once; while one waits for the network another's face is found."""
+
+GONE = PhotoError("gone", texts.ENGLISH["gone"])
+"""Stands for an upload that waited too long."""
+
+QUEUES = {
+    "photo": {"concurrency_id": "photo", "concurrency_limit": AT_ONCE},
+    "batch": {"concurrency_id": "batch", "concurrency_limit": 1},
+}
 
 Words = dict[str, Any]
 Text = str | Callable[[Words], Any]
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A file that somebody sent.
-
-    Attributes
-    ----------
-    name : str
-    data : bytes or None
-        None: it waited too long and was forgotten.
-    """
-
-    name: str
-    data: bytes | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A photo with its reading, or why there is none.
-
-    Attributes
-    ----------
-    name : str
-    reading : Reading or None
-    reason, message : str
-        Of a `PhotoError`; empty with a reading.
-    """
-
-    name: str
-    reading: Reading | None
-    reason: str = ""
-    message: str = ""
-
-
 class Page:
-    """The components whose words change with the language, and how.
+    """The model, and the components whose words change with the language; see `say`.
 
     Parameters
     ----------
-    service : Service
+    model : ServedModel
     vault : Vault
+
+    Attributes
+    ----------
+    accepted : gradio.State
+        Whether this visitor accepted the notice.
+    language : gradio.Radio
+        Not laid out yet.
     """
 
-    def __init__(self, service: Service, vault: Vault):
-        self.service, self.vault = service, vault
+    def __init__(self, model: ServedModel, vault: Vault):
+        self.model, self.vault = model, vault
         self.worded: list[tuple[Any, dict[str, Text]]] = []
-        self.results: list[gr.HTML] = []
+        self.accepted = gr.State(False)
+        self.language = self.say(
+            gr.Radio(
+                texts.CHOICES, value="en", elem_id="language", min_width=200, scale=0, render=False
+            ),
+            label="language",
+        )
 
     def say(self, component: Any, **words: Text) -> Any:
         """Give a component words by property: a key of the texts, or a function of them."""
         self.worded.append((component, words))
-        for name, value in self._worded(words, texts.ENGLISH).items():
+        for name, value in _in_words(words, texts.ENGLISH).items():
             setattr(component, name, value)
         return component
 
     def result(self, name: str) -> gr.HTML:
         """A place where results appear, read out by screen readers; emptied with the language."""
         place = gr.HTML(elem_id=name, elem_classes="result", padding=False)
-        self.results.append(place)
-        return self.say(place, value=lambda w: _waiting(w))
+        return self.say(place, value=_waiting)
 
     def relabel(self, language: str) -> list[Any]:
         """Updates for all `worded` components, in their order."""
         words = texts.LANGUAGES[language]
-        return [gr.update(**self._worded(texts_of, words)) for _, texts_of in self.worded]
-
-    @staticmethod
-    def _worded(wanted: dict[str, Text], words: Words) -> dict[str, Any]:
-        return {
-            name: words[text] if isinstance(text, str) else text(words)
-            for name, text in wanted.items()
-        }
+        return [gr.update(**_in_words(wanted, words)) for _, wanted in self.worded]
 
     def diseases(self, words: Words) -> str:
         """All diseases in a sentence."""
-        return " / ".join(texts.disease_name(x, words) for x in self.service.diseases)
+        return " / ".join(texts.disease_name(x, words) for x in self.model.run.diseases)
 
     def sex_choice(self) -> gr.Radio:
         """The question for the sex, which decides threshold and limits."""
         sexes = ("unknown", "female", "male")
-        radio = gr.Radio([(texts.ENGLISH[sex], sex) for sex in sexes], value="unknown")
         return self.say(
-            radio,
+            gr.Radio(sexes, value="unknown"),
             label="sex",
             info="sex_info",
             choices=lambda words: [(words[sex], sex) for sex in sexes],
         )
 
-    def uploads(self, payload: Any) -> list[Upload]:
+    def uploads(self, payload: Any, sex: str = "unknown") -> list[PhotoSource]:
         """The files of an upload component, as it sends them; they are forgotten with that."""
         files = payload if isinstance(payload, list) else [payload]
-        return [self._upload(file) for file in files if file is not None]
+        return [self._upload(file, sex) for file in files if file is not None]
 
-    def _upload(self, file: Any) -> Upload:
+    def _upload(self, file: Any, sex: str) -> PhotoSource:
         """Anything but an upload is as if it were forgotten."""
         path = file.get("path") if isinstance(file, dict) else None
         if not isinstance(path, str):
-            return Upload("", None)
-        return Upload(file.get("orig_name") or Path(path).name, self.vault.take(path))
+            return PhotoSource("", GONE, sex)
+        data = self.vault.take(path)
+        return PhotoSource(
+            file.get("orig_name") or Path(path).name, GONE if data is None else data, sex
+        )
 
-    def rows(self, files: Iterable[Upload], sexes: Iterable[str]) -> Iterator[Row]:
-        """Read each photo; one is decoded at a time, so that memory stays bounded."""
-        files = list(files)
-        photos = map(opened, files)
-        for file, result in zip(files, read_photos(self.service, photos, sexes), strict=True):
-            if isinstance(result, PhotoError):
-                yield Row(file.name, None, result.reason, str(result))
-            else:
-                yield Row(file.name, result)
+    def on_upload(
+        self,
+        files: Any,
+        judge: Callable[..., str],
+        inputs: Sequence[Any],
+        result: gr.HTML,
+        *,
+        queue: str,
+    ) -> None:
+        """Show in `result` what `judge` makes of uploads.
+
+        Parameters
+        ----------
+        files : gradio.File or gradio.Image
+            Emptied at once.
+        judge : callable
+            Takes the uploads, the words of the language, a `gradio.Progress`, and the values of
+            all `inputs` but the first; gives HTML.
+        inputs : sequence of components
+            The first is the sex.
+        queue : str
+            Of `QUEUES`.
+        """
+
+        def show(
+            sent: Any,
+            accepted: bool,
+            language: str,
+            sex: str,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008
+            *values: Any,
+        ) -> tuple[None, str]:
+            words, uploads = texts.LANGUAGES[language], self.uploads(sent, sex)
+            if not accepted:
+                return None, fault(words["refused"])
+            try:
+                return None, judge(uploads, words, progress, *values)
+            except ArchiveError as error:
+                return None, archive_fault(error, words)
+
+        files.upload(
+            show,
+            [files, self.accepted, self.language, *inputs],
+            [files, result],
+            preprocess=False,
+            api_visibility="private",
+            show_progress_on=[result],
+            **QUEUES[queue],
+        )
 
 
-def opened(file: Upload) -> Image.Image | PhotoError:
-    """The photo of an upload, or why there is none."""
-    if file.data is None:
-        return PhotoError("gone", texts.ENGLISH["gone"])
-    try:
-        return open_upload(file.data)
-    except PhotoError as error:
-        return error
+def _in_words(wanted: dict[str, Text], words: Words) -> dict[str, Any]:
+    return {
+        name: words[text] if isinstance(text, str) else text(words) for name, text in wanted.items()
+    }
 
 
 def fault(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import numpy as np
@@ -39,6 +39,8 @@ button[role="tab"].selected { color: #c2410c; }
 .answer.called { border-color: #b54708; }
 .fault { padding: 10px 14px; border-left: 6px solid #b42318; border-radius: 4px; font-weight: 600;
          background: var(--block-background-fill); }
+.warning { padding: 6px 14px; border-left: 6px solid #b54708; border-radius: 4px;
+           background: var(--block-background-fill); }
 .pictures { display: flex; flex-wrap: wrap; gap: 12px; }
 .pictures figure { margin: 0; flex: 1 1 220px; max-width: 360px; }
 .pictures img { width: 100%; border-radius: 6px; display: block; }
@@ -89,10 +91,14 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def picture(image: Image.Image, text: str, caption: str) -> str:
-    """A figure with alternative text and caption."""
+    """An image as a figure; see `figure`."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=88)
-    source = data_uri(buffer.getvalue(), "image/jpeg")
+    return figure(data_uri(buffer.getvalue(), "image/jpeg"), text, caption)
+
+
+def figure(source: str, text: str, caption: str) -> str:
+    """A figure with alternative text and caption."""
     return (
         f'<figure><img src="{source}" alt="{html.escape(text)}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
@@ -150,6 +156,12 @@ def bar(share: float, mark: float, full: float) -> str:
         f'<span class="bar" aria-hidden="true"><i style="width: {length:.1f}%"></i>'
         f'<b style="left: {place:.1f}%"></b></span>{percent(share)}'
     )
+
+
+def bullets(lines: Iterable[str], lang: str = "") -> str:
+    """A list; lines are HTML already."""
+    start = f'<ul lang="{lang}">' if lang else "<ul>"
+    return start + "".join(f"<li>{line}</li>" for line in lines) + "</ul>"
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]], *, caption: str) -> str:

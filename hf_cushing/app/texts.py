@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from hf_cushing.app import reading_page
+from hf_cushing.faces.quality import QUALITY_LIMITS
 from hf_cushing.faces.regions import GROUPS
+from hf_cushing.predict.answer import Remark
+from hf_cushing.predict.decision import UNCERTAIN
 from hf_cushing.schema import CONTROL, RESEARCH_NOTICE
 
 ENGLISH = {
@@ -37,7 +40,12 @@ ENGLISH = {
     "waiting": "The result appears here.",
     "seen": "Photograph with the face that was found and its 68 landmarks",
     "seen_short": "Found face",
+    "trained": "This photo is one of those that trained the model: its score is too good.",
+    "validated": "This photo is one of those that chose the model's epoch or operating point: its "
+    "score is too good.",
     "other_faces": "{count} smaller faces in the photo were passed over.",
+    "quality": "Quality of the photo: {flags}.",
+    "flags": {flag: flag for flag in QUALITY_LIMITS},
     "heat": "Aligned face with the heatmap of the model",
     "heat_short": "Where the model looks",
     "answer_called": "The model calls {disease}",
@@ -59,8 +67,8 @@ ENGLISH = {
     "band_from": "The uncertain band comes from the validation patients ({patients} or more of "
     "each class and sex): about {share} or more of new patients of each class and sex get no "
     "wrong answer, if they are like those.",
-    "band_few": "Some answers are never given: there are too few validation patients of a class "
-    "and sex (the fewest: {patients}).",
+    "few_patients": "Some answers are never given: there are too few validation patients of a "
+    "class and sex (the fewest: {count}).",
     "state_sex": "State the person's sex above: of one sex alone there may be enough.",
     "band_none": "The model has no recorded validation scores, so it can't say “uncertain”.",
     "rate": "On test photographs ({who}): of {count} with the disease, {recall} reached this "
@@ -189,7 +197,21 @@ CHINESE = {
     "waiting": "结果将显示在此处。",
     "seen": "照片，标出检测到的面部及其 68 个特征点",
     "seen_short": "检测到的面部",
+    "trained": "这张照片曾用于训练模型：其评分偏好。",
+    "validated": "这张照片曾用于选择模型的训练轮次或判定阈值：其评分偏好。",
     "other_faces": "照片中另有 {count} 张较小的面孔被忽略。",
+    "quality": "照片质量：{flags}。",
+    "flags": {
+        "soft": "模糊",
+        "dimly lit": "光线不足",
+        "clipped": "过曝或过暗",
+        "turned": "头部偏转",
+        "nodding": "低头或仰头",
+        "mouth open": "张口",
+        "small face": "面部较小",
+        "glasses": "戴眼镜",
+        "dark chin": "颏部较暗（胡须或阴影）",
+    },
     "heat": "对齐后的面部及模型热图",
     "heat_short": "模型关注的部位",
     "answer_called": "模型判为{disease}",
@@ -207,7 +229,7 @@ CHINESE = {
     "means_uncertain": "两种答案都不够确定，因此模型不作判断，而不是猜测。这不是任何结论。",
     "band_from": "不确定区间来自验证集患者（每一类别和性别至少 {patients} 名）：若新患者与之相似，"
     "则每一类别和性别中约 {share} 或更多的新患者不会得到错误答案。",
-    "band_few": "某些判断永远不会给出：某一类别和性别的验证集患者太少（最少 {patients} 名）。",
+    "few_patients": "某些判断永远不会给出：某一类别和性别的验证集患者太少（最少 {count} 名）。",
     "state_sex": "请在上方注明性别：仅就某一性别而言，患者可能足够。",
     "band_none": "模型没有验证集评分记录，因此无法给出“不确定”。",
     "rate": "测试照片（{who}）：{count} 张患病照片中 {recall} 达到此阈值（95 %：{recall_range}）；"
@@ -308,7 +330,21 @@ def disease_name(label: str, words: dict) -> str:
 
 def answer_name(answer: str, words: dict) -> str:
     """An answer as it stands in a table."""
-    return words[answer] if answer in (CONTROL, "uncertain") else disease_name(answer, words)
+    return words[answer] if answer in (CONTROL, UNCERTAIN) else disease_name(answer, words)
+
+
+def remark_text(remark: Remark, sex: str, words: dict) -> str:
+    """What must be said about an answer for a person of this sex."""
+    if remark.reason == "few_patients":
+        return few_patients_text(remark.count, sex, words)
+    flags = ", ".join(words["flags"][flag] for flag in remark.flags)
+    return words[remark.reason].format(count=remark.count, flags=flags)
+
+
+def few_patients_text(count: int, sex: str, words: dict) -> str:
+    """That so few validation patients rule nothing out, and what may help."""
+    text = words["few_patients"].format(count=count)
+    return f"{text} {words['state_sex']}" if sex == "unknown" else text
 
 
 def region_names(words: dict) -> dict[str, str]:

@@ -20,7 +20,7 @@ from hf_cushing.faces.quality import quality_flags
 from hf_cushing.models.score import input_pixels, log_odds
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
-from hf_cushing.run import ERROR_RATE, Run
+from hf_cushing.run import Run
 from hf_cushing.schema import CONTROL, UserError
 
 AT_ONCE = 8
@@ -237,7 +237,7 @@ class Predictor:
         if face.others:
             message = f"{face.others} smaller faces were passed over"
             yield Remark("other_faces", message, count=face.others)
-        if decision.plausible == self.run.labels and decision.limit_patients < 1 / ERROR_RATE - 1:
+        if decision.plausible == self.run.labels and decision.few_patients:
             yield Remark(
                 "few_patients",
                 f"{decision.limit_patients} validation patients of a class and sex are too few to "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint
-from hf_cushing.run import Run
+from hf_cushing.run import ERROR_RATE, Run
 from hf_cushing.schema import CONTROL, SEXES, UserError
 
 UNCERTAIN = "uncertain"
@@ -52,6 +52,11 @@ class Decision:
         """Disease to the threshold in use."""
         points = self.operating_points.items()
         return {label: point.threshold if point else DEFAULT_THRESHOLD for label, point in points}
+
+    @property
+    def few_patients(self) -> bool:
+        """Whether those behind the limits are too few to rule every label out."""
+        return self.plausible is not None and self.limit_patients < 1 / ERROR_RATE - 1
 
     @property
     def called(self) -> tuple[str, ...]:

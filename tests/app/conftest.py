@@ -4,14 +4,15 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def service(run):
-    from hf_cushing.predict.model import load_service
+def model(run):
+    from hf_cushing.app.served_model import load_model
+    from hf_cushing.run import Run
 
-    return load_service(str(run))
+    return load_model(Run(str(run)))
 
 
 @pytest.fixture(scope="session")
-def space(service, tmp_path_factory):
+def space(model, tmp_path_factory):
     """Address, vault and Blocks of a Space that runs."""
     pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("space-uploads")
@@ -22,7 +23,7 @@ def space(service, tmp_path_factory):
         from hf_cushing.app.vault import Vault
 
         vault = Vault(folder)
-        blocks = build(service, vault)
+        blocks = build(model, vault)
         launch(blocks, vault, host="127.0.0.1", port=None, per_minute=100 * PER_MINUTE)
         yield blocks.local_url, vault, blocks
         blocks.close()

@@ -3,6 +3,8 @@
 import base64
 import csv
 import dataclasses
+import hashlib
+import html
 import io
 import re
 import socket
@@ -22,16 +24,20 @@ from gradio_client import Client, handle_file  # noqa: E402
 from hf_cushing.app import app as app_module  # noqa: E402
 from hf_cushing.app import endpoints, texts  # noqa: E402
 from hf_cushing.app.app import serve_app  # noqa: E402
-from hf_cushing.app.batch_tab import batch_csv, batch_page, gather  # noqa: E402
-from hf_cushing.app.followup_tab import Scored, course_of, followup_page  # noqa: E402
-from hf_cushing.app.page import Page, Row, Upload  # noqa: E402
+from hf_cushing.app.batch_tab import batch_page, gather  # noqa: E402
+from hf_cushing.app.followup_tab import Scored, courses_of, followup_page  # noqa: E402
+from hf_cushing.app.page import Page  # noqa: E402
 from hf_cushing.app.photo_tab import photo_page  # noqa: E402
 from hf_cushing.cli import app as command  # noqa: E402
+from hf_cushing.faces.quality import QUALITY_LIMITS  # noqa: E402
 from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError  # noqa: E402
+from hf_cushing.predict.answer import Remark  # noqa: E402
+from hf_cushing.predict.batch import PhotoSource, Row, rows_of, rows_to_csv  # noqa: E402
+from hf_cushing.run import Run  # noqa: E402
 from hf_cushing.schema import UserError  # noqa: E402
 from hf_cushing.stats.reliable_change import Repeatability  # noqa: E402
 
-ROOT = Path(app_module.__file__).parents[1]
+ROOT = Path(app_module.__file__).parents[2]
 REASONS = ("empty", "unreadable", "too_large", "no_face", "several_faces", "too_small", "cut_off",
            "gone")  # fmt: skip
 BLANK = Image.new("RGB", (300, 300), "teal")
@@ -60,13 +66,17 @@ def encoded(image, kind="PNG", **options):
     return buffer.getvalue()
 
 
+def photo_id(content):
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def left(space):
     """Files on disk and bytes in memory that are left of uploads."""
     _, vault, _ = space
     return [p for p in vault.folder.rglob("*") if p.is_file()], vault.held
 
 
-def test_a_photo_is_scored_and_nothing_of_it_is_left(space, client, send):
+def test_a_photo_is_scored_and_nothing_of_it_is_left(space, client, send, model, faces):
     found = client.predict(send("a.jpg", 0), "female", True, True, api_name="/photo")
     assert found["error"] == ""
     assert found["answer"] in ("control", "cushing", "uncertain")
@@ -74,6 +84,11 @@ def test_a_photo_is_scored_and_nothing_of_it_is_left(space, client, send):
     assert sum(found["regions"].values()) == pytest.approx(1, abs=1e-3)
     assert len(found["landmarks"]) == 68
     assert len(found["face_box"]) == 4
+    assert found["threshold_sex"] == {"cushing": "all"}
+    assert found["sex"] == "female"
+    assert any("trained" in text or "validated" in text for text in found["warnings"]) == (
+        photo_id(faces[0]) in model.run.seen_photo_ids
+    )
     assert "Research use only" in found["notice"]
     assert left(space) == ([], 0)
 
@@ -108,15 +123,15 @@ def test_what_is_no_face_photo_is_told_by_its_reason(space, client, send, conten
     assert left(space) == ([], 0)
 
 
-def test_links_paths_and_unknown_sexes_are_refused(space, service, client, send):
+def test_links_paths_and_unknown_sexes_are_refused(space, model, client, send):
     meta = {"_type": "gradio.FileData"}
     for path in ("https://example.org/a.jpg", "/etc/passwd", f"{space[1].folder}/../x", 7):
         call = {"data": [{"path": path, "meta": meta}, "female", True, True]}
         answer = httpx.post(f"{space[0]}gradio_api/call/photo", json=call)
         assert (answer.status_code, answer.json()["detail"]) == (400, "Upload the file itself.")
     known = {"path": str(space[1].folder / "x" / "never-sent.jpg")}
-    page = Page(service, space[1])
-    found = endpoints.photo_result(page, known, "male", heatmap=True, accepted=True)
+    offered = endpoints.Endpoints(Page(model, space[1]))
+    found = offered.photo(known, "male", True, True)
     assert found["error"] == "gone"
     found = client.predict(send("a.jpg", 0), "woman", True, True, api_name="/photo")
     assert found["error"] == "sex"
@@ -201,14 +216,14 @@ def test_about_tells_the_results_by_sex_and_where_the_threshold_is_from(client):
     assert all(row["sample"] for row in found["results"])
 
 
-def test_the_metadata_of_a_photo_is_never_on_the_page(service, faces):
+def test_the_metadata_of_a_photo_is_never_on_the_page(model, faces):
     exif = Image.Exif()
     exif[0x010F] = "Secret Camera"
     photo = Image.open(io.BytesIO(faces[0])).convert("RGB")
     data = encoded(photo, "JPEG", exif=exif, quality=95)
     assert b"Secret Camera" in data
     page = photo_page(
-        service, Upload("a.jpg", data), sex="female", heatmap=True, words=texts.ENGLISH
+        model, PhotoSource("a.jpg", data, "female"), heatmap=True, words=texts.ENGLISH
     )
     assert page.count("data:image/jpeg;base64,") == 2
     for picture in re.findall(r"base64,([^\"]+)", page):
@@ -218,16 +233,16 @@ def test_the_metadata_of_a_photo_is_never_on_the_page(service, faces):
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_page_can_be_made_in_both_languages(service, faces, language):
+def test_every_page_can_be_made_in_both_languages(model, faces, language):
     words = texts.LANGUAGES[language]
-    page = photo_page(service, Upload("a", faces[0]), sex="unknown", heatmap=True, words=words)
+    page = photo_page(model, PhotoSource("a", faces[0]), heatmap=True, words=words)
     assert words["means"] in page
     assert "{" not in page
     for reason in REASONS:
-        assert batch_page(service, [Row("<b>", None, reason)], words).count("&lt;b&gt;") == 1
+        assert batch_page(model, [Row("<b>", None, reason)], words).count("&lt;b&gt;") == 1
     scored = [Scored(f"{n}", {"cushing": float(n), "control": -float(n)}) for n in range(2)]
     assert words["no_spread"][:20] in followup_page(
-        service, scored, ["2024-01-01", "2024-02-01"], words
+        model, scored, ["2024-01-01", "2024-02-01"], words
     )
 
 
@@ -242,13 +257,13 @@ def test_both_languages_say_the_same_things_with_the_same_facts():
             assert len(english) == len(chinese)
 
 
-def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(service):
+def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(model):
     spread = Repeatability(photo_square=0.02, photo_freedom=30, visit_square=0.02,
                            visit_freedom=15, inverse=0.5, patients=8)  # fmt: skip
-    own = dataclasses.replace(service, spread={"cushing": spread})
+    own = dataclasses.replace(model, repeatability={"cushing": spread})
     scored = [Scored("a", {"cushing": 2.0}), Scored("b", {"cushing": -1.0})]
     days = [date(2024, 1, 1), date(2024, 6, 1)]
-    course = course_of(own, "cushing", scored, days)
+    (course,) = courses_of(own, scored, days)
     assert course.change.change.tolist() == [-3.0]
     page = followup_page(own, scored, [str(day) for day in days], texts.ENGLISH)
     assert texts.ENGLISH["verdict_fell"] in page
@@ -258,25 +273,57 @@ def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(servic
     assert texts.ENGLISH["verdict_none"] in page
 
 
-def test_names_of_files_can_not_bring_markup_onto_a_page(service):
+def test_names_of_files_can_not_bring_markup_onto_a_page(model):
     row = Row("<img src=x onerror=alert(1)>.jpg", None, "no_face", "no face")
-    assert "<img" not in batch_page(service, [row], texts.ENGLISH)
+    assert "<img" not in batch_page(model, [row], texts.ENGLISH)
     scored = [Scored("<script>", {"cushing": 0.0})]
-    assert "<script>" not in followup_page(service, scored, ["soon"], texts.ENGLISH)
+    assert "<script>" not in followup_page(model, scored, ["soon"], texts.ENGLISH)
 
 
 def test_more_photos_than_allowed_are_refused_however_they_come():
-    files = [Upload(f"{n}", b"x") for n in range(MAX_PHOTOS + 1)]
+    files = [PhotoSource(f"{n}", b"x") for n in range(MAX_PHOTOS + 1)]
     with pytest.raises(ArchiveError) as error:
         gather(files)
     assert error.value.reason == "too_many"
     assert len(gather(files[:-1])) == MAX_PHOTOS
 
 
-def test_csv_of_failures_has_as_many_columns_as_its_header(service):
-    lines = list(csv.reader(io.StringIO(batch_csv(service, [Row("a", None, "no_face", "why")]))))
+def test_csv_of_failures_has_as_many_columns_as_its_header(model):
+    lines = list(
+        csv.reader(io.StringIO(rows_to_csv(model.run, [Row("a", None, "no_face", "why")])))
+    )
     assert len(lines[0]) == len(lines[1])
-    assert lines[1][lines[0].index("error")] == "why"
+    assert lines[1][lines[0].index("error")] == "no_face"
+    assert lines[1][lines[0].index("message")] == "why"
+
+
+REMARKS = (
+    Remark("trained", ""),
+    Remark("validated", ""),
+    Remark("other_faces", "", count=3),
+    Remark("few_patients", "", count=4),
+    Remark("quality", "", flags=tuple(QUALITY_LIMITS)),
+)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_warnings_stand_on_the_photo_page_and_in_the_table_in_both_languages(
+    model, faces, language, monkeypatch
+):
+    words = texts.LANGUAGES[language]
+    answer = model.predictor(faces[0])
+    seen = dataclasses.replace(answer, warnings=REMARKS)
+    monkeypatch.setattr(model.predictor, "_answer", lambda *_: iter([seen]))
+    page = photo_page(model, PhotoSource("a", faces[0]), heatmap=False, words=words)
+    rows = list(rows_of(model.predictor, [PhotoSource("a", faces[0])]))
+    table = batch_page(model, rows, words)
+    for text in (words["trained"], words["validated"], *words["flags"].values()):
+        assert html.escape(text) in page
+        assert html.escape(text) in table
+    few = words["few_patients"].format(count=4)
+    assert html.escape(few) in table
+    assert html.escape(words["state_sex"]) in table
+    assert set(words["flags"]) == set(QUALITY_LIMITS)
 
 
 def test_requirements_of_the_space_are_those_of_the_package():
@@ -289,7 +336,7 @@ def test_requirements_of_the_space_are_those_of_the_package():
 
 def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(app_module, "serve_app", lambda model, **rest: calls.append((model, rest)))
+    monkeypatch.setattr(app_module, "serve_app", lambda run, **rest: calls.append((run, rest)))
     monkeypatch.delenv("MODEL_ID", raising=False)
     with pytest.raises(SystemExit, match="MODEL_ID"):
         app_module.main("", embedded=tmp_path / "model")
@@ -297,7 +344,7 @@ def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp
     app_module.main("", embedded=tmp_path / "model")
     monkeypatch.setenv("MODEL_ID", "me/model")
     app_module.main("", embedded=tmp_path / "model")
-    assert [(model, rest["drawn"]) for model, rest in calls] == [
+    assert [(run.name, rest["drawn"]) for run, rest in calls] == [
         (str(tmp_path / "model"), True),
         ("me/model", False),
     ]
@@ -311,18 +358,18 @@ def test_a_taken_port_and_a_missing_model_are_told(run, tmp_path, monkeypatch):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} is taken"):
-            serve_app(str(run), host="127.0.0.1", port=port, tell=print)
+            serve_app(Run(str(run)), host="127.0.0.1", port=port, tell=print)
     with pytest.raises(UserError, match="neither a run folder"):
-        serve_app(str(tmp_path / "none"), host="127.0.0.1", port=None, tell=print)
+        serve_app(Run(str(tmp_path / "none")), host="127.0.0.1", port=None, tell=print)
 
 
 def test_the_command_passes_its_options_on(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(app_module, "serve_app", lambda *args, **rest: calls.append((args, rest)))
     options = ["--port", "7900", "--explain", str(tmp_path), "--per-minute", "9"]
-    result = CliRunner().invoke(command, ["app", "runs/x", *options])
+    result = CliRunner().invoke(command, ["app", "me/x", "--revision", "v1", *options])
     assert result.exit_code == 0, result.output
     ((args, rest),) = calls
-    assert args == ("runs/x",)
+    assert args == (Run("me/x", "v1"),)
     assert (rest["port"], rest["host"], rest["per_minute"]) == (7900, "127.0.0.1", 9)
     assert (rest["explanation"], rest["followup"]) == (tmp_path, None)
