@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hf_cushing.files import written_aside
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -38,6 +39,23 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def bare(axes: Axes, *, grid: str = "both") -> None:
+    """Lay a faint grid behind the data, and take the frame away.
+
+    Parameters
+    ----------
+    axes : Axes
+    grid : str
+        ``both``; or ``x`` for lines of intervals, whose names stand on the left without ticks.
+    """
+    axes.grid(axis=grid, color="0.93")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if grid == "x":
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
 
 
 def save(figure: Figure, path: Path) -> None:
