@@ -1,4 +1,4 @@
-"""A served model: the same scores as the pipeline, answers, bands, and where it looks."""
+"""One answer for a photo: the pipeline's scores, in order, with band, sex and warnings."""
 
 import dataclasses
 import io
@@ -14,36 +14,37 @@ import pytest
 from PIL import Image
 
 import hf_cushing
-from hf_cushing.evaluation.command import model_revision
 from hf_cushing.evaluation.conformal import Conformal, Limit
-from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.faces.photo import PhotoError, open_photo
 from hf_cushing.models.build import load_classifier
-from hf_cushing.predict import answer as reading_module
-from hf_cushing.predict import model as serving_module
-from hf_cushing.predict.answer import (
-    UNCERTAIN,
-    Reading,
-    look,
-    patients_behind,
-    read_photos,
-    uncertain_band,
-)
-from hf_cushing.predict.model import load_service
+from hf_cushing.predict import answer as answer_module
+from hf_cushing.predict.answer import Answer, Predictor
+from hf_cushing.predict.decision import UNCERTAIN, Decision, decide
 from hf_cushing.predict.together import Together
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 
 
 @pytest.fixture(scope="module")
-def service(run):
-    return load_service(str(run))
+def predictor(run):
+    return Predictor(str(run))
 
 
 @pytest.fixture(scope="module")
 def photos(faces):
     return [open_photo(data) for data in faces]
+
+
+def with_known(run, *, threshold=None, **known):
+    """The run with other operating points or limits than it recorded."""
+    own = Run(str(run))
+    if threshold is not None:
+        points = tuple(dataclasses.replace(p, threshold=threshold) for p in own.operating_points)
+        known["operating_points"] = points
+    vars(own).update(known)
+    return own
 
 
 def limits(**known):
@@ -55,35 +56,44 @@ def limits(**known):
 BAND = limits(control_female=0.6, control_male=0.3, cushing_female=0.8, cushing_male=0.5)
 
 
-def test_scores_are_those_of_the_pipeline(run, service, photos):
+def test_scores_are_those_of_the_pipeline(run, predictor, photos):
     classify = hf_cushing.pipeline(str(run), device="cpu")
-    for photo, found in zip(photos, read_photos(service, photos), strict=True):
+    for photo, found in zip(photos, predictor.answers(photos), strict=True):
         expected = classify(photo)
         assert found.probabilities == pytest.approx({e["label"]: e["score"] for e in expected})
-        assert list(found.face.box) == list(expected[0]["box"].values())
+        assert list(found.face.face_box) == list(expected[0]["box"].values())
         odds = found.log_odds["cushing"]
         assert 1 / (1 + math.exp(-odds)) == pytest.approx(found.probabilities["cushing"])
 
 
-def test_photos_come_back_in_order_with_errors_in_their_places(service, photos, monkeypatch):
-    monkeypatch.setattr(reading_module, "TOGETHER", 2)
+def test_file_its_content_and_the_decoded_photo_get_the_same_answer(predictor, clinic):
+    path = min((clinic / "images").iterdir())
+    forms = [path, str(path), path.read_bytes(), open_photo(path)]
+    found = [predictor(form).probabilities["cushing"] for form in forms]
+    assert found == pytest.approx([found[0]] * 4)
+
+
+def test_photos_come_back_in_order_with_errors_in_their_places(predictor, photos, monkeypatch):
+    monkeypatch.setattr(answer_module, "AT_ONCE", 2)
     blank = Image.new("RGB", (200, 200), "teal")
     refused = PhotoError("empty", "no bytes")
     mixed = [photos[0], blank, blank, refused, photos[1], photos[2]]
-    found = list(read_photos(service, iter(mixed)))
+    found = list(predictor.answers(iter(mixed)))
     reasons = [x.reason if isinstance(x, PhotoError) else "" for x in found]
     assert reasons == ["", "no_face", "no_face", "empty", "", ""]
-    alone = [next(read_photos(service, [photo])) for photo in photos[:3]]
-    assert [x.probabilities["cushing"] for x in found if isinstance(x, Reading)] == pytest.approx(
+    alone = [predictor(photo) for photo in photos[:3]]
+    assert [x.probabilities["cushing"] for x in found if isinstance(x, Answer)] == pytest.approx(
         [x.probabilities["cushing"] for x in alone], abs=1e-5
     )
+    with pytest.raises(PhotoError, match="no face"):
+        predictor(blank)
 
 
-def test_many_threads_get_what_one_gets(service, photos):
-    alone = [x.probabilities["cushing"] for x in read_photos(service, photos)]
+def test_many_threads_get_what_one_gets(predictor, photos):
+    alone = [x.probabilities["cushing"] for x in predictor.answers(photos)]
     numbers = [n % len(photos) for n in range(20)]
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda n: next(read_photos(service, [photos[n]])), numbers))
+        found = list(pool.map(lambda n: predictor(photos[n]), numbers))
     expected = [alone[n] for n in numbers]
     assert [x.probabilities["cushing"] for x in found] == pytest.approx(expected, abs=1e-6)
 
@@ -116,50 +126,41 @@ def test_a_fault_of_the_function_reaches_its_callers_and_the_next_call_works():
     assert together([2]) == [0.5]
 
 
-def test_an_unknown_sex_is_refused(service, photos):
+def test_an_unknown_sex_is_refused(predictor, photos):
     with pytest.raises(UserError, match="female, male, unknown"):
-        list(read_photos(service, photos[:1], ["woman"]))
+        predictor(photos[0], "woman")
 
 
-def test_threshold_and_limits_come_from_the_run(run, service):
-    point = service.point("cushing")
+def test_model_of_other_labels_is_refused(predictor, monkeypatch):
+    other = Run(predictor.run.name)
+    vars(other)["labels"] = ("cat", "dog")
+    with pytest.raises(UserError, match="cat, dog: it is no model of hf-cushing"):
+        Predictor(other)
+
+
+def test_threshold_and_limits_come_from_the_run(run, predictor, photos):
+    found = predictor(photos[0], "female")
     recorded = json.loads((run / "metrics.json").read_text())["operating_points"][0]
-    assert (point.threshold, point.split) == (recorded["threshold"], "validation")
+    assert found.thresholds == {"cushing": recorded["threshold"]}
+    assert found.operating_points["cushing"].split == "validation"
     rows = load_predictions(run).of_split("validation")
-    assert service.shares["cushing"] == pytest.approx(np.mean(rows.label == "cushing"))
-    assert {x.label for x in service.limits.limits} == {"control", "cushing"}
     women = len(set(rows.patient_id[(rows.sex == "female") & (rows.label == "cushing")]))
-    assert patients_behind(service, "female") <= women
-    assert service.drawn
+    assert found.limit_patients <= women
 
 
-def test_the_threshold_of_a_sex_is_used_where_there_is_one(service):
-    points = tuple(
-        OperatingPoint(label="cushing", threshold=t, rule="f1", split="validation",
-                       model_revision="m", sex=sex)
-        for sex, t in (("all", 0.5), ("female", 0.4))
-    )  # fmt: skip
-    own = dataclasses.replace(service, points=points)
-    found = [own.point("cushing", sex).threshold for sex in ("female", "male", "unknown")]
-    assert found == [0.4, 0.5, 0.5]
-
-
-def made(probability, threshold, plausible):
-    return Reading(
-        probabilities={"control": 1 - probability, "cushing": probability},
-        log_odds={},
-        thresholds={"cushing": threshold},
-        called=("cushing",) if probability >= threshold else (),
-        plausible=plausible,
-        sex="unknown",
-        face=None,
-        crop=None,
-        landmarks=None,
-    )
+def test_the_threshold_of_a_sex_is_used_where_there_is_one(run):
+    (point,) = Run(str(run)).operating_points
+    women = dataclasses.replace(point, sex="female", threshold=0.4)
+    shared = dataclasses.replace(point, threshold=0.5)
+    own = with_known(run, operating_points=(shared, women), limits=None)
+    sexes = ("female", "male", "unknown")
+    found = decide(own, np.array([[0.55, 0.45]] * 3), sexes)
+    assert [each.thresholds["cushing"] for each in found] == [0.4, 0.5, 0.5]
+    assert [each.label for each in found] == ["cushing", "control", "control"]
 
 
 @pytest.mark.parametrize(
-    ("probability", "plausible", "answer"),
+    ("probability", "plausible", "label"),
     [
         (0.9, ("cushing",), "cushing"),
         (0.1, ("control",), "control"),
@@ -171,126 +172,120 @@ def made(probability, threshold, plausible):
         (0.1, None, "control"),
     ],
 )
-def test_an_answer_needs_threshold_and_plausible_labels_to_agree(probability, plausible, answer):
-    assert made(probability, 0.5, plausible).answer == answer
+def test_an_answer_needs_threshold_and_plausible_labels_to_agree(probability, plausible, label):
+    made = Decision(
+        probabilities={"control": 1 - probability, "cushing": probability},
+        operating_points={"cushing": None},  # then the threshold is 0.5
+        plausible=plausible,
+        sex="unknown",
+        band=None,
+        limit_patients=0,
+    )
+    assert made.label == label
+
+
+def test_two_diseases_at_once_are_uncertain():
+    made = Decision(
+        probabilities={"control": 0.0, "cushing": 0.5, "acromegaly": 0.5},
+        operating_points={"cushing": None, "acromegaly": None},
+        plausible=None,
+        sex="unknown",
+        band=None,
+        limit_patients=0,
+    )
+    assert (made.called, made.label) == (("cushing", "acromegaly"), UNCERTAIN)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.95])
 @pytest.mark.parametrize("sex", ["female", "male", "unknown"])
-def test_there_is_an_answer_outside_the_shown_band_and_nowhere_else(service, sex, threshold):
-    points = tuple(dataclasses.replace(p, threshold=threshold) for p in service.points)
-    own = dataclasses.replace(service, limits=BAND, revision="m", points=points)
-    low, high = uncertain_band(own, "cushing", sex)
+def test_there_is_an_answer_outside_the_shown_band_and_nowhere_else(run, sex, threshold):
+    own = with_known(run, threshold=threshold, limits=BAND)
     grid = np.linspace(0.005, 0.995, 100)
-    scores = np.stack([1 - grid, grid], 1)
-    for value, labels in zip(
-        grid, reading_module._plausible(own, scores, [sex] * len(grid)), strict=True
-    ):
-        answer = made(value, threshold, labels).answer
-        assert (answer == UNCERTAIN) == (low - 1e-9 < value < high + 1e-9)
+    for decision in decide(own, np.stack([1 - grid, grid], 1), [sex] * len(grid)):
+        (low, high), value = decision.band, decision.probabilities["cushing"]
+        assert (decision.label == UNCERTAIN) == (low - 1e-9 < value < high + 1e-9)
         if value < low:
-            assert answer == "control"
+            assert decision.label == "control"
 
 
-def test_too_few_patients_leave_one_answer_open_for_ever(service):
+def test_too_few_patients_leave_one_answer_open_for_ever(run):
     known = limits(control_female=0.6, control_male=0.3, cushing_female=0.8, cushing_male=math.inf)
-    points = tuple(dataclasses.replace(p, threshold=0.25) for p in service.points)
-    own = dataclasses.replace(service, limits=known, points=points)
-    assert uncertain_band(own, "cushing", "female") == pytest.approx((0.2, 0.6))
-    assert uncertain_band(own, "cushing", "male") == (0.0, 0.3)
-    assert uncertain_band(own, "cushing") == (0.0, 0.6)
+    own = with_known(run, threshold=0.25, limits=known)
+    women, men, unknown = decide(own, np.array([[0.9, 0.1]] * 3), ("female", "male", "unknown"))
+    assert women.band == pytest.approx((0.2, 0.6))
+    assert men.band == (0.0, 0.3)
+    assert unknown.band == (0.0, 0.6)
 
 
-def test_a_look_shares_the_heat_among_the_regions(service, photos):
-    found = look(service, next(read_photos(service, photos[:1])))
-    assert found.heat.shape == (256, 256)
-    assert found.heat.min() >= 0
-    assert found.heat.sum() == pytest.approx(1, abs=1e-4)
-    assert sum(found.shares.values()) == pytest.approx(1, abs=1e-4)
-    assert sum(found.areas.values()) == pytest.approx(1)
+@pytest.mark.parametrize(("patients", "few"), [(8, True), (9, False)])
+def test_few_validation_patients_are_told_where_they_leave_a_label_open(run, photos, patients, few):
+    everything = limits(control_female=1.0, control_male=1.0, cushing_female=1.0, cushing_male=1.0)
+    fewer = tuple(dataclasses.replace(x, patients=patients) for x in everything.limits)
+    found = Predictor(with_known(run, limits=Conformal(0.1, fewer)))(photos[0])
+    remarks = [r for r in found.warnings if r.reason == "few_patients"]
+    assert [r.count for r in remarks] == [patients] * few
+    assert all("state the sex" in r.message for r in remarks)
 
 
-def test_the_judged_heatmap_is_used_if_it_fits_the_network(run, tmp_path, service):
-    assert (service.method, service.judged) == ("grad-cam", False)
-    for name, expected in (("occlusion", ("occlusion", True)), ("rollout", ("grad-cam", False)),
-                           (None, ("grad-cam", False))):  # fmt: skip
-        report = {"best_method": name, "model_revision": model_revision(str(run))}
-        (tmp_path / "explain.json").write_text(json.dumps(report))
-        own = load_service(str(run), explanation=tmp_path)
-        assert (own.method, own.judged) == expected
+def test_smaller_faces_and_poor_quality_are_told(predictor, photos):
+    wide = Image.new("RGB", (photos[0].width * 2, photos[0].height), "grey")
+    wide.paste(photos[0], (0, 0))
+    small = photos[1].resize((photos[1].width // 3, photos[1].height // 3))
+    wide.paste(small, (photos[0].width + 10, 10))
+    dark = photos[0].point(lambda value: value // 4)
+    found = [{r.reason: r for r in predictor(photo).warnings} for photo in (wide, dark)]
+    assert found[0]["other_faces"].count == 1
+    assert "dimly lit" in found[1]["quality"].flags
 
 
-def test_explanation_of_another_model_is_refused(run, tmp_path):
-    report = {"best_method": "occlusion", "model_revision": "of another"}
-    (tmp_path / "explain.json").write_text(json.dumps(report))
-    with pytest.raises(UserError, match=r"explain\.json was made with another model"):
-        load_service(str(run), explanation=tmp_path)
-
-
-def test_a_model_alone_is_served_without_band_and_operating_point(run, tmp_path, photos):
-    alone = tmp_path / "alone"
-    alone.mkdir()
+def test_a_model_alone_answers_without_band_and_operating_point(run, tmp_path, photos):
     for name in ("config.json", "model.safetensors", "preprocessor_config.json"):
-        shutil.copy(run / name, alone)
-    own = load_service(str(alone))
-    found = next(read_photos(own, photos[:1]))
-    assert (own.limits, own.point("cushing"), found.plausible) == (None, None, None)
+        shutil.copy(run / name, tmp_path)
+    found = Predictor(str(tmp_path))(photos[0])
+    assert (found.band, found.plausible, found.operating_points) == (None, None, {"cushing": None})
     assert found.thresholds == {"cushing": 0.5}
-    assert uncertain_band(own, "cushing") == (0, 0)
-    assert not own.calibrated
-    assert not own.drawn
 
 
 def test_a_published_model_still_says_that_it_learnt_from_drawings(run, tmp_path):
+    shutil.copytree(run, tmp_path / "published")
     own = tmp_path / "published"
-    shutil.copytree(run, own)
     for drawn in (True, False):
         anonymous_predictions(load_predictions(run)).save(own / "predictions.parquet")
         manifest = public_manifest(json.loads((run / "manifest.json").read_text()), drawn=drawn)
         (own / "manifest.json").write_text(json.dumps(manifest))
-        assert load_service(str(own)).drawn is drawn
+        assert Run(str(own)).drawn is drawn
 
 
-def test_of_a_model_on_the_hub_the_records_are_fetched_too(run, monkeypatch):
+def test_of_a_model_on_the_hub_the_records_are_fetched_too(run, photos, monkeypatch):
     asked = []
 
-    def snapshot_download(name, allow_patterns):
-        asked.append((name, allow_patterns))
+    def snapshot_download(name, revision, allow_patterns):
+        asked.append((name, revision, allow_patterns))
         return str(run)
 
+    def weights(name, file, revision):
+        asked.append((name, revision, [file]))
+        return str(run / file)
+
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    monkeypatch.setattr(serving_module, "load_classifier", lambda name: load_classifier(str(run)))
-    own = load_service("me/model")
-    assert own.name == "me/model"
-    assert own.point("cushing").split == "validation"
-    ((name, patterns),) = asked
-    assert name == "me/model"
-    assert {"metrics.json", "manifest.json", "predictions.parquet", "README.md"} <= set(patterns)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", weights)
+    monkeypatch.setattr(
+        "hf_cushing.run.load_classifier", lambda name, revision: load_classifier(str(run))
+    )
+    own = Run("me/model", "v1")
+    found = Predictor(own)(photos[0])
+    assert own.title == "me/model"
+    assert found.operating_points["cushing"].split == "validation"
+    assert {(name, revision) for name, revision, _ in asked} == {("me/model", "v1")}
+    fetched = {pattern for _, _, patterns in asked for pattern in patterns}
+    assert {"metrics.json", "manifest.json", "predictions.parquet", "README.md"} <= fetched
 
 
-def test_reports_of_another_model_or_from_nowhere_are_refused(run, tmp_path):
-    with pytest.raises(UserError, match=r"holds no followup\.json"):
-        load_service(str(run), followup=tmp_path)
-    (tmp_path / "followup.json").write_text(json.dumps({"model_revision": "another"}))
-    with pytest.raises(UserError, match="another"):
-        load_service(str(run), followup=tmp_path)
-
-
-def test_repeatability_is_read_from_a_followup(run, tmp_path):
-    revision = json.loads((run / "manifest.json").read_text())["model_revision"]
-    facts = {"photo_square": 1.0, "photo_freedom": 40, "visit_square": 0.7, "visit_freedom": 20}
-    facts |= {"inverse": 0.5, "patients": 20, "source": "stable visits", "photo_sd": 1.0}
-    report = {"model_revision": revision, "label": "cushing", "repeatability": facts}
-    (tmp_path / "followup.json").write_text(json.dumps(report))
-    spread = load_service(str(run), followup=tmp_path).spread["cushing"]
-    assert (spread.visit_square, spread.source) == (0.7, "stable visits")
-
-
-def test_orientation_does_not_change_the_score(service, faces):
+def test_orientation_does_not_change_the_score(predictor, faces):
     photo = open_photo(faces[0])
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 3
     photo.rotate(180).save(buffer, "PNG", exif=exif)
-    pair = list(read_photos(service, [photo, open_photo(buffer.getvalue())]))
-    assert pair[0].probabilities == pytest.approx(pair[1].probabilities)
+    upright, turned = predictor.answers([photo, buffer.getvalue()])
+    assert upright.probabilities == pytest.approx(turned.probabilities)

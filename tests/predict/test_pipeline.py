@@ -6,11 +6,8 @@ from PIL import Image
 from transformers import pipeline as plain_pipeline
 
 import hf_cushing
-from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import PhotoError, open_photo
-from hf_cushing.files import read_json
-from hf_cushing.predict.pipeline import called_labels
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +66,3 @@ def test_sideways_photo_with_exif_is_turned_first(classify, paths):
 def test_photo_without_a_face_is_refused_not_scored(classify):
     with pytest.raises(PhotoError, match="no face was found"):
         classify(Image.new("RGB", (300, 300), "grey"))
-
-
-def test_label_is_called_from_the_operating_point_on(run):
-    (point,) = [p for p in points_from_json(read_json(run / "metrics.json")) if p.sex == "all"]
-    for score, label in ((point.threshold, "cushing"), (point.threshold - 1e-6, "control")):
-        scores = [{"label": "cushing", "score": score}, {"label": "control", "score": 1 - score}]
-        assert called_labels(str(run), scores) == {label: point.threshold}
-
-
-def test_nothing_is_called_without_an_operating_point(tmp_path):
-    assert called_labels(str(tmp_path), [{"label": "cushing", "score": 0.9}]) == {}
