@@ -16,10 +16,10 @@ import numpy as np
 from scipy.special import expit, ndtr
 from tqdm import tqdm
 
-from hf_cushing.evaluation.gaps import chance_of
 from hf_cushing.stats.intervals import clustered_auroc, difference_interval, rate_intervals
 from hf_cushing.stats.metrics import Decisions, weighted_metrics
 from hf_cushing.stats.resampling import Patients, percentile_interval
+from hf_cushing.stats.significance import permutation_p
 
 SHOWN = ("f1", "auroc", "recall")
 APART, SHARED = 1.5, 0.6
@@ -93,7 +93,7 @@ def gap_p(patients: int, rng: np.random.Generator, shuffles: int) -> dict[str, f
     sides = [weighted_metrics(part, side.astype(np.float32), SHOWN) for side in (dealt, ~dealt)]
     own = [weighted_metrics(part, side[None].astype(float), SHOWN) for side in (women, ~women)]
     return {
-        m: chance_of(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m])[1]
+        m: permutation_p(float(own[0][m][0] - own[1][m][0]), sides[0][m] - sides[1][m])[1]
         for m in SHOWN
     }
 

@@ -18,9 +18,9 @@ import numpy as np
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.evaluation.ordinal import GradedSample, report_grades
+from hf_cushing.evaluation.grades import GradedSample, report_grades
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.subgroups import make_sample
+from hf_cushing.evaluation.subgroups import make_sample, make_samples
 from hf_cushing.evaluation.tables import format_value
 from hf_cushing.reports.table import interval_text
 from hf_cushing.schema import CONTROL
@@ -84,14 +84,14 @@ def difference(scored: dict[str, Predictions], sex: str) -> dict[str, str]:
     """Each metric, ordinal minus softmax, on the same draws of patients."""
     found = {}
     for head, predictions in scored.items():
-        graded = GradedSample(make_sample(predictions, "photo", draws=DRAWS), GRADES)
+        graded = GradedSample(make_sample(predictions, draws=DRAWS), GRADES)
         mask = np.isin(graded.sample.rows.sex, ("female", "male") if sex == "all" else (sex,))
-        values, level = graded.row(sex, mask).values, graded.level(mask)
-        found[head] = {m: (values[m].estimate, draws) for m, draws in graded.drawn(mask).items()}
-    texts = {}
+        found[head] = graded.subgroup(sex, mask)
+    texts, (one, two) = {}, (found["ordinal"], found["softmax"])
     for metric in GOALS:
-        (one, first), (two, second) = found["ordinal"][metric], found["softmax"][metric]
-        texts[metric] = interval_text(one - two, *percentile_interval(first - second, level))
+        change = one.report.values[metric].estimate - two.report.values[metric].estimate
+        ends = percentile_interval(one.draws[metric] - two.draws[metric], one.level)
+        texts[metric] = interval_text(change, *ends)
     return texts
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     more += ["--imbalance", options.imbalance]
     scored = {head: cross_validate(runs, dataset, head, more) for head in HEADS}
     for head, predictions in scored.items():
-        for row in report_grades(predictions, GRADES, draws=DRAWS).rows:
+        for row in report_grades(make_samples(predictions, draws=DRAWS), GRADES).rows:
             if row.unit == "photo":
                 values = [f"{metric} {format_value(row.values[metric])}" for metric in GOALS]
                 print(f"{head}, {row.subgroup} ({row.patients} patients): {', '.join(values)}")

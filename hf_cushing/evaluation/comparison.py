@@ -15,13 +15,13 @@ from scipy.special import ndtr, ndtri
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.subgroups import TOO_FEW, make_sample, size_word
+from hf_cushing.evaluation.subgroups import TOO_FEW, Sample, make_sample, size_word
 from hf_cushing.schema import UserError
 from hf_cushing.stats import DRAWS
 from hf_cushing.stats.intervals import INSUFFICIENT, LEVEL, clustered_aurocs
 from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
-from hf_cushing.stats.resampling import Patients, percentile_interval
-from hf_cushing.stats.significance import McNemar, check_margin, holm, mcnemar, tost
+from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
+from hf_cushing.stats.significance import McNemar, check_margin, mcnemar, tost, with_holm
 
 NAN = math.nan
 
@@ -88,8 +88,10 @@ class Comparison:
 
     Attributes
     ----------
-    label, split, subgroup, first_model, second_model : str
+    label, split, first_model, second_model : str
         Models by their revisions.
+    subgroup : str
+        ``all``.
     photos, patients, positive_patients, negative_patients : int
     size : str
         ``insufficient``, ``wide`` or ``ok``, as in `SubgroupReport`.
@@ -103,7 +105,7 @@ class Comparison:
 
     label: str
     split: str
-    subgroup: str
+    subgroup: str = "all"
     first_model: str
     second_model: str
     photos: int
@@ -124,10 +126,7 @@ def compare_models(
     label: str,
     points: tuple[Sequence[OperatingPoint], Sequence[OperatingPoint]],
     split: str = "test",
-    rows: np.ndarray | None = None,
-    subgroup: str = "all",
     draws: int = DRAWS,
-    seed: int = 0,
     margin: float = 0.05,
 ) -> Comparison:
     """Compare two models' calls and scores of one disease, photo by photo.
@@ -140,9 +139,7 @@ def compare_models(
         The disease.
     points : tuple of sequences of OperatingPoint
         The thresholds of the first model, and of the second.
-    rows, subgroup : numpy.ndarray and str, optional
-        bool, shape (len(first),): the rows of `first` to compare on, and what they are called.
-    draws, seed : int
+    draws : int
         Draws of patients within label × sex, the same for both models.
     margin : float
         Above 0: differences smaller than this don't matter. To be chosen before looking.
@@ -171,26 +168,24 @@ def compare_models(
     """
     check_margin(margin)
     one, two = _aligned(first, second, label, split)
-    inside = np.arange(len(one)) if rows is None else _inside(first, one, rows)
-    sample = make_sample(one, "photo", draws=draws, seed=seed)
-    who, weights = sample.who.select(inside), sample.weights[:, inside]
+    sample = make_sample(one, draws=draws)
+    who = sample.who
     both = zip((one, two), points, strict=True)
-    pair = [decisions_of(model, label, own).select(inside) for model, own in both]
-    sides = [len(np.unique(who.of_photo[side])) for side in (pair[0].truth, ~pair[0].truth)]
+    pair = [decisions_of(model, label, own) for model, own in both]
+    sides = [who.count_in(side) for side in (pair[0].truth, ~pair[0].truth)]
     right = [decisions.called == decisions.truth for decisions in pair]
     return Comparison(
         label=label,
         split=split,
-        subgroup=subgroup,
         first_model=", ".join(sorted(set(one.model_revision.tolist()))),
         second_model=", ".join(sorted(set(two.model_revision.tolist()))),
-        photos=len(inside),
+        photos=len(one),
         patients=who.count,
         positive_patients=sides[0],
         negative_patients=sides[1],
         size=size_word(min(sides)),
         margin=margin,
-        differences=_differences(pair, who, weights, margin, few=min(sides) < INSUFFICIENT),
+        differences=_differences(pair, sample, margin, few=min(sides) < INSUFFICIENT),
         by_photo=mcnemar(*right),
         by_patient=mcnemar(*right, who.of_photo),
     )
@@ -228,22 +223,12 @@ def _refuse(photos: np.ndarray, fault: str, remedy: str) -> None:
         raise UserError(f"photos are {fault} ({len(names)}: {shown}); {remedy}")
 
 
-def _inside(first: Predictions, one: Predictions, rows: np.ndarray) -> np.ndarray:
-    """Places in `one` of the rows that `rows` marks in `first`."""
-    if np.shape(rows) != (len(first),):
-        raise UserError(f"rows must be a mask of the {len(first)} rows of the first model")
-    inside = np.flatnonzero(np.isin(one.photo_id, first.photo_id[rows]))
-    if not len(inside):
-        raise UserError("none of the chosen rows is in the split; choose others")
-    return inside
-
-
 def _differences(
-    pair: Sequence[Decisions], who: Patients, weights: np.ndarray, margin: float, *, few: bool
+    pair: Sequence[Decisions], sample: Sample, margin: float, *, few: bool
 ) -> dict[str, Difference]:
     """Every metric's difference, with p values adjusted for there being several."""
     whole = [binary_metrics(decisions) for decisions in pair]
-    drawn = [weighted_metrics(decisions, weights) for decisions in pair]
+    drawn = [weighted_metrics(decisions, sample.weights) for decisions in pair]
     found = []
     for metric, kind in METRICS.items():
         first, second = (metrics[metric] for metrics in whole)
@@ -254,9 +239,8 @@ def _differences(
             found.append(replace(bare, reason=TOO_FEW))
         else:
             draws = drawn[0][metric] - drawn[1][metric]
-            found.append(_judged(_with_intervals(bare, draws, pair, who), margin))
-    adjusted = holm(each.p for each in found)
-    return {d.metric: replace(d, p_holm=float(p)) for d, p in zip(found, adjusted, strict=True)}
+            found.append(_judged(_with_intervals(bare, draws, pair, sample.who), margin))
+    return {difference.metric: difference for difference in with_holm(found)}
 
 
 def _with_intervals(
@@ -270,7 +254,7 @@ def _with_intervals(
         method = "bootstrap"
         ends = np.array([percentile_interval(draws, level) for level in LEVELS])
         error = NAN if np.isnan(ends).any() else float(draws[np.isfinite(draws)].std(ddof=1))
-    reason = "no interval: undefined in too many draws" if np.isnan(ends).any() else ""
+    reason = UNSTABLE if np.isnan(ends).any() else ""
     if error <= NO_SPREAD:
         error, method, ends = NAN, "none seen", _around(bare, _unseen(bare.metric, pair, who))
         reason = "no interval: the models agree here" if np.isnan(ends).any() else ""
@@ -303,7 +287,7 @@ def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray
         return np.full(2, NAN)
     masks = [mask for each in pair for mask in (each.truth, each.called)]
     sides = [side for mask in masks for side in (mask, ~mask) if side.any()]
-    rarest = min(len(np.unique(who.of_photo[side])) for side in sides)
+    rarest = min(who.count_in(side) for side in sides)
     return 2 * (1 - ((1 - LEVELS) / 2) ** (1 / rarest))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 
-from hf_cushing.evaluation.ordinal import GRADES
+from hf_cushing.evaluation.grades import GRADES
 from hf_cushing.evaluation.record import Report
 
 COLUMNS = (

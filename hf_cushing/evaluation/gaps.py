@@ -1,27 +1,24 @@
-"""Women against men: the difference, how sure it is, and what could have been found at all."""
+"""Women against men: the difference, how sure it is, and what could be detected at all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 from scipy.stats import fisher_exact
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.options import SHUFFLES
-from hf_cushing.evaluation.subgroups import Resampled, Sample, SubgroupReport, Value, size_word
+from hf_cushing.evaluation.subgroups import SIZES, Resampled, Sample, size_word
 from hf_cushing.stats.intervals import INSUFFICIENT, difference_interval, wilson
 from hf_cushing.stats.metrics import METRICS, weighted_metrics
 from hf_cushing.stats.resampling import percentile_interval
-from hf_cushing.stats.significance import holm
+from hf_cushing.stats.significance import POWER, detectable_difference, permutation_p, with_holm
 
 WOMEN, MEN = "female", "male"
-
-POWER = 0.8
-"""The gap that could have been found is the one that a test at 5 % finds this often."""
+NOTHING = (math.nan, math.nan)
 
 PARITY = {
     "demographic_parity_difference": "the larger share called positive minus the smaller",
@@ -37,9 +34,9 @@ class Gap:
     Attributes
     ----------
     label, unit : str
-        As in `SubgroupReport`.
+        As in `SubgroupReport`; label ``grades`` for grades of severity.
     metric : str
-        A name of `METRICS` or `PARITY`.
+        A name of `METRICS`, `PARITY` or `grade_metrics.GOALS`.
     women, men : float
         The metric; NaN for measures that are differences themselves.
     gap, low, high : float
@@ -47,16 +44,16 @@ class Gap:
     method : str
         ``from both intervals`` (Zou and Donner) or ``bootstrap``.
     expected : float
-        The gap that the sexes' different shares of positives would give by themselves: the mean
-        over permutations of the sexes within each class. Near 0 but for metrics that depend on
-        the prevalence, as precision and F1 do.
+        The gap that the sexes' different shares of positives (or mixes of grades) would give by
+        themselves: the mean over permutations of the sexes within each class. Near 0 but for
+        metrics that depend on the prevalence, as precision and F1 do.
     p, p_holm : float
         How often a permutation of the sexes within each class, by patient, lies as far from
         `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease.
     worst : float
         The metric of the sex that is worse off in this sample; NaN where neither direction is.
     detectable : float
-        Size of a gap that a sample like this finds four times in five.
+        Minimum detectable difference: a sample like this finds such a gap four times in five.
     worse : str
         The sex that is worse off, if the interval excludes 0; else empty.
     size : str
@@ -91,7 +88,6 @@ def sex_gaps(
     subgroups: dict[str, Resampled],
     *,
     shuffles: int = SHUFFLES,
-    seed: int = 0,
 ) -> list[Gap]:
     """Every metric's gap, and the parity measures.
 
@@ -105,14 +101,135 @@ def sex_gaps(
     shuffles : int
         Permutations for the p values.
     """
-    women, men = subgroups[WOMEN], subgroups[MEN]
-    if not (women.report.rows and men.report.rows):
+    sides = subgroups[WOMEN], subgroups[MEN]
+    if not all(side.report.rows for side in sides):
         return []
-    shuffled = _shuffled(sample, label, points, shuffles, seed)
-    gaps = [_metric_gap(m, women, men, shuffled) for m in METRICS]
-    gaps += [_parity_gap(name, women, men, shuffled) for name in PARITY]
-    adjusted = holm([gap.p for gap in gaps])
-    return [replace(gap, p_holm=float(p)) for gap, p in zip(gaps, adjusted, strict=True)]
+    rows, women = sample.permuted_sexes(shuffles)
+    decisions = decisions_of(sample.rows, label, points).select(rows)
+    permuted = [weighted_metrics(decisions, part.astype(np.float32)) for part in (women, ~women)]
+    goals = {metric: kind.goal for metric, kind in METRICS.items()}
+    gaps = metric_gaps(label, goals, sides, permuted)
+    return with_holm([*gaps, *(_parity_gap(label, name, sides, permuted) for name in PARITY)])
+
+
+def metric_gaps(
+    label: str,
+    goals: Mapping[str, int],
+    sides: tuple[Resampled, Resampled],
+    permuted: Sequence[Mapping[str, np.ndarray]],
+) -> list[Gap]:
+    """Each metric of women minus that of men, without `Gap.p_holm`.
+
+    Parameters
+    ----------
+    label : str
+    goals : mapping
+        Metric to 1, -1 or 0, as in `Metric`.
+    sides : tuple of Resampled
+        Women and men, on common draws.
+    permuted : sequence of mapping
+        The metrics of both sides when the sexes are permuted: shape (shuffles,) each.
+    """
+    found = []
+    for metric, goal in goals.items():
+        values = [side.report.values[metric] for side in sides]
+        reason = next((f"undefined: {v.reason}" for v in values if math.isnan(v.estimate)), "")
+        reason = reason or next((v.reason for v in values if math.isnan(v.low)), "")
+        bounds, method = NOTHING, ""
+        if not reason and values[0].method == "bootstrap":
+            draws = sides[0].draws[metric] - sides[1].draws[metric]
+            bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
+        elif not reason:
+            bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
+            method = "from both intervals"
+        women, men = (value.estimate for value in values)
+        chance = permutation_p(women - men, permuted[0][metric] - permuted[1][metric])
+        found.append(
+            _gap(label, sides[0].report.unit, metric, women, men, size=_size(sides), goal=goal,
+                 bounds=bounds, method=method, chance=chance, reason=reason)
+        )  # fmt: skip
+    return found
+
+
+def _gap(
+    label: str,
+    unit: str,
+    metric: str,
+    women: float,
+    men: float,
+    *,
+    size: str,
+    goal: int = 0,
+    bounds: tuple[float, float] = NOTHING,
+    method: str = "",
+    chance: tuple[float, float] = NOTHING,
+    reason: str = "",
+    gap: float | None = None,
+) -> Gap:
+    """What follows from both sides, bounds, and chance (expected gap and p)."""
+    low, high = bounds
+    worse = ""
+    if goal and (low > 0 or high < 0):
+        worse = MEN if (low > 0) == (goal > 0) else WOMEN
+    return Gap(
+        label=label,
+        unit=unit,
+        metric=metric,
+        women=women,
+        men=men,
+        gap=women - men if gap is None else gap,
+        low=low,
+        high=high,
+        method=method,
+        expected=chance[0],
+        p=chance[1],
+        worst=float(goal * np.minimum(goal * women, goal * men)) if goal else math.nan,
+        detectable=detectable_difference(low, high),
+        worse=worse,
+        size=size,
+        reason=reason,
+    )
+
+
+def _size(sides: tuple[Resampled, Resampled]) -> str:
+    return min((side.report.size for side in sides), key=SIZES.index)
+
+
+def _level(sides: tuple[Resampled, Resampled]) -> float:
+    return max(side.level for side in sides)
+
+
+def _parity_gap(
+    label: str,
+    name: str,
+    sides: tuple[Resampled, Resampled],
+    permuted: Sequence[Mapping[str, np.ndarray]],
+) -> Gap:
+    """A measure of difference, with percentiles of the draws, which pull it away from 0."""
+    estimates = [
+        {metric: np.array([value.estimate]) for metric, value in side.report.values.items()}
+        for side in sides
+    ]
+    gap, size = float(_parity(name, *estimates)[0]), _size(sides)
+    reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
+    if size == "insufficient" and not reason:
+        reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
+    bounds, method = NOTHING, ""
+    if not reason:
+        draws = _parity(name, *(side.draws for side in sides))
+        bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
+    chance = permutation_p(gap, _parity(name, *permuted))
+    return _gap(label, sides[0].report.unit, name, math.nan, math.nan, gap=gap, size=size,
+                bounds=bounds, method=method, chance=chance, reason=reason)  # fmt: skip
+
+
+def _parity(
+    name: str, women: Mapping[str, np.ndarray], men: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    gaps = {m: np.abs(women[m] - men[m]) for m in ("selection_rate", "recall", "specificity")}
+    if name == "demographic_parity_difference":
+        return gaps["selection_rate"]
+    return np.maximum(gaps["recall"], gaps["specificity"])
 
 
 def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
@@ -142,187 +259,25 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
         jaccard = hits / (hits + errors) if hits + errors else math.nan
         bounds = (jaccard, *wilson(jaccard, hits + errors))
         sides.append(tuple(2 * x / (1 + x) for x in bounds))
-    low, high = difference_interval(*sides)
-    gap = sides[0][0] - sides[1][0]
-    return Gap(
-        label="",
-        unit="photo",
-        metric="f1",
-        women=sides[0][0],
-        men=sides[1][0],
-        gap=gap,
-        low=low,
-        high=high,
-        method="from both intervals",
-        expected=0.0,
-        p=float(fisher_exact([women, men]).pvalue),
-        worst=min(sides[0][0], sides[1][0]),
-        detectable=detectable_gap(low, high),
-        worse=worse_sex(low, high, 1),
+    return _gap(
+        "", "photo", "f1", sides[0][0], sides[1][0], goal=1,
+        bounds=difference_interval(*sides), method="from both intervals",
+        chance=(0.0, float(fisher_exact([women, men]).pvalue)),
         size=size_word(min(sum(women), sum(men))),
-    )
+    )  # fmt: skip
 
 
 def power_note(gap: Gap) -> str:
     """Say what the sample could have shown.
 
     >>> power_note(f1_gap_from_counts((11, 4), (3, 2)))
-    'A gap under 0.47 could hardly have been found in this sample (power 80 %).'
+    'Minimum detectable difference in this sample: 0.47 (power 80 %).'
     """
     if math.isnan(gap.detectable):
-        return f"No gap can be judged in this sample ({gap.reason})."
+        return f"No gap can be judged in this sample ({gap.reason or 'no interval'})."
     if gap.detectable >= 1 and gap.low >= -1:
-        return "No gap at all could have been found in this sample."
-    share = f"{100 * POWER:.0f} %"
+        return "No gap, however large, is detectable in this sample."
     return (
-        f"A gap under {gap.detectable:.2f} could hardly have been found in this sample "
-        f"(power {share})."
+        f"Minimum detectable difference in this sample: {gap.detectable:.2f} "
+        f"(power {100 * POWER:.0f} %)."
     )
-
-
-def _shuffled(
-    sample: Sample, label: str, points: Sequence[OperatingPoint], shuffles: int, seed: int
-) -> list[dict[str, np.ndarray]]:
-    """The metrics of women and of men when sex is dealt anew among patients of one class."""
-    known = np.flatnonzero(np.isin(sample.rows.sex, (WOMEN, MEN)))
-    decisions = decisions_of(sample.rows, label, points).select(known)
-    dealt = sample.who.select(known).shuffled(
-        sample.rows.sex[known] == WOMEN,
-        sample.rows.label[known],
-        shuffles,
-        np.random.default_rng([seed, 1]),
-    )
-    return [weighted_metrics(decisions, side.astype(np.float32)) for side in (dealt, ~dealt)]
-
-
-def _metric_gap(
-    metric: str, women: Resampled, men: Resampled, shuffled: list[dict[str, np.ndarray]]
-) -> Gap:
-    values = [side.report.values[metric] for side in (women, men)]
-    gap = values[0].estimate - values[1].estimate
-    if math.isnan(gap):
-        reason = next(v.reason for v in values if math.isnan(v.estimate))
-        return _gap_of(metric, women, men, values, reason=f"undefined: {reason}")
-    chance = chance_of(gap, shuffled[0][metric] - shuffled[1][metric])
-    drawn = women.draws[metric] - men.draws[metric]
-    if any(math.isnan(v.low) for v in values):
-        reason = next(v.reason for v in values if math.isnan(v.low))
-        return _gap_of(metric, women, men, values, chance=chance, reason=reason)
-    if values[0].method != "bootstrap":
-        bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
-        method = "from both intervals"
-    else:
-        bounds, method = percentile_interval(drawn, max(women.level, men.level)), "bootstrap"
-    return _gap_of(metric, women, men, values, bounds=bounds, method=method, chance=chance)
-
-
-def _gap_of(
-    metric: str,
-    women: Resampled,
-    men: Resampled,
-    values: list[Value],
-    *,
-    bounds: tuple[float, float] = (math.nan, math.nan),
-    method: str = "",
-    chance: tuple[float, float] = (math.nan, math.nan),
-    reason: str = "",
-) -> Gap:
-    return Gap(
-        label=women.report.label,
-        unit=women.report.unit,
-        metric=metric,
-        women=values[0].estimate,
-        men=values[1].estimate,
-        gap=values[0].estimate - values[1].estimate,
-        low=bounds[0],
-        high=bounds[1],
-        method=method,
-        expected=chance[0],
-        p=chance[1],
-        worst=_worst([value.estimate for value in values], METRICS[metric].goal),
-        detectable=detectable_gap(*bounds),
-        worse=worse_sex(*bounds, METRICS[metric].goal),
-        size=_size(women.report, men.report),
-        reason=reason,
-    )
-
-
-def _parity_gap(
-    name: str, women: Resampled, men: Resampled, shuffled: list[dict[str, np.ndarray]]
-) -> Gap:
-    """A measure of difference, with percentiles of the draws, which pull it away from 0."""
-    whole = [
-        {m: np.array([side.report.values[m].estimate]) for m in METRICS} for side in (women, men)
-    ]
-    gap = float(_parity(name, *whole)[0])
-    few = _size(women.report, men.report) == "insufficient"
-    bounds = (math.nan, math.nan)
-    if not few and not math.isnan(gap):
-        bounds = percentile_interval(
-            _parity(name, women.draws, men.draws), max(women.level, men.level)
-        )
-    expected, p = chance_of(gap, _parity(name, *shuffled))
-    reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
-    if few and not reason:
-        reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
-    return Gap(
-        label=women.report.label,
-        unit=women.report.unit,
-        metric=name,
-        women=math.nan,
-        men=math.nan,
-        gap=gap,
-        low=bounds[0],
-        high=bounds[1],
-        method="" if reason else "bootstrap",
-        expected=expected,
-        p=p,
-        detectable=detectable_gap(*bounds),
-        worse="",
-        size=_size(women.report, men.report),
-        reason=reason,
-    )
-
-
-def _parity(name: str, women: dict[str, np.ndarray], men: dict[str, np.ndarray]) -> np.ndarray:
-    gaps = {m: np.abs(women[m] - men[m]) for m in ("selection_rate", "recall", "specificity")}
-    if name == "demographic_parity_difference":
-        return gaps["selection_rate"]
-    return np.maximum(gaps["recall"], gaps["specificity"])
-
-
-def chance_of(gap: float, dealt: np.ndarray) -> tuple[float, float]:
-    """Mean of the deals, and the two-sided p of a gap among them, itself counted as one.
-
-    NaN where more than 5 % of the deals are undefined.
-    """
-    known = dealt[np.isfinite(dealt)]
-    if math.isnan(gap) or len(known) < 0.95 * len(dealt):
-        return math.nan, math.nan
-    expected = float(known.mean())
-    as_far = np.abs(known - expected) >= abs(gap - expected) - 1e-12
-    return expected, float((1 + as_far.sum()) / (1 + len(known)))
-
-
-def detectable_gap(low: float, high: float) -> float:
-    """(z of 97.5 % + z of the power) × standard error, the latter from the interval's width."""
-    z = float(ndtri(0.975))
-    return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
-
-
-def _worst(values: list[float], goal: int) -> float:
-    if not goal or any(math.isnan(value) for value in values):
-        return math.nan
-    return min(values) if goal > 0 else max(values)
-
-
-def worse_sex(low: float, high: float, goal: int) -> str:
-    """The sex that is worse off, if the interval of women minus men excludes 0; else empty."""
-    if not goal or not (low > 0 or high < 0):
-        return ""
-    return MEN if (low > 0) == (goal > 0) else WOMEN
-
-
-def _size(women: SubgroupReport, men: SubgroupReport) -> str:
-    counts = [min(r.positive_patients, r.negative_patients) for r in (women, men)]
-    return size_word(min(counts))

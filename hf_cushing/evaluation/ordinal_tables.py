@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from hf_cushing.evaluation.gaps import POWER, Gap
-from hf_cushing.evaluation.ordinal import GradeRow, Grading
+from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.tables import GAP_HEADER, NAMES, format_value, gap_rows
 from hf_cushing.reports.table import Table, p_text
 from hf_cushing.stats.grade_metrics import ERROR, GOALS, KAPPA
 from hf_cushing.stats.intervals import INSUFFICIENT
+from hf_cushing.stats.significance import POWER
 
 
 def grade_tables(grading: Grading, split: str) -> Iterator[Table]:

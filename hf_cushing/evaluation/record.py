@@ -9,8 +9,8 @@ from typing import Any
 from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.operating_points import OperatingPoint
-from hf_cushing.evaluation.ordinal import GradeRow, Grading
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 

@@ -11,16 +11,17 @@ from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
 from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
+from hf_cushing.evaluation.grades import report_grades
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
-from hf_cushing.evaluation.ordinal import Grading, report_grades
-from hf_cushing.evaluation.predictions import Predictions, by_patient
+from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, report_to_json
 from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import (
+    Sample,
     SubgroupReport,
-    make_sample,
+    make_samples,
     mean_subgroups,
     report_subgroups,
 )
@@ -60,15 +61,17 @@ def evaluate(
     )
     scored = predictions.of_split(options.split)
     _check_once(scored)
-    subgroups, gaps = _subgroups_and_gaps(scored, points, options)
-    shared = []
-    if any(point.sex != "all" for point in points):
-        common = [point for point in points if point.sex == "all"]
-        shared = _subgroups_and_gaps(scored, common, options)[0]
-    abstention = []
+    samples = make_samples(scored, draws=options.draws)
+    subgroups, gaps = _subgroups_and_gaps(samples, points, options)
+    shared, abstention, grading = [], [], None
+    common = [point for point in points if point.sex == "all"]
+    if len(common) < len(points):
+        shared = _subgroups_and_gaps(samples, common, options)[0]
     if options.abstain:
         fitted = fit_conformal(predictions.of_split("validation"), options.abstain)
         abstention = abstention_table(fitted, scored)
+    if options.grades:
+        grading = report_grades(samples, options.grades, by=options.by, shuffles=options.shuffles)
     return Report(
         split=options.split,
         operating_points=points,
@@ -78,35 +81,20 @@ def evaluate(
         alpha=options.abstain,
         abstention=abstention,
         comparisons=_comparisons(predictions, points, against, options) if against else [],
-        grading=_grading(scored, options) if options.grades else None,
-    )
-
-
-def _grading(scored: Predictions, options: EvaluationOptions) -> Grading:
-    return report_grades(
-        scored,
-        options.grades,
-        by=options.by,
-        draws=options.draws,
-        shuffles=options.shuffles,
+        grading=grading,
     )
 
 
 def _subgroups_and_gaps(
-    scored: Predictions, points: Sequence[OperatingPoint], options: EvaluationOptions
+    samples: Sequence[Sample], points: Sequence[OperatingPoint], options: EvaluationOptions
 ) -> tuple[list[SubgroupReport], list[Gap]]:
     """For photos, and for patients if any of them has several photos."""
-    units = {"photo": scored}
-    patients = by_patient(scored)
-    if len(patients) < len(scored):
-        units["patient"] = patients
     reports, gaps = [], []
-    for unit, rows in units.items():
-        sample = make_sample(rows, unit, draws=options.draws)
-        masks = subgroup_masks(sample.rows, options.by)
-        found = [report_subgroups(sample, x, points, masks) for x in rows.positive_labels]
+    for sample in samples:
+        masks, labels = subgroup_masks(sample.rows, options.by), sample.rows.positive_labels
+        found = [report_subgroups(sample, label, points, masks) for label in labels]
         if "sex" in options.by:
-            for label, resampled in zip(rows.positive_labels, found, strict=True):
+            for label, resampled in zip(labels, found, strict=True):
                 gaps += sex_gaps(sample, label, points, resampled, shuffles=options.shuffles)
         found += [mean_subgroups(found)] if len(found) > 1 else []
         reports += [part.report for resampled in found for part in resampled.values()]

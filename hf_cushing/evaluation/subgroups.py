@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
-from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE, clustered_auroc, rate_intervals
 from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
 
 MACRO = "macro"
 """In place of a label: the mean over the diseases, each against everything else."""
+
+SIZES = ("insufficient", "wide", "ok")
 
 TOO_FEW = f"no interval: fewer than {INSUFFICIENT} positive or negative patients"
 
@@ -82,20 +85,23 @@ class SubgroupReport:
     values: dict[str, Value]
 
 
+Row = TypeVar("Row")
+
+
 @dataclass(frozen=True)
-class Resampled:
+class Resampled(Generic[Row]):
     """A subgroup's report with its draws, from which gaps are made.
 
     Attributes
     ----------
-    report : SubgroupReport
+    report : SubgroupReport or GradeRow
     draws : dict
         Metric name to float, shape (draws,).
     level : float
         At which the draws are cut (`Patients.level`).
     """
 
-    report: SubgroupReport
+    report: Row
     draws: dict[str, np.ndarray]
     level: float
 
@@ -118,21 +124,38 @@ class Sample:
     who: Patients
     weights: np.ndarray
 
+    def permuted_sexes(self, shuffles: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of known sex, and who are women when the sexes are permuted within each label.
 
-def make_sample(rows: Predictions, unit: str, *, draws: int, seed: int = 0) -> Sample:
-    """Draw patients within label × sex; the same seed gives the same draws.
+        Whole patients swap: int, shape (n,), and bool, shape (shuffles, n).
+        """
+        rows = np.flatnonzero(np.isin(self.rows.sex, ("female", "male")))
+        women, labels = self.rows.sex[rows] == "female", self.rows.label[rows]
+        rng = np.random.default_rng([0, 1])
+        return rows, self.who.select(rows).shuffled(women, labels, shuffles, rng)
+
+
+def make_sample(rows: Predictions, unit: str = "photo", *, draws: int) -> Sample:
+    """Draw patients within label × sex; the same rows give the same draws.
 
     The rows are put in order of photo_id first, so that the order of a file does not matter.
     """
     rows = rows.select(np.argsort(rows.photo_id, kind="stable"))
-    strata = strata_of(rows.label, rows.sex)
-    who = Patients(rows.patient_id, strata)
-    return Sample(rows, unit, who, who.draws(draws, np.random.default_rng(seed)))
+    who = Patients(rows.patient_id, strata_of(rows.label, rows.sex))
+    return Sample(rows, unit, who, who.draws(draws, np.random.default_rng(0)))
+
+
+def make_samples(scored: Predictions, *, draws: int) -> list[Sample]:
+    """The photos, and the patients beside them where any of them has several photos."""
+    samples, patients = [make_sample(scored, draws=draws)], by_patient(scored)
+    if len(patients) < len(scored):
+        samples.append(make_sample(patients, "patient", draws=draws))
+    return samples
 
 
 def report_subgroups(
     sample: Sample, label: str, points: Sequence[OperatingPoint], masks: dict[str, np.ndarray]
-) -> dict[str, Resampled]:
+) -> dict[str, Resampled[SubgroupReport]]:
     """Metrics, intervals and draws of one disease in every subgroup."""
     decisions = decisions_of(sample.rows, label, points)
     return {name: _report(sample, decisions, label, name, mask) for name, mask in masks.items()}
@@ -140,20 +163,14 @@ def report_subgroups(
 
 def _report(
     sample: Sample, decisions: Decisions, label: str, name: str, mask: np.ndarray
-) -> Resampled:
+) -> Resampled[SubgroupReport]:
     inside = np.flatnonzero(mask)
     part, weights = decisions.select(inside), sample.weights[:, inside]
     who = sample.who.select(inside)
     draws, level = weighted_metrics(part, weights), who.level()
     sides = [who.count_in(side) for side in (part.truth, ~part.truth)]
-    few = TOO_FEW if min(sides) < INSUFFICIENT else ""
-    values = {
-        metric: value_of(
-            estimate, draws[metric], level=level, undefined=METRICS[metric].undefined, few=few
-        )
-        for metric, estimate in binary_metrics(part).items()
-    }
-    values |= _closed_forms(part, who, values, few)
+    values = _values(binary_metrics(part), draws, level=level, rarest=min(sides))
+    values |= _closed_forms(part, who, values, few=min(sides) < INSUFFICIENT)
     return Resampled(
         SubgroupReport(
             label=label,
@@ -175,8 +192,8 @@ def _report(
 
 
 def size_word(patients: int) -> str:
-    """What a sample with so many patients of the rarer class allows."""
-    return "insufficient" if patients < INSUFFICIENT else "wide" if patients < WIDE else "ok"
+    """What a sample with so many patients of the rarer class allows: one of `SIZES`."""
+    return SIZES[(patients >= INSUFFICIENT) + (patients >= WIDE)]
 
 
 def _cells(part: Decisions) -> dict[str, int]:
@@ -186,7 +203,7 @@ def _cells(part: Decisions) -> dict[str, int]:
 
 
 def _closed_forms(
-    part: Decisions, who: Patients, values: dict[str, Value], few: str
+    part: Decisions, who: Patients, values: dict[str, Value], *, few: bool
 ) -> dict[str, Value]:
     """Intervals in closed form, where there are any; proportions have one however few they are."""
     rates = rate_intervals(part.truth, part.called, who)
@@ -197,6 +214,18 @@ def _closed_forms(
         name: replace(values[name], low=low, high=high, method=method, reason="")
         for name, (method, low, high) in found.items()
         if not math.isnan(values[name].estimate)
+    }
+
+
+def _values(
+    estimates: dict[str, float], draws: dict[str, np.ndarray], *, level: float, rarest: int
+) -> dict[str, Value]:
+    few = TOO_FEW if rarest < INSUFFICIENT else ""
+    return {
+        metric: value_of(
+            estimates[metric], draws[metric], level=level, undefined=kind.undefined, few=few
+        )
+        for metric, kind in METRICS.items()
     }
 
 
@@ -223,8 +252,8 @@ def value_of(
 
 
 def mean_subgroups(
-    per_label: Sequence[dict[str, Resampled]], label: str = MACRO
-) -> dict[str, Resampled]:
+    per_label: Sequence[dict[str, Resampled[SubgroupReport]]], label: str = MACRO
+) -> dict[str, Resampled[SubgroupReport]]:
     """The mean over several diseases or seeds, with intervals from their common draws."""
     found = {}
     for name in per_label[0]:
@@ -232,24 +261,14 @@ def mean_subgroups(
         reports = [part.report for part in parts]
         draws = {m: np.mean([part.draws[m] for part in parts], axis=0) for m in METRICS}
         rarest = min(min(r.positive_patients, r.negative_patients) for r in reports)
-        few = TOO_FEW if rarest < INSUFFICIENT else ""
-        values = {
-            metric: value_of(
-                float(np.mean([r.values[metric].estimate for r in reports])),
-                draws[metric],
-                level=parts[0].level,
-                undefined=METRICS[metric].undefined,
-                few=few,
-            )
-            for metric in METRICS
-        }
+        means = {m: float(np.mean([r.values[m].estimate for r in reports])) for m in METRICS}
         report = replace(
             reports[0],
             label=label,
             positive_patients=min(r.positive_patients for r in reports),
             negative_patients=min(r.negative_patients for r in reports),
             size=size_word(rarest),
-            values=values,
+            values=_values(means, draws, level=parts[0].level, rarest=rarest),
         )
         if label == MACRO:  # the diseases' counts together; seeds have the same photos
             positives = sum(r.positives for r in reports)

@@ -1,18 +1,24 @@
-"""Tests that the comparisons rest on: McNemar, two one-sided tests, correction for several."""
+"""Tests: McNemar, permutation, two one-sided tests, correction for several, and their power."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr, ndtri, stdtr
 from scipy.stats import binom
 
 from hf_cushing.schema import UserError
 
 NAN = float("nan")
+
+POWER = 0.8
+"""A difference is called detectable if a test at 5 % finds it this often."""
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +119,40 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     scaled = adjusted[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(scaled))
     return adjusted
+
+
+def with_holm(rows: Sequence[Row]) -> list[Row]:
+    """Dataclass records that have `p`, with `p_holm` filled in for all of them together."""
+    adjusted = holm(row.p for row in rows)
+    return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def permutation_p(seen: float, permuted: np.ndarray) -> tuple[float, float]:
+    """Mean of the permutations, and the two-sided p of what is seen, itself counted as one.
+
+    NaN where more than 5 % of the permutations are undefined.
+
+    >>> permutation_p(3.0, np.array([-1.0, 1.0, 0.0]))
+    (0.0, 0.25)
+    """
+    known = permuted[np.isfinite(permuted)]
+    if math.isnan(seen) or len(known) < 0.95 * len(permuted):
+        return NAN, NAN
+    expected = float(known.mean())
+    as_far = np.abs(known - expected) >= abs(seen - expected) - 1e-12
+    return expected, float((1 + as_far.sum()) / (1 + len(known)))
+
+
+def detectable_difference(low: float, high: float) -> float:
+    """Minimum detectable difference of a test at 5 %, from the width of a 95 % interval.
+
+    (z of 97.5 % + z of `POWER`) × standard error.
+
+    >>> round(detectable_difference(-0.098, 0.098), 3)
+    0.14
+    """
+    z = float(ndtri(0.975))
+    return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
 
 
 def tost(difference: float, error: float, margin: float, df: float | None = None) -> float:

@@ -225,10 +225,10 @@ def test_differences_are_those_of_scikit_learn():
 
 def test_interval_is_that_of_the_same_draws_for_both_models():
     first, second = (in_order(model) for model in make_pair())
-    found = compare(first, second, draws=150, seed=3).differences["f1"]
+    found = compare(first, second, draws=150).differences["f1"]
     who = Patients(first.patient_id, np.char.add(np.char.add(first.label, "/"), first.sex))
     truth, gaps = first.label == "cushing", []
-    for weights in who.draws(150, np.random.default_rng(3)):
+    for weights in who.draws(150, np.random.default_rng(0)):
         one, two = (
             sk.f1_score(truth, model.score("cushing") >= limit, sample_weight=weights)
             for model, limit in ((first, 0.5), (second, 0.4))
@@ -382,19 +382,6 @@ def test_metric_undefined_in_many_draws_has_no_interval():
     assert math.isfinite(each.difference)
     assert math.isnan(each.low)
     assert each.reason == "no interval: undefined in too many draws"
-
-
-def test_rows_restrict_the_comparison_to_a_subgroup():
-    first, second = make_pair(n=600)
-    found = compare(first, second, rows=first.sex == "male", subgroup="men")
-    alone = compare(*(model.select(model.sex == "male") for model in (first, second)))
-    assert found.subgroup == "men"
-    assert found.photos == alone.photos == (first.sex == "male").sum()
-    assert found.differences["f1"].difference == alone.differences["f1"].difference
-    assert found.differences["auroc"].p == pytest.approx(alone.differences["auroc"].p)
-    for rows, fault in (([True], "a mask of the 600 rows"), (np.full(600, False), "none of the")):
-        with pytest.raises(UserError, match=fault):
-            compare(first, second, rows=np.array(rows))
 
 
 def test_comparison_becomes_plain_json():

@@ -12,11 +12,11 @@ from scipy.stats import somersd
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_score
 
 from hf_cushing.evaluation.exports import report_to_csv
+from hf_cushing.evaluation.grades import GradedSample, report_grades
 from hf_cushing.evaluation.options import EvaluationOptions
-from hf_cushing.evaluation.ordinal import GradedSample, report_grades
 from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.report_tables import report_tables
-from hf_cushing.evaluation.subgroups import make_sample
+from hf_cushing.evaluation.subgroups import make_sample, make_samples
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import UsageError
 from hf_cushing.stats.agreement import cohen_kappa
@@ -44,6 +44,10 @@ def graded(rng, n=800, noise=1.0, men=0.5):
     return replace(p, probabilities=np.exp(logits) / np.exp(logits).sum(1, keepdims=True)), truth
 
 
+def grading_of(predictions, draws=100, shuffles=100):
+    return report_grades(make_samples(predictions, draws=draws), GRADES, shuffles=shuffles)
+
+
 def row_of(grading, subgroup, unit="photo"):
     return next(r for r in grading.rows if (r.subgroup, r.unit) == (subgroup, unit))
 
@@ -51,7 +55,7 @@ def row_of(grading, subgroup, unit="photo"):
 def test_figures_are_those_of_scikit_learn_for_all_and_each_sex(rng):
     predictions, truth = graded(rng)
     called = median_grades(predictions.probabilities[:, [LABELS.index(g) for g in GRADES]])
-    grading = report_grades(predictions, GRADES, draws=100, shuffles=100)
+    grading = grading_of(predictions)
     for sex in ("all", "female", "male"):
         mask = (predictions.sex == sex) | (sex == "all")
         row = row_of(grading, sex)
@@ -79,8 +83,8 @@ def test_weights_are_as_good_as_repeated_photos(rng):
 
 def test_interval_by_bootstrap_agrees_with_the_closed_form(rng):
     predictions, truth = graded(rng, n=1600)
-    sample = make_sample(predictions, "photo", draws=1000)
-    row = GradedSample(sample, GRADES).row("all", np.full(len(predictions), True))
+    graded_sample = GradedSample(make_sample(predictions, draws=1000), GRADES)
+    row = graded_sample.subgroup("all", np.full(len(predictions), True)).report
     columns = [LABELS.index(g) for g in GRADES]
     known = cohen_kappa(
         truth, median_grades(predictions.probabilities[:, columns]), "quadratic",
@@ -116,7 +120,7 @@ def test_gap_is_found_where_the_model_is_blind_in_one_sex(rng):
     shuffled = predictions.probabilities.copy()
     shuffled[blind] = shuffled[rng.permutation(np.flatnonzero(blind))]
     predictions = replace(predictions, probabilities=shuffled)
-    grading = report_grades(predictions, GRADES, draws=200, shuffles=500)
+    grading = grading_of(predictions, draws=200, shuffles=500)
     for gap in grading.gaps:
         assert gap.worse == "male"
         assert gap.p_holm < 0.02
@@ -129,7 +133,7 @@ def test_gap_is_found_where_the_model_is_blind_in_one_sex(rng):
 def test_equal_sexes_rarely_show_a_gap(rng):
     small = []
     for _ in range(20):
-        grading = report_grades(graded(rng, n=120)[0], GRADES, draws=100, shuffles=100)
+        grading = grading_of(graded(rng, n=120)[0])
         small += [gap.p < 0.05 for gap in grading.gaps if gap.unit == "photo"]
     assert len(small) == 40
     assert sum(small) <= 8
@@ -137,7 +141,7 @@ def test_equal_sexes_rarely_show_a_gap(rng):
 
 def test_subgroup_with_a_rare_grade_is_insufficient_and_has_no_interval(rng):
     predictions, _ = graded(rng, n=400, men=0.1)
-    grading = report_grades(predictions, GRADES, draws=100, shuffles=100)
+    grading = grading_of(predictions)
     row = row_of(grading, "male")
     assert row.size == "insufficient"
     assert min(row.grade_patients.values()) < 10
@@ -152,7 +156,7 @@ def test_subgroup_with_a_rare_grade_is_insufficient_and_has_no_interval(rng):
 
 def test_one_sex_only_is_reported_without_a_gap(rng):
     predictions, _ = graded(rng, men=0)
-    grading = report_grades(predictions, GRADES, draws=100, shuffles=100)
+    grading = grading_of(predictions)
     assert grading.gaps == []
     assert row_of(grading, "male").rows == 0
     assert math.isnan(row_of(grading, "male").values[KAPPA].estimate)
