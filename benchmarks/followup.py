@@ -239,8 +239,9 @@ def images(out: Path, patients: int) -> None:
     from hf_cushing.data.options import PrepareOptions
     from hf_cushing.data.prepare import prepare
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
+    from hf_cushing.followup.command import run_followup
     from hf_cushing.followup.options import FollowupOptions
-    from hf_cushing.followup.report import run_followup
+    from hf_cushing.run import Run
     from hf_cushing.training.cli import parse
     from hf_cushing.training.fine_tune import fine_tune
 
@@ -267,13 +268,13 @@ def images(out: Path, patients: int) -> None:
         start = time.perf_counter()
         with progress_bars() as progress:
             found = run_followup(
-                str(run), str(table), out / f"report-{photos}", FollowupOptions(num_proc=2),
+                Run(run), str(table), out / f"report-{photos}", FollowupOptions(num_proc=2),
                 progress=progress,
             )  # fmt: skip
         took = time.perf_counter() - start
-        last = found.pairs.last
-        words, alarms = found.change.verdict()[last], found.alarms[last].any(1)
-        who = found.visits.patient[found.pairs.second[last]]
+        words = np.array([visit.verdict for visit in found.last.values()])
+        alarms = np.array([visit.alarms.any() for visit in found.last.values()])
+        who = np.array(list(found.last))
         for kind in ("treated", "stable", "moved"):
             own = np.char.startswith(who, kind)
             print(f"| {photos} | {kind} | {own.sum()} | {found.spread.day_sd:.2f} | "

@@ -31,7 +31,9 @@ class FollowupOptions:
     cpu : bool
     """
 
-    split: Literal["train", "validation", "test", "all"] = option("test", "Of a dataset.")
+    split: Literal["train", "validation", "test", "all"] = option(
+        "test", "Of a dataset: train, validation, test or all.", metavar="SPLIT"
+    )
     visits: Path | None = option(
         None, "For a dataset: table of photo_id, date, treatment_date, stable."
     )

@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import stdtrit
 
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.followup.camera import MEASURES
-from hf_cushing.followup.figures import visit_half_widths
+from hf_cushing.followup.results import Comparison, Followup
 from hf_cushing.followup.trend import DIFFERENCE, Estimate, mean_changes
-from hf_cushing.followup.words import ONE_VISIT, alarm_word, day_of, last_pair
+from hf_cushing.followup.verdicts import ONE_VISIT
 from hf_cushing.reports.table import Table, interval_text, p_text
 from hf_cushing.stats.intervals import LEVEL
-from hf_cushing.stats.reliable_change import FELL, ROSE, STABLE
-
-if TYPE_CHECKING:
-    from hf_cushing.followup.cohort import Followup
+from hf_cushing.stats.reliable_change import FELL, ROSE, STABLE, Change, reliable_change
 
 PHOTOS_SHOWN = (1, 2, 3, 5)
 SEX_WORDS = {"all": "all", "female": "women", "male": "men", DIFFERENCE: DIFFERENCE}
 
+SCORE_NUMBERS = ("change", "low", "high", "error", "freedom", "index", "p")
+"""Fields of `Change` that ``visits.csv`` has."""
 
-def cohort_tables(found: Followup, pages: dict[str, str]) -> list[Table]:
+
+def cohort_tables(followup: Followup, pages: dict[str, str]) -> list[Table]:
     """All tables of the cohort's page; `pages` is the file of each patient's page."""
-    tables = [_patients(found, pages), *_means(found), _trend(found), _repeatability(found)]
-    return [table for table in tables if table.body]
+    groups = [(name, _changes(followup, treated)) for name, treated in
+              (("treated", True), ("untreated", False))]  # fmt: skip
+    means = [_means(name, changes) for name, changes in groups if changes]
+    return [_patients(followup, pages), *means, _trend(followup), _repeatability(followup)]
 
 
-def _patients(found: Followup, pages: dict[str, str]) -> Table:
-    body = []
-    for patient in found.patients:
-        facts, pair = found.facts(patient), last_pair(found, patient)
-        visits = int(np.sum(found.visits.patient == patient))
-        row = [patient, facts.sex, str(facts.treatment or "–"), str(visits)]
-        if pair is None:
-            row += ["–", "–", "–", "–", ONE_VISIT, "–"]
-        else:
-            change = found.change
-            row += [day_of(found, side[pair]) for side in (found.pairs.first, found.pairs.second)]
-            row.append(interval_text(change.change[pair], change.low[pair], change.high[pair], 2))
-            row += [f"{change.index[pair]:+.2f}", str(change.verdict()[pair])]
-            row.append(alarm_word(found, pair))
+def _patients(followup: Followup, pages: dict[str, str]) -> Table:
+    cohort, body = followup.cohort, []
+    for patient, facts in cohort.patients.items():
+        last = followup.last.get(patient)
+        row = [patient, facts.sex, str(facts.treatment_date or "–"),
+               str(len(cohort.rows(patient)))]  # fmt: skip
+        row += ["–", "–", "–", "–", ONE_VISIT, "–"] if last is None else [
+            str(cohort.day(last.baseline)), str(cohort.day(last.visit)), _change_text(last.score),
+            f"{last.score.index:+.2f}", last.verdict, _camera_word(last),
+        ]  # fmt: skip
         body.append([*row, pages[patient]])
     header = ["patient", "sex", "treatment", "visits", "baseline", "last", "change", "index",
               "verdict", "camera, pose, light", "page"]  # fmt: skip
@@ -56,25 +52,38 @@ def _patients(found: Followup, pages: dict[str, str]) -> Table:
     return Table("patients", "Patients: baseline to last visit", header, body, notes)
 
 
-def _means(found: Followup) -> Iterator[Table]:
-    last = found.pairs.last
-    second = found.pairs.second
-    sexes = np.array([found.facts(name).sex for name in found.visits.patient[second]])
-    words = found.change.verdict()
-    for name, inside in (
-        ("treated", last & found.treated[second]),
-        ("untreated", last & ~found.treated[second]),
-    ):
-        body = []
-        for row in mean_changes(found.change.change[inside], sexes[inside]):
-            own = inside if row.group in ("all", DIFFERENCE) else inside & (sexes == row.group)
-            counts = [str(int(np.sum(words[own] == word))) for word in (FELL, ROSE)]
-            body.append([*_estimate(row, 2), *(counts if row.group != DIFFERENCE else ["–", "–"])])
-        header = ["", "patients", "mean change", "sample", "reliably fell", "reliably rose"]
-        notes = ["Baseline to last visit; 95 % by Student's t, the difference by Welch. "
-                 "Insufficient: fewer than 10 patients, so no interval."]  # fmt: skip
-        title = f"Mean change of the score, {name} patients"
-        yield Table(f"change_{name}", title, header, body if inside.any() else [], notes)
+def _change_text(change: Change) -> str:
+    return interval_text(change.change, change.low, change.high, 2)
+
+
+def _camera_word(visit: Comparison) -> str:
+    if visit.alarms.any():
+        return "alarm"
+    return "changed" if visit.changed.any() else "–"
+
+
+def _changes(followup: Followup, treated: bool) -> list[tuple[str, Comparison]]:
+    """Sex and last visit of each patient with or without a date of treatment."""
+    patients = followup.cohort.patients
+    return [
+        (patients[name].sex, last)
+        for name, last in followup.last.items()
+        if (patients[name].treatment_date is not None) == treated
+    ]
+
+
+def _means(name: str, changes: list[tuple[str, Comparison]]) -> Table:
+    sexes = np.array([sex for sex, _ in changes])
+    body = []
+    for row in mean_changes(np.array([last.score.change for _, last in changes]), sexes):
+        words = [last.verdict for sex, last in changes if row.group in ("all", sex)]
+        counts = [str(words.count(FELL)), str(words.count(ROSE))]
+        body.append([*_estimate(row, 2), *(counts if row.group != DIFFERENCE else ["–", "–"])])
+    header = ["", "patients", "mean change", "sample", "reliably fell", "reliably rose"]
+    notes = ["Baseline to last visit; 95 % by Student's t, the difference by Welch. "
+             "Insufficient: fewer than 10 patients, so no interval."]  # fmt: skip
+    title = f"Mean change of the score, {name} patients"
+    return Table(f"change_{name}", title, header, body, notes)
 
 
 def _estimate(row: Estimate, digits: int) -> list[str]:
@@ -82,11 +91,12 @@ def _estimate(row: Estimate, digits: int) -> list[str]:
     return [SEX_WORDS[row.group], str(row.patients), shown, row.size]
 
 
-def _trend(found: Followup) -> Table:
-    trend = found.trend
-    who = "treated patients, 0 until treatment" if found.treated.any() else "all patients"
+def _trend(followup: Followup) -> Table:
+    trend = followup.trend
+    treated = followup.cohort.treated.any()
+    who = "Treated patients, 0 until treatment" if treated else "All patients"
     notes = [
-        f"{who[0].upper()}{who[1:]}. {trend.effects.capitalize() or 'No model'}"
+        f"{who}. {trend.effects.capitalize() or 'No model'}"
         + (f" ({trend.reason})." if trend.reason else "."),
         "A straight line in time, by restricted maximum likelihood; every visit mean counts the "
         "same, whatever its photos. Intervals by Student's t on the patients. Look at the figure: "
@@ -100,18 +110,16 @@ def _trend(found: Followup) -> Table:
     return Table("trend", "Mixed model: change of the score in time", header, body, notes)
 
 
-def _repeatability(found: Followup) -> Table:
-    spread, body = found.spread, []
-    shown = PHOTOS_SHOWN if spread.photo_freedom else (1,)
-    for photos in shown:
-        variance, free = (float(x) for x in spread.variance(2, np.array(2 / photos)))
-        least = float(stdtrit(free, (1 + LEVEL) / 2)) * variance**0.5
+def _repeatability(followup: Followup) -> Table:
+    spread, body = followup.spread, []
+    for photos in PHOTOS_SHOWN if spread.photo_freedom else (1,):
+        none = reliable_change(0.0, 0.0, photos=(photos, photos), measured=spread)
         within, coefficient = spread.within_sd(photos), spread.coefficient(photos)
         body.append([str(photos), interval_text(*within, 2), interval_text(*coefficient, 2),
-                     f"{least:.2f}"])  # fmt: skip
+                     f"{none.high:.2f}"])  # fmt: skip
+    freedom = spread.visit_freedom if spread.source == STABLE else spread.photo_freedom
     notes = [
-        f"Measured on {spread.source} of {spread.patients} patients "
-        f"({spread.visit_freedom if spread.source == STABLE else spread.photo_freedom} degrees of "
+        f"Measured on {spread.source} of {spread.patients} patients ({freedom} degrees of "
         f"freedom). SD of photos of one visit: {_known(spread.photo_sd)}; of stable visits beyond "
         f"that: {_known(spread.day_sd)}.",
         "Repeatability coefficient: two visits of a stable person differ by less in 95 of 100 "
@@ -126,25 +134,26 @@ def _known(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "not known"
 
 
-def visit_table(found: Followup, patient: str) -> Table:
+def visit_table(followup: Followup, patient: str) -> Table:
     """One patient's visits, for the page."""
-    half, pairs, change = visit_half_widths(found), found.pairs, found.change
+    cohort, half = followup.cohort, followup.half_widths
+    later = {compared.visit: compared for compared in followup.comparisons[patient]}
+    baselines = {compared.baseline for compared in later.values()}
     body = []
-    for row in np.flatnonzero(found.visits.patient == patient).tolist():
-        mean = found.means[row]
-        cells = [day_of(found, row), f"{found.months[row]:+.1f}", str(found.visits.photos[row])]
-        cells += [str(found.visits.period[row]) or "–"]
-        cells += [interval_text(mean, mean - half[row], mean + half[row], 2)]
-        at = np.flatnonzero(pairs.second == row)
-        if len(at):
-            n = int(at[0])
-            cells += [interval_text(change.change[n], change.low[n], change.high[n], 2)]
-            cells += [f"{change.index[n]:+.2f}", p_text(change.p[n]), str(change.verdict()[n])]
+    for row, months in zip(cohort.rows(patient), cohort.months[cohort.rows(patient)], strict=True):
+        mean = followup.means[row]
+        cells = [str(cohort.day(row)), f"{months:+.1f}", str(cohort.visits.photos[row]),
+                 str(cohort.visits.period[row]) or "–",
+                 interval_text(mean, mean - half[row], mean + half[row], 2)]  # fmt: skip
+        if row in later:
+            score = later[row].score
+            cells += [_change_text(score), f"{score.index:+.2f}", p_text(score.p),
+                      later[row].verdict]  # fmt: skip
         else:
-            base = row in pairs.first
-            cells += ["baseline" if base else "before the baseline", "–", "–", "–"]
+            before = "baseline" if row in baselines else "before the baseline"
+            cells += [before if later else ONE_VISIT, "–", "–", "–"]
         body.append(cells)
-    since = "treatment" if found.facts(patient).treatment else "the first visit"
+    since = "treatment" if cohort.patients[patient].treatment_date else "the first visit"
     header = ["visit", "months", "photos", "stable", "score (95 %)", "change (95 %)", "index", "p",
               "verdict"]  # fmt: skip
     notes = [
@@ -153,26 +162,24 @@ def visit_table(found: Followup, patient: str) -> Table:
         "visit is tested by itself at 5 %: of many visits, one is called changed by chance more "
         "often than that."
     ]
-    if len(body) == 1:
-        body[0][5] = ONE_VISIT
     return Table("visits", "Visits", header, body, notes)
 
 
-def region_table(found: Followup, patient: str) -> Table | None:
+def region_table(followup: Followup, patient: str) -> Table | None:
     """How the regions' shares of one patient's heatmaps changed up to the last visit."""
-    shares = found.shares
+    shares = followup.shares
     if shares is None:
         return None
-    own = (shares.visits.patient[shares.pairs.second] == patient) & shares.pairs.last
-    if not own.any():
+    first, second = shares.cohort.pairs
+    own = np.flatnonzero(shares.cohort.visits.patient[second] == patient)
+    if not len(own):
         return None
-    n = int(np.flatnonzero(own)[0])
-    first, second = int(shares.pairs.first[n]), int(shares.pairs.second[n])
-    told = shares.change.p[n] < (1 - LEVEL) / len(GROUPS)
+    last, change = own[-1], shares.change
+    before, after = 100 * shares.means[first[last]], 100 * shares.means[second[last]]
     body = [
-        [name, f"{100 * shares.means[first, g]:.1f}", f"{100 * shares.means[second, g]:.1f}",
-         f"{100 * shares.change.change[n, g]:+.1f}", f"{shares.change.index[n, g]:+.2f}",
-         "changed" if told[g] else "–"]
+        [name, f"{before[g]:.1f}", f"{after[g]:.1f}", f"{100 * change.change[last, g]:+.1f}",
+         f"{change.index[last, g]:+.2f}",
+         "changed" if change.p[last, g] < (1 - LEVEL) / len(GROUPS) else "–"]
         for g, name in enumerate(GROUPS)
     ]  # fmt: skip
     notes = [
@@ -184,65 +191,57 @@ def region_table(found: Followup, patient: str) -> Table | None:
     return Table("regions", "Where the model looked", header, body, notes)
 
 
-def number_tables(found: Followup) -> Iterator[tuple[str, list[list[object]]]]:
-    """Names and rows (header first) of the CSV files."""
-    yield "photos", _photo_rows(found)
-    yield "visits", _visit_rows(found)
-    names = list(MEASURES)
-    yield "camera", [
-        ["patient_id", "baseline", "date", "measure", "change", "index", "p", "changed",
-         "more_than_score"],
-        *_pair_rows(found, names),
-    ]  # fmt: skip
-    if found.shares:
-        yield "regions", _share_rows(found)
+def number_tables(followup: Followup) -> Iterator[Table]:
+    """The CSV files of photos, visits, measures and regions, in full precision."""
+    yield _number_table("photos", ["photo", "patient_id", "date", "log_odds", *MEASURES], [
+        [photo.photo, photo.patient_id, photo.day, odds, *measures]
+        for photo, odds, measures in zip(followup.cohort.photos, followup.log_odds.tolist(),
+                                         followup.measures.tolist(), strict=True)
+    ])  # fmt: skip
+    yield _visit_numbers(followup)
+    yield _camera_numbers(followup)
+    if followup.shares:
+        visits, cohort = followup.shares.cohort.visits, followup.shares.cohort
+        yield _number_table("regions", ["patient_id", "date", *GROUPS], [
+            [patient, cohort.day(row), *followup.shares.means[row].tolist()]
+            for row, patient in enumerate(visits.patient)
+        ])  # fmt: skip
 
 
-def _photo_rows(found: Followup) -> list[list[object]]:
-    rows: list[list[object]] = [["photo", "patient_id", "date", "log_odds", *MEASURES]]
-    for photo, odds, measures in zip(found.photos, found.log_odds, found.measures, strict=True):
-        rows.append([photo.photo, photo.patient_id, photo.day, float(odds), *measures.tolist()])
-    return rows
+def _number_table(name: str, header: list[str], rows: list[list[object]]) -> Table:
+    return Table(name, name, header, [[str(cell) for cell in row] for row in rows], [])
 
 
-def _visit_rows(found: Followup) -> list[list[object]]:
+def _visit_numbers(followup: Followup) -> Table:
+    cohort, visits = followup.cohort, followup.cohort.visits
+    later = {c.visit: c for own in followup.comparisons.values() for c in own}
+    baselines = {compared.baseline for compared in later.values()}
     header = ["patient_id", "date", "sex", "treatment_date", "months", "photos", "stable", "score",
-              "half_width", "baseline", "change", "low", "high", "error", "freedom", "index", "p",
-              "verdict", "alarm"]  # fmt: skip
-    rows: list[list[object]] = [header]
-    half, change, words = visit_half_widths(found), found.change, found.change.verdict()
-    pair_of = {int(row): n for n, row in enumerate(found.pairs.second)}
-    for row, patient in enumerate(found.visits.patient.tolist()):
-        facts, n = found.facts(patient), pair_of.get(row)
-        cells = [patient, day_of(found, row), facts.sex, facts.treatment or "",
-                 float(found.months[row]), int(found.visits.photos[row]),
-                 str(found.visits.period[row]), float(found.means[row]), float(half[row]),
-                 int(row in found.pairs.first)]  # fmt: skip
-        if n is None:
-            cells += [""] * 9
+              "half_width", "baseline", *SCORE_NUMBERS, "verdict", "alarm"]  # fmt: skip
+    rows = []
+    for row, (facts, months) in enumerate(zip(cohort.facts, cohort.months, strict=True)):
+        cells = [facts.patient_id, cohort.day(row), facts.sex, facts.treatment_date or "", months,
+                 visits.photos[row], visits.period[row], followup.means[row],
+                 followup.half_widths[row], int(row in baselines)]  # fmt: skip
+        if row in later:
+            own = later[row]
+            cells += [getattr(own.score, name) for name in SCORE_NUMBERS]
+            cells += [own.verdict, int(own.alarms.any())]
         else:
-            values = (change.change, change.low, change.high, change.error, change.freedom,
-                      change.index, change.p)  # fmt: skip
-            cells += [float(v[n]) for v in values] + [str(words[n]), int(found.alarms[n].any())]
+            cells += [""] * (len(header) - len(cells))
         rows.append(cells)
-    return rows
+    return _number_table("visits", header, rows)
 
 
-def _pair_rows(found: Followup, names: Sequence[str]) -> Iterator[list[object]]:
-    pairs, camera = found.pairs, found.camera
-    for n, (first, second) in enumerate(zip(pairs.first, pairs.second, strict=True)):
-        for m, name in enumerate(names):
-            yield [
-                found.visits.patient[second], day_of(found, first), day_of(found, second), name,
-                float(camera.change[n, m]), float(camera.index[n, m]), float(camera.p[n, m]),
-                int(found.changed[n, m]), int(found.alarms[n, m]),
-            ]  # fmt: skip
-
-
-def _share_rows(found: Followup) -> list[list[object]]:
-    shares = found.shares
-    rows: list[list[object]] = [["patient_id", "date", *GROUPS]]
-    for row, patient in enumerate(shares.visits.patient.tolist()):
-        day = np.datetime64("0001-01-01") + (int(shares.visits.day[row]) - 1)
-        rows.append([patient, str(day), *shares.means[row].tolist()])
-    return rows
+def _camera_numbers(followup: Followup) -> Table:
+    header = ["patient_id", "baseline", "date", "measure", "change", "index", "p", "changed",
+              "more_than_score"]  # fmt: skip
+    day = followup.cohort.day
+    rows = [
+        [patient, day(own.baseline), day(own.visit), measure, own.camera.change[m],
+         own.camera.index[m], own.camera.p[m], int(own.changed[m]), int(own.alarms[m])]
+        for patient, compared in followup.comparisons.items()
+        for own in compared
+        for m, measure in enumerate(MEASURES)
+    ]  # fmt: skip
+    return _number_table("camera", header, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -24,8 +24,11 @@ GROUPS = ("all", "female", "male")
 DIFFERENCE = "women − men"
 SLOPES, INTERCEPTS = "random intercept and slope", "random intercept"
 
+FEWEST = 3
+"""Patients with a slope that a model needs."""
+
 NO_FIT = "no mixed model: it did not converge"
-TOO_FEW = "no mixed model: fewer than 3 patients have two visits and more than one time"
+TOO_FEW = f"no mixed model: fewer than {FEWEST} patients have two visits and more than one time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,34 +87,36 @@ def mean_changes(changes: np.ndarray, sexes: np.ndarray) -> list[Estimate]:
     sexes : numpy.ndarray
         Words, shape (patients,).
     """
-    parts = {name: changes if name == "all" else changes[sexes == name] for name in GROUPS}
-    found = [_mean(name, part) for name, part in parts.items()]
-    women, men = parts["female"], parts["male"]
-    few = min(len(women), len(men))
-    low = high = math.nan
-    if size_word(few) != "insufficient":
-        low, high = ttest_ind(women, men, equal_var=False).confidence_interval(LEVEL)
-    gap = float(women.mean() - men.mean()) if few else math.nan
-    both = len(women) + len(men)
-    found.append(_estimate(DIFFERENCE, both, few=few, value=gap, bounds=(low, high)))
-    return found
+    women, men = changes[sexes == "female"], changes[sexes == "male"]
+    rows = [
+        _estimate(name, len(part), _mean(part),
+                  lambda part=part: ttest_1samp(part, 0).confidence_interval(LEVEL))
+        for name, part in zip(GROUPS, (changes, women, men), strict=True)
+    ]  # fmt: skip
+    few, both = min(len(women), len(men)), len(women) + len(men)
+    gap = _mean(women) - _mean(men)
+
+    def welch() -> tuple[float, float]:
+        return ttest_ind(women, men, equal_var=False).confidence_interval(LEVEL)
+
+    return [*rows, _estimate(DIFFERENCE, both, gap, welch, few)]
 
 
-def _mean(name: str, part: np.ndarray) -> Estimate:
-    bounds = math.nan, math.nan
-    if size_word(len(part)) != "insufficient":
-        bounds = tuple(ttest_1samp(part, 0).confidence_interval(LEVEL))
-    value = float(part.mean()) if len(part) else math.nan
-    return _estimate(name, len(part), few=len(part), value=value, bounds=bounds)
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _estimate(
-    group: str, patients: int, *, few: int, value: float, bounds: tuple[float, float]
+    group: str,
+    patients: int,
+    value: float,
+    interval: Callable[[], tuple[float, float]],
+    few: int | None = None,
 ) -> Estimate:
-    low, high = (float(bound) for bound in bounds)
-    return Estimate(
-        group=group, patients=patients, value=value, low=low, high=high, size=size_word(few)
-    )
+    """With an interval, if the smaller group (`few`, else all patients) is large enough."""
+    size = size_word(patients if few is None else few)
+    low, high = (math.nan, math.nan) if size == "insufficient" else map(float, interval())
+    return Estimate(group=group, patients=patients, value=value, low=low, high=high, size=size)
 
 
 def fit_trend(
@@ -128,33 +133,26 @@ def fit_trend(
     patients, sexes : numpy.ndarray
         Words, shape (visits,).
     """
-    if not _enough(months, patients):
+    counts = {
+        name: _with_slope(months[inside], patients[inside])
+        for name, inside in zip(GROUPS, (sexes != "", sexes == "female", sexes == "male"),
+                                strict=True)
+    }  # fmt: skip
+    if counts["all"] < FEWEST:
         return Trend(reason=TOO_FEW)
-    years = months / YEAR
+    both = min(counts["female"], counts["male"]) >= FEWEST
+    line = np.stack([np.ones_like(months), months / YEAR], 1)
+    woman = (sexes == "female").astype(float)[:, None]
+    design = np.hstack([line * woman, line * (1 - woman)])
     known = sexes != "unknown"
-    both = all(_enough(months[sexes == sex], patients[sexes == sex]) for sex in ("female", "male"))
-    plain = np.stack([np.ones_like(years), years], 1)
     for effects in (SLOPES, INTERCEPTS):
-        whole = _fit(scores, plain, years, patients, effects)
-        apart = None
+        whole = _fit(scores, line, line, patients, effects)
+        by_sex = None
         if both:
-            woman = (sexes == "female").astype(float)[:, None]
-            design = np.hstack([plain * woman, plain * (1 - woman)])[known]
-            apart = _fit(scores[known], design, years[known], patients[known], effects)
-        if whole is not None and (apart is not None or not both):
-            slopes = [_contrast("all", whole, [0, 1], _with_slope(months, patients))]
-            slopes += _by_sex(apart, months, patients, sexes) if apart is not None else []
-            lines = {"all": (whole.fe_params[0], whole.fe_params[1] / YEAR)}
-            if apart is not None:
-                a, b, c, d = apart.fe_params
-                lines |= {"female": (a, b / YEAR), "male": (c, d / YEAR)}
-            reason = "" if effects == SLOPES else f"{SLOPES} did not converge"
-            return Trend(effects=effects, slopes=slopes, lines=lines, reason=reason)
+            by_sex = _fit(scores[known], design[known], line[known], patients[known], effects)
+        if whole is not None and (by_sex is not None or not both):
+            return _trend(effects, whole, by_sex, counts)
     return Trend(reason=NO_FIT)
-
-
-def _enough(months: np.ndarray, patients: np.ndarray) -> bool:
-    return _with_slope(months, patients) >= 3
 
 
 def _with_slope(months: np.ndarray, patients: np.ndarray) -> int:
@@ -163,54 +161,59 @@ def _with_slope(months: np.ndarray, patients: np.ndarray) -> int:
 
 
 def _fit(
-    scores: np.ndarray, design: np.ndarray, years: np.ndarray, patients: np.ndarray, effects: str
+    scores: np.ndarray, design: np.ndarray, line: np.ndarray, patients: np.ndarray, effects: str
 ) -> Any:
     """The fitted model, or None where it did not converge to proper variances."""
     from statsmodels.regression.mixed_linear_model import MixedLM
 
-    inner = np.ones((len(years), 1))
-    if effects == SLOPES:
-        inner = np.stack([np.ones_like(years), years], 1)
-    with warnings.catch_warnings(record=True) as told:
+    inner = line if effects == SLOPES else line[:, :1]
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found = MixedLM(scores, design, groups=patients, exog_re=inner).fit(reml=True)
-            errors = found.bse_fe
+            model = MixedLM(scores, design, groups=patients, exog_re=inner).fit(reml=True)
+            errors = model.bse_fe
         except (np.linalg.LinAlgError, ValueError):
             return None
-    boundary = any("boundary" in str(w.message) or "singular" in str(w.message) for w in told)
-    if not found.converged or not np.isfinite(errors).all() or (boundary and effects == SLOPES):
+    boundary = any("boundary" in str(w.message) or "singular" in str(w.message) for w in caught)
+    if not model.converged or not np.isfinite(errors).all() or (boundary and effects == SLOPES):
         return None
-    return found
+    return model
+
+
+def _trend(effects: str, whole: Any, by_sex: Any, counts: dict[str, int]) -> Trend:
+    slopes = [_slope("all", whole, [0, 1], counts["all"])]
+    intercept, slope = whole.fe_params
+    lines = {"all": (intercept, slope / YEAR)}
+    if by_sex is not None:
+        women, men = counts["female"], counts["male"]
+        slopes += [
+            _slope("female", by_sex, [0, 1, 0, 0], women),
+            _slope("male", by_sex, [0, 0, 0, 1], men),
+            _slope(DIFFERENCE, by_sex, [0, 1, 0, -1], women + men, few=min(women, men)),
+        ]
+        a, b, c, d = by_sex.fe_params
+        lines |= {"female": (a, b / YEAR), "male": (c, d / YEAR)}
+    reason = "" if effects == SLOPES else f"{SLOPES} did not converge"
+    return Trend(effects=effects, slopes=slopes, lines=lines, reason=reason)
+
+
+def _slope(
+    group: str, model: Any, contrast: list[float], patients: int, few: int | None = None
+) -> Estimate:
+    """A combination of the coefficients; Student's t on the patients, two each a line."""
+    weights = np.array(contrast) / YEAR
+    value = float(weights @ model.fe_params)
+
+    def interval() -> tuple[float, float]:
+        covariance = np.asarray(model.cov_params())[: len(weights), : len(weights)]
+        freedom = patients - 2 * np.count_nonzero(weights)
+        half = stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(weights @ covariance @ weights)
+        return value - half, value + half
+
+    return _estimate(group, patients, value, interval, few)
 
 
 def require_statsmodels() -> None:
     """Refuse to start what needs statsmodels where it is not installed."""
     if find_spec("statsmodels") is None:
         raise UserError('statsmodels is not installed; run `pip install "hf-cushing[followup]"`')
-
-
-def _by_sex(
-    model: Any, months: np.ndarray, patients: np.ndarray, sexes: np.ndarray
-) -> Iterator[Estimate]:
-    women, men = (
-        _with_slope(months[sexes == sex], patients[sexes == sex]) for sex in ("female", "male")
-    )
-    yield _contrast("female", model, [0, 1, 0, 0], women)
-    yield _contrast("male", model, [0, 0, 0, 1], men)
-    yield _contrast(DIFFERENCE, model, [0, 1, 0, -1], women + men, few=min(women, men))
-
-
-def _contrast(
-    group: str, model: Any, contrast: list[float], patients: int, few: int | None = None
-) -> Estimate:
-    """A combination of the coefficients; Student's t on the patients, two each a line."""
-    weights = np.array(contrast) / YEAR
-    value = float(weights @ model.fe_params)
-    error = float(np.sqrt(weights @ np.asarray(model.cov_params())[: len(weights), : len(weights)]
-                          @ weights))  # fmt: skip
-    few = patients if few is None else few
-    half = math.nan
-    if size_word(few) != "insufficient":
-        half = float(stdtrit(patients - 2 * np.count_nonzero(weights), (1 + LEVEL) / 2)) * error
-    return _estimate(group, patients, few=few, value=value, bounds=(value - half, value + half))

@@ -4,6 +4,7 @@ import re
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,15 +12,15 @@ from PIL import Image, ImageEnhance
 
 from hf_cushing.data.drawing import Signs, draw
 from hf_cushing.data.synthetic import invent_person, take_shot
-from hf_cushing.followup import report as followup_report
+from hf_cushing.followup import command
 from hf_cushing.followup import trend as followup_trend
 from hf_cushing.followup.camera import MEASURES, measure_photo
-from hf_cushing.followup.cohort import Followup, FollowupOptions
+from hf_cushing.followup.command import run_followup
 from hf_cushing.followup.figures import plot_repeatability
-from hf_cushing.followup.pairs import change_of, dated_visits, months_of, pairs_of
-from hf_cushing.followup.photos import photos_of_dataset
-from hf_cushing.followup.report import page_names, run_followup, write_report
-from hf_cushing.followup.table import DatedPhoto, read_visits
+from hf_cushing.followup.options import FollowupOptions
+from hf_cushing.followup.photos import read_dataset
+from hf_cushing.followup.report import page_names, write_report
+from hf_cushing.followup.results import Followup
 from hf_cushing.followup.trend import (
     DIFFERENCE,
     INTERCEPTS,
@@ -30,9 +31,11 @@ from hf_cushing.followup.trend import (
     mean_changes,
     require_statsmodels,
 )
-from hf_cushing.followup.words import cohort_verdicts, patient_verdicts
+from hf_cushing.followup.verdicts import cohort_verdicts, patient_verdicts
+from hf_cushing.followup.visits import DatedCohort
+from hf_cushing.followup.visits_table import DatedPhoto, read_visits
+from hf_cushing.run import Run
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
-from hf_cushing.stats.reliable_change import outweighing, repeatability
 
 COLUMNS = ("file_name", "patient_id", "date", "sex", "treatment_date", "stable", "visit")
 BOTH_FORMS = [("a.jpg", "P1", "2020-01-10"), ("b.jpg", "P1", "10/04/2020")]
@@ -60,7 +63,7 @@ def read_csv(path):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (BOTH_FORMS, ["row 3: date '10/04/2020' is not written YYYY-MM-DD", "mixed"]),
+        (BOTH_FORMS, ["row 3: date '10/04/2020' is not written YYYY-MM-DD; write all dates"]),
         ([("a.jpg", "P1", "")], ["row 2: date is empty"]),
         ([("a.jpg", "P1", "2020-02-30")], ["row 2", "no day of the calendar"]),
         ([("a.jpg", "P1", "2999-01-01")], ["row 2", "future"]),
@@ -83,7 +86,7 @@ def read_csv(path):
         (
             [("a.jpg", "P1", "2020-01-01", "f", "", "", "1"), ("b.jpg", "P1", "2020-01-01", "f", "",
              "", "2")],
-            ["visit of 2020-01-01: its photos differ in the column visit"],
+            ["patient P1, 2020-01-01 has several of visit (1, 2); photos of one day are one visit"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "2020-02-01"), ("b.jpg", "P1", "2020-03-01", "f",
@@ -96,7 +99,7 @@ def read_csv(path):
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "", "yes"), ("b.jpg", "P1", "2020-01-01", "f")],
-            ["its photos differ in the column stable"],
+            ["patient P1, 2020-01-01 has several of stable (empty, stable)"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "2020-02-01", "yes"), ("b.jpg", "P1", "2020-03-01",
@@ -107,7 +110,7 @@ def read_csv(path):
 )  # fmt: skip
 def test_a_table_with_a_contradiction_is_refused_by_row_and_patient(tmp_path, rows, said):
     with pytest.raises(UserError) as caught:
-        read_visits(write_table(tmp_path / "t.csv", rows), "file_name")
+        read_visits(write_table(tmp_path / "t.csv", rows))
     for text in said:
         assert text in str(caught.value)
 
@@ -115,13 +118,13 @@ def test_a_table_with_a_contradiction_is_refused_by_row_and_patient(tmp_path, ro
 def test_all_problems_of_a_table_are_told_at_once(tmp_path):
     rows = [("a.jpg", "P1", ""), ("b.jpg", "P1", "1.2.2020"), ("c.jpg", "", "2020-01-01")]
     with pytest.raises(UserError, match="3 problems; nothing was written"):
-        read_visits(write_table(tmp_path / "t.csv", rows), "file_name")
+        read_visits(write_table(tmp_path / "t.csv", rows))
 
 
 def test_a_table_without_dates_is_refused_with_the_columns_it_needs(tmp_path):
     path = write_table(tmp_path / "t.csv", [("a.jpg", "P1")], ("file_name", "patient_id"))
     with pytest.raises(UserError, match=r"missing column date \(found: file_name, patient_id\)"):
-        read_visits(path, "file_name")
+        read_visits(path)
 
 
 def test_stable_is_yes_no_or_the_name_of_a_period(tmp_path):
@@ -129,16 +132,16 @@ def test_stable_is_yes_no_or_the_name_of_a_period(tmp_path):
     no = ["No", "false", "0", "0.0", "", "NA", "n/a", "NaN", "None"]
     words = [*yes, *no, "period:remission", "Period: after"]
     rows = [(f"{n}.jpg", f"P{n}", "2020-01-01", "f", "", word) for n, word in enumerate(words)]
-    found = read_visits(write_table(tmp_path / "t.csv", rows), "file_name")
+    found = read_visits(write_table(tmp_path / "t.csv", rows))
     expected = ["stable"] * len(yes) + [""] * len(no) + ["remission", "after"]
-    assert [photo.period for photo in found] == expected
+    assert [photo.stable for photo in found] == expected
 
 
 @pytest.mark.parametrize("word", ["unstable", "changed", "remission", "2", "period:"])
 def test_a_word_that_may_mean_not_stable_is_refused_with_its_row(tmp_path, word):
     path = write_table(tmp_path / "t.csv", [("a.jpg", "P1", "2020-01-01", "f", "", word)])
     with pytest.raises(UserError, match=f"row 2: stable '{word}' is not known; write yes, no, or"):
-        read_visits(path, "file_name")
+        read_visits(path)
 
 
 # photos of a dataset
@@ -168,7 +171,7 @@ VISIT_COLUMNS = ("photo_id", "date", "stable")
 def test_dates_of_a_dataset_come_from_a_table_by_photo_id(run, dataset, test_photos, tmp_path):
     rows = dated_rows(test_photos)[:-1]
     table = write_table(tmp_path / "v.csv", rows, VISIT_COLUMNS)
-    found = photos_of_dataset(str(run), str(dataset), split="test", visits=table)
+    found = read_dataset(Run(run), str(dataset), split="test", visits=table)
     assert {(p.photo, str(p.day)) for p in found.photos} == {row[:2] for row in rows}
     assert [p.photo for p in found.photos] == found.crops["photo_id"][:]
     assert dict(test_photos)[found.photos[0].photo] == found.photos[0].patient_id
@@ -179,24 +182,24 @@ def test_a_photo_that_the_dataset_does_not_have_is_named(run, dataset, test_phot
     rows = [*dated_rows(test_photos), ("0123456789abcdef", "2020-01-01", "")]
     table = write_table(tmp_path / "v.csv", rows, VISIT_COLUMNS)
     with pytest.raises(UserError, match=f"row {len(rows) + 1}: photo 0123456789abcdef is not amo"):
-        photos_of_dataset(str(run), str(dataset), split="test", visits=table)
+        read_dataset(Run(run), str(dataset), split="test", visits=table)
 
 
 def test_another_patient_than_the_datasets_is_named(run, dataset, test_photos, tmp_path):
     rows = [(photo, "2020-01-01", "someone") for photo, _ in test_photos[:1]]
     table = write_table(tmp_path / "v.csv", rows, ("photo_id", "date", "patient_id"))
     with pytest.raises(UserError, match="in the dataset, not someone"):
-        photos_of_dataset(str(run), str(dataset), split="test", visits=table)
+        read_dataset(Run(run), str(dataset), split="test", visits=table)
 
 
 def test_a_dataset_without_dates_says_how_to_give_them(run, dataset):
     with pytest.raises(UserError, match="give --visits TABLE"):
-        photos_of_dataset(str(run), str(dataset), split="test", visits=None)
+        read_dataset(Run(run), str(dataset), split="test", visits=None)
 
 
-def test_an_unknown_split_is_wrong_usage(run, dataset):
-    with pytest.raises(UsageError, match="choose train, validation, test, all"):
-        photos_of_dataset(str(run), str(dataset), split="some", visits=None)
+def test_an_unknown_split_is_wrong_usage():
+    with pytest.raises(UsageError, match="train or validation or test or all"):
+        FollowupOptions(split="some")
 
 
 def test_photos_that_trained_the_model_are_refused(run, dataset, tmp_path):
@@ -207,14 +210,14 @@ def test_photos_that_trained_the_model_are_refused(run, dataset, tmp_path):
     table = write_table(tmp_path / "v.csv", rows, VISIT_COLUMNS)
     options = FollowupOptions(split="train", visits=table, cpu=True)
     with pytest.raises(UserError, match="4 of the 4 photos were among the train or validation"):
-        run_followup(str(run), str(dataset), tmp_path / "out", options, progress=quiet)
+        run_followup(Run(run), str(dataset), tmp_path / "out", options, progress=quiet)
 
 
 def test_a_dataset_is_followed_up_to_its_report(run, dataset, test_photos, tmp_path):
     table = write_table(tmp_path / "v.csv", dated_rows(test_photos), VISIT_COLUMNS)
     options = FollowupOptions(visits=table, regions=True, cpu=True)
     out = tmp_path / "out"
-    found = run_followup(str(run), str(dataset), out, options, progress=quiet)
+    found = run_followup(Run(run), str(dataset), out, options, progress=quiet)
     recorded = {row["photo"]: float(row["log_odds"]) for row in read_csv(out / "photos.csv")}
     from hf_cushing.evaluation.predictions import load_predictions
 
@@ -223,7 +226,7 @@ def test_a_dataset_is_followed_up_to_its_report(run, dataset, test_photos, tmp_p
     for photo, value in zip(test.photo_id.tolist(), odds, strict=True):
         assert recorded[photo] == pytest.approx(value, abs=1e-4)
     assert found.shares.means.sum(1) == pytest.approx(1, abs=1e-5)
-    assert len(read_csv(out / "regions.csv")) == len(found.visits)
+    assert len(read_csv(out / "regions.csv")) == len(found.cohort.visits)
     assert not out.with_name(".out.partial").exists()
 
 
@@ -256,7 +259,7 @@ def raw_visits(tmp_path_factory):
 def report(run, raw_visits):
     out = raw_visits.with_name("report")
     options = FollowupOptions(cpu=True)
-    found = run_followup(str(run), str(raw_visits), out, options, progress=quiet)
+    found = run_followup(Run(run), str(raw_visits), out, options, progress=quiet)
     return out, found
 
 
@@ -264,25 +267,24 @@ def test_a_photo_without_a_face_is_left_out_and_named(report):
     out, found = report
     assert list(found.left_out) == ["row 22, empty.png"]
     assert "row 22, empty.png: no face was found" in (out / "followup.html").read_text()
-    assert len(found.photos) == 20
+    assert len(found.cohort.photos) == 20
 
 
 def test_baseline_is_the_last_visit_before_treatment(report):
     _, found = report
-    days = {str(date.fromordinal(int(found.visits.day[row]))) for row in found.pairs.first}
-    assert days == {"2020-04-05"}
+    assert {str(found.cohort.day(row)) for row in found.cohort.pairs[0]} == {"2020-04-05"}
 
 
 def test_who_came_once_has_a_page_that_says_so(report):
     out, found = report
-    page = (out / page_names(found.patients)["Ä/3"]).read_text()
+    page = (out / page_names(list(found.cohort.patients))["Ä/3"]).read_text()
     assert "One visit only: no change can be measured" in page
     assert "1 patients have one visit only" in (out / "followup.html").read_text()
 
 
 def test_every_page_carries_the_research_notice_and_no_path(report, raw_visits):
     out, found = report
-    pages = [out / name for name in page_names(found.patients).values()]
+    pages = [out / name for name in page_names(list(found.cohort.patients)).values()]
     assert sorted(p.name for p in pages) == sorted(p.name for p in (out / "patients").iterdir())
     for page in [*pages, out / "followup.html"]:
         text = page.read_text()
@@ -293,7 +295,7 @@ def test_every_page_carries_the_research_notice_and_no_path(report, raw_visits):
 
 def test_faces_are_shown_once_a_visit_and_without_metadata(report):
     out, found = report
-    page = (out / page_names(found.patients)["Ä/0"]).read_text()
+    page = (out / page_names(list(found.cohort.patients))["Ä/0"]).read_text()
     assert page.count("data:image/jpeg") == 3
 
 
@@ -318,8 +320,7 @@ def test_command_writes_the_report_and_prints_json(monkeypatch, capsys, run, raw
 def test_a_stopped_followup_goes_on_with_the_crops_that_are_there(
     monkeypatch, run, raw_visits, tmp_path
 ):
-    from hf_cushing.data import crops
-    from hf_cushing.followup import report as followup_report
+    from hf_cushing.data import chunks
 
     few = raw_visits.with_name("two.csv")
     rows = [row for row in read_csv(raw_visits) if row["file_name"][0] == "2"]
@@ -330,21 +331,21 @@ def test_a_stopped_followup_goes_on_with_the_crops_that_are_there(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(followup_report, "write_report", stop)
+        patch.setattr(command, "write_report", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_followup(str(run), str(few), out, options, progress=quiet)
+            run_followup(Run(run), str(few), out, options, progress=quiet)
     assert not out.exists()
-    monkeypatch.setattr(crops, "crop_photo", stop)
-    run_followup(str(run), str(few), out, options, progress=quiet)
+    monkeypatch.setattr(chunks, "crop_photo", stop)
+    run_followup(Run(run), str(few), out, options, progress=quiet)
     assert (out / "followup.json").is_file()
 
 
 def test_a_table_that_is_not_there_or_has_dates_twice_is_refused(run, raw_visits, tmp_path):
     absent, both = tmp_path / "no.csv", FollowupOptions(visits=raw_visits)
     with pytest.raises(UserError, match=r"no\.csv is no table"):
-        run_followup(str(run), str(absent), tmp_path / "o", FollowupOptions(), progress=quiet)
+        run_followup(Run(run), str(absent), tmp_path / "o", FollowupOptions(), progress=quiet)
     with pytest.raises(UsageError, match="--visits is for a prepared dataset"):
-        run_followup(str(run), str(raw_visits), tmp_path / "o", both, progress=quiet)
+        run_followup(Run(run), str(raw_visits), tmp_path / "o", both, progress=quiet)
 
 
 def test_patients_with_one_visit_each_are_no_followup(run, raw_visits, tmp_path):
@@ -352,7 +353,7 @@ def test_patients_with_one_visit_each_are_no_followup(run, raw_visits, tmp_path)
     table = raw_visits.with_name("once.csv")
     write_table(table, [tuple(row.values()) for row in rows])
     with pytest.raises(UserError, match="no patient has two visits"):
-        run_followup(str(run), str(table), tmp_path / "o", FollowupOptions(cpu=True),
+        run_followup(Run(run), str(table), tmp_path / "o", FollowupOptions(cpu=True),
                      progress=quiet)  # fmt: skip
 
 
@@ -366,7 +367,7 @@ def test_absent_and_doubled_files_are_named(run, raw_visits, tmp_path):
          "2020-02-01")],
     )  # fmt: skip
     with pytest.raises(UserError) as caught:
-        run_followup(str(run), str(table), tmp_path / "out", FollowupOptions(), progress=quiet)
+        run_followup(Run(run), str(table), tmp_path / "out", FollowupOptions(), progress=quiet)
     assert "row 3: b.png has the same content as row 2" in str(caught.value)
     assert "row 4: c.png: no such file" in str(caught.value)
 
@@ -375,9 +376,9 @@ def test_a_foreign_out_folder_is_left_alone(run, raw_visits, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="was not made by `followup`"):
-        run_followup(str(run), str(raw_visits), tmp_path / "out", FollowupOptions(), progress=quiet)
-    with pytest.raises(UsageError, match="is a run folder"):
-        run_followup(str(run), str(raw_visits), run, FollowupOptions(), progress=quiet)
+        run_followup(Run(run), str(raw_visits), tmp_path / "out", FollowupOptions(), progress=quiet)
+    with pytest.raises(UsageError, match="holds a run"):
+        run_followup(Run(run), str(raw_visits), run, FollowupOptions(), progress=quiet)
 
 
 # verdicts and alarms, from invented scores
@@ -402,35 +403,24 @@ def invented(patients=14, photos=2, stable=True, fall=3.0, seed=0):
                         photo=f"{number}_{visit}_{shot}.jpg",
                         patient_id=f"P{number:02d}",
                         day=date.fromisoformat(day),
-                        treatment=date(2020, 5, 1),
-                        period="before" if stable and visit < 2 else "",
+                        treatment_date=date(2020, 5, 1),
+                        stable="before" if stable and visit < 2 else "",
                         sex=("female", "male")[number // 2 % 2],
                     )
                 )
                 odds.append(level + shift + rng.normal(0, 0.3))
                 measures.append(light + rng.normal(0, 0.1, len(MEASURES)))
-    odds, measures = np.array(odds), np.array(measures)
-    visits = dated_visits(dated)
-    pairs = pairs_of(dated, visits)
-    change, camera = change_of(odds, visits, pairs), change_of(measures, visits, pairs)
-    changed, alarms = outweighing(camera, change)
-    months, treated = months_of(dated, visits)
-    sexes = np.array([dated[0].sex] * len(visits))
+    model = SimpleNamespace(title="none", weights_revision="0" * 16, seen_photo_ids=None)
     return Followup(
-        run="runs/none", label="cushing", photos=dated, crops=None, log_odds=odds,
-        measures=measures, visits=visits, spread=repeatability(odds, visits), pairs=pairs,
-        change=change, camera=camera, changed=changed, alarms=alarms, months=months,
-        treated=treated,
-        trend=fit_trend(visits.means(odds), np.maximum(months, 0), visits.patient, sexes),
+        run=model, label="cushing", cohort=DatedCohort(dated, None), log_odds=np.array(odds),
+        measures=np.array(measures),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def invented_report(tmp_path_factory):
     out = tmp_path_factory.mktemp("invented") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(followup_report, "model_revision", lambda run: "0" * 16)
-        write_report(out, invented(), FollowupOptions(thumbnails=False), progress=quiet)
+    write_report(out, invented(), thumbnails=False, progress=quiet)
     return out
 
 
@@ -473,15 +463,14 @@ def test_repeatability_of_few_patients_is_called_insufficient():
     assert not any("insufficient" in sentence for sentence in enough)
 
 
-def test_a_patient_id_that_is_html_is_shown_as_text(tmp_path, monkeypatch):
-    monkeypatch.setattr(followup_report, "model_revision", lambda run: "0" * 16)
+def test_a_patient_id_that_is_html_is_shown_as_text(tmp_path):
     found = invented(patients=3)
     bad = "<script>x</script>"
     rename = {"P00": bad}
-    photos = [replace(p, patient_id=rename.get(p.patient_id, p.patient_id)) for p in found.photos]
-    names = np.array([rename.get(n, n) for n in found.visits.patient.tolist()])
-    found = replace(found, photos=photos, visits=replace(found.visits, patient=names))
-    write_report(tmp_path / "out", found, FollowupOptions(thumbnails=False), progress=quiet)
+    cohort = found.cohort
+    photos = [replace(p, patient_id=rename.get(p.patient_id, p.patient_id)) for p in cohort.photos]
+    found = replace(found, cohort=replace(cohort, photos=photos))
+    write_report(tmp_path / "out", found, thumbnails=False, progress=quiet)
     for page in tmp_path.rglob("*.html"):
         assert bad not in page.read_text()
         assert page.name in ("followup.html", "P01.html", "P02.html") or "script" in page.name
