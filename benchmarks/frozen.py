@@ -23,7 +23,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torchvision import transforms
 
-from hf_cushing.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, load_faces
 from hf_cushing.models.adapt import adapt, head_linear
 from hf_cushing.models.build import Classifier, build_classifier
@@ -36,11 +36,9 @@ EPOCHS, BATCH = 20, 32
 
 def config_of(options: argparse.Namespace, work: str, fold: int, seed: int) -> RunConfig:
     """Settings of one of our runs."""
-    return RunConfig(
-        data=DataConfig(dataset=options.dataset, fold=fold),
-        model=ModelConfig(model=options.model, finetune="head", init=options.init),
-        training=TrainingConfig(output_dir=f"{work}/run", seed=seed, cpu=True),
-    )
+    values = {"dataset": options.dataset, "model": options.model, "init": options.init}
+    values |= {"finetune": "head", "fold": fold, "seed": seed, "cpu": True}
+    return RunConfig.of(values | {"output_dir": f"{work}/run"})
 
 
 def fresh(config: RunConfig, labels: list[str]) -> Classifier:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
+from hf_cushing.config import DEFAULTS, RunConfig, read_yaml
 from hf_cushing.data.loading import FaceData
 from hf_cushing.data.subsets import with_public_controls
 from hf_cushing.files import plain
@@ -156,7 +156,7 @@ def make_study(values: dict[str, Any], where: str) -> Study:
     if not isinstance(folds, int) or folds < 0:
         raise UsageError(f"{where}: folds is how many folds are tested, 0 for the splits")
     _check_mitigation(values.get("mitigation", ()), values.get("imbalance", ()), where)
-    known = {item.name for part in CONFIG_PARTS for item in fields(part)} - SET_BY_GRID
+    known = DEFAULTS.keys() - SET_BY_GRID
     for place in ("options", "per_model", "per_finetune"):
         given = values.get(place) or {}
         groups = given.values() if place != "options" else [given]
@@ -233,22 +233,13 @@ def _configs(
         grid |= {"fold": fold, "seed": seed, "dataset": dataset, "output_dir": str(out / "cells")}
         features = {"features_dir": str(out / ".features")} if _freezes(arm, options) else {}
         values = {"tracker": "none"} | options | features | grid | {"resume": True}
-        yield _run_config(values)
+        yield RunConfig.of(values)
 
 
 def _freezes(arm: Arm, options: dict[str, Any]) -> bool:
     """The method passes photos through a frozen backbone, whose features are shared."""
     probe = arm.finetune == "head" and options.get("augment", "auto") in ("auto", "none")
     return probe or arm.finetune == "lp-ft"
-
-
-def _run_config(values: dict[str, Any]) -> RunConfig:
-    parts = []
-    for part in CONFIG_PARTS:
-        names = {item.name for item in fields(part)}
-        parts.append(part(**{name: value for name, value in values.items() if name in names}))
-    data, model, training, evaluation = parts
-    return RunConfig(data=data, model=model, training=training, evaluation=evaluation)
 
 
 def _placed(arm: Arm, config: RunConfig, data: FaceData, out: Path) -> Cell:

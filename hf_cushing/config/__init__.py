@@ -1,21 +1,20 @@
 """Settings of a training run: default < YAML < command line."""
 
-from hf_cushing.config.checks import LAYERED
 from hf_cushing.config.options import (
     CONFIG_PARTS,
-    DEFAULT_RATES,
+    DEFAULTS,
     DataConfig,
     EvaluationConfig,
     ModelConfig,
-    RunConfig,
     TrainingConfig,
 )
 from hf_cushing.config.recipe import read_yaml
+from hf_cushing.config.run_config import BY_BLOCKS, RunConfig
 
 __all__ = [
+    "BY_BLOCKS",
     "CONFIG_PARTS",
-    "DEFAULT_RATES",
-    "LAYERED",
+    "DEFAULTS",
     "DataConfig",
     "EvaluationConfig",
     "ModelConfig",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from hf_cushing.config.checks import combination_problems, range_problems, type_problems
 from hf_cushing.config.option import option
-from hf_cushing.schema import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,79 +142,7 @@ class EvaluationConfig:
     bootstrap: int = option(2000, "draws of patients for the intervals")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """All settings of one run."""
-
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-
-    def __post_init__(self):
-        missing = [
-            f"--{name}"
-            for part, name in (
-                (self.data, "dataset"),
-                (self.model, "model"),
-                (self.training, "output_dir"),
-            )
-            if not getattr(part, name)
-        ]
-        problems = [f"{', '.join(missing)} must be given"] if missing else []
-        problems += type_problems(self) or range_problems(self) + combination_problems(self)
-        if problems:
-            raise UsageError("; ".join(problems))
-
-    @property
-    def grades(self) -> tuple[str, ...]:
-        """The labels as grades, mildest first; empty where they have no order."""
-        return tuple(word.strip() for word in self.model.grades.split(",") if word.strip())
-
-    @property
-    def is_probe(self) -> bool:
-        """The head is fitted by logistic regression."""
-        return self.model.finetune == "head" and self.model.head == "probe"
-
-    @property
-    def uses_features(self) -> bool:
-        """Nothing but the head learns, from photos that look the same each time."""
-        return self.model.finetune == "head" and self.training.augment in ("auto", "none")
-
-    @property
-    def augmentation(self) -> str:
-        """``none``, ``light`` or ``strong``.
-
-        Not by default where the backbone is frozen: its features move with the crop, and the
-        head can't learn to ignore that (docs/choices.md has the figures).
-        """
-        if self.training.augment == "auto":
-            return "none" if self.model.finetune == "head" else "light"
-        return self.training.augment
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Peak learning rates of the backbone and of the head."""
-        backbone, head = DEFAULT_RATES[self.model.finetune]
-        own = self.training
-        return own.learning_rate or backbone, own.head_learning_rate or head
-
-    @property
-    def weight_decay(self) -> float:
-        """Of AdamW; GroupDRO needs a strong one (arXiv 1911.08731)."""
-        if self.training.weight_decay is None:
-            return 1.0 if self.training.mitigation == "group_dro" else 0.05
-        return self.training.weight_decay
-
-
-DEFAULT_RATES = {
-    "head": (5e-5, 3e-3),
-    "last_n": (5e-5, 3e-3),
-    "lora": (5e-4, 3e-3),
-    "full": (5e-5, 3e-3),
-    "lp-ft": (1e-5, 1e-5),
-}
-"""Backbone and head. LP-FT starts from a good head and must not lose it (arXiv 2202.10054)."""
-
-
 CONFIG_PARTS = (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig)
+
+DEFAULTS = {item.name: item.default for part in CONFIG_PARTS for item in fields(part)}
+"""All options by name: no two parts share one."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.config.options import CONFIG_PARTS
+from hf_cushing.config.options import DEFAULTS
 from hf_cushing.schema import UserError
 
 
@@ -23,7 +22,7 @@ def read_yaml(path: Path, known: Collection[str] = ()) -> dict[str, Any]:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path} can't be read as YAML: {error}") from None
-    known = known or {item.name for part in CONFIG_PARTS for item in fields(part)}
+    known = known or DEFAULTS
     if not isinstance(values, dict):
         raise UserError(f"{path} must map names to values, like `{min(known)}: …`")
     for name in values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -41,24 +40,17 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     """Turn command line options, over those of ``--config F.yaml``, into a checked config."""
     from transformers import HfArgumentParser
 
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config")
-    recipe, rest = first.parse_known_args(list(arguments))
     parser = HfArgumentParser(
         CONFIG_PARTS,
         prog="train.py",
-        description="Fine-tune a model on a dataset made by `hf-cushing prepare`. "
-        "--config F.yaml reads options from a file; the command line wins.",
+        description="Fine-tune a model on a dataset made by `hf-cushing prepare`.",
         allow_abbrev=False,
     )
-    if recipe.config:
-        parser.set_defaults(**read_yaml(recipe.config))
-    data, model, training, evaluation, unknown = parser.parse_args_into_dataclasses(
-        rest, look_for_args_file=False, return_remaining_strings=True
-    )
-    if unknown:
-        parser.error(f"unknown: {' '.join(unknown)}; --help lists the options")
-    return RunConfig(data=data, model=model, training=training, evaluation=evaluation)
+    parser.add_argument("--config", help="YAML file of options; the command line wins")
+    recipe = parser.parse_args(arguments).config
+    if recipe:
+        parser.set_defaults(**read_yaml(recipe))
+    return RunConfig.of(vars(parser.parse_args(arguments)))
 
 
 def _is_first_process() -> bool:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import ProgressCallback, Trainer, TrainingArguments, default_data_collator
 
-from hf_cushing.config import LAYERED, RunConfig
+from hf_cushing.config import BY_BLOCKS, RunConfig
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.schema import UserError
@@ -113,7 +113,7 @@ class FaceTrainer(Trainer):
         bare = self.accelerator.unwrap_model(model)
         head = {id(p) for p in head_module(bare).parameters()}
         decay = self.config.training.layer_decay
-        layered = decay < 1 and self.config.model.finetune in LAYERED
+        layered = decay < 1 and self.config.model.finetune in BY_BLOCKS
         depths = depth_of(bare) if layered else {}
         backbone_rate, head_rate = self.config.rates
         groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
