@@ -3,12 +3,17 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import MISSING, dataclass
+from typing import Literal
 
 import pytest
 from PIL import Image
+from typer import Typer
 from typer.testing import CliRunner
 
 from hf_cushing.cli import app, main
+from hf_cushing.cli.command import command
+from hf_cushing.config.option import option
 from tests.conftest import cohort_rows
 
 
@@ -34,6 +39,57 @@ def test_help_names_every_command_and_the_research_notice():
     for name in ("prepare", "evaluate", "compare", "predict", "demo", "env"):
         assert name in text
     assert "Research use only" in text
+
+
+def test_help_shows_the_options_of_a_dataclass_in_groups(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(app, ["prepare", "--help"]).output
+    for shown in ("Public controls", "--external-site", "<reject|fail>", "HF_CUSHING_SALT",
+                  "--no-identity", "[default: 0.15]"):  # fmt: skip
+        assert shown in text
+    assert "--no-overwrite" not in text  # known all the same
+    assert "…" not in text.replace("<str>…", "").replace("licence, …", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Every kind of option."""
+
+    name: str = option(MISSING, "Needed.")
+    words: tuple[str, ...] = option((), "Repeatable.", flag="--word")
+    parts: tuple[str, ...] = option(("a",), "With commas.", commas=True)
+    kind: Literal["new", "old"] = option("new", "One of two.")
+    share: float | None = option(None, "Or nothing.")
+    quick: bool = option(False, "A switch.")
+    slow: bool = option(True, "Another.")
+    work: int = 3  # no option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--word", "x, y", "--word", "z"], {"words": ("x, y", "z")}),
+        (["--parts", "b, c", "--parts", "b"], {"parts": ("b", "c")}),
+        (["--kind", "old", "--share", "0.5"], {"kind": "old", "share": 0.5}),
+        (["--quick", "--no-slow"], {"quick": True, "slow": False}),
+        (["--no-quick", "--slow"], {}),
+    ],
+)
+def test_fields_of_a_dataclass_are_options_and_the_command_is_given_the_dataclass(
+    arguments, expected
+):
+    own, seen = Typer(), []
+
+    @command(own, quiet=False)
+    def run(options: Given, number: int = 1):
+        seen.append((options, number))
+
+    result = CliRunner().invoke(own, ["--name", "n", "--number", "2", *arguments])
+    assert result.exit_code == 0, result.output
+    assert seen == [(Given(name="n", **expected), 2)]
+    assert CliRunner().invoke(own, []).exit_code == 2
+    assert CliRunner().invoke(own, ["--name", "n", "--kind", "third"]).exit_code == 2
 
 
 def test_prepare_prints_its_account_as_json(monkeypatch, capsys, clinic, dataset):
@@ -104,6 +160,7 @@ def test_further_subgroups_stand_beside_women_and_men(monkeypatch, capsys, run, 
         (("--abstain", "10"), "an error rate of 0 or more, below 1"),
         (("--threshold-rule", "sensitivity"), "needs a number after the colon"),
         (("--dataset", "d", "--against", "x"), "compares recorded predictions"),
+        (("--revision", "v1"), "is for a Hub id"),
     ],
 )
 def test_evaluate_refuses_what_it_cannot_do(monkeypatch, capsys, run, tmp_path, options, words):
@@ -130,10 +187,10 @@ def test_predict_scores_good_photos_and_names_bad_ones(monkeypatch, capsys, run,
     assert run_main(monkeypatch, *arguments, "--json") == 1
     captured = capsys.readouterr()
     photos = json.loads(captured.out)["photos"]
-    assert {entry["label"] for entry in photos[0]["result"]} == {"control", "cushing"}
-    assert "no face was found" in photos[1]["error"]
-    assert "No such file" in photos[2]["error"]
-    assert "2 of 3 photos could not be scored" in captured.err
+    assert set(photos[0]["probabilities"]) == {"control", "cushing"}
+    assert "no face was found" in photos[1]["message"]
+    assert "No such file" in photos[2]["message"]
+    assert "2 of 3 photos could not be used" in captured.err
 
 
 @pytest.mark.parametrize("flag", [[], ["--json"]])

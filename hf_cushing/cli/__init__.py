@@ -1,17 +1,7 @@
 """The `hf-cushing` command: thin; everything heavy is imported inside a command."""
 
-from hf_cushing.cli import data, followup, models, publish, readers, readers_analyse, space, study
-from hf_cushing.cli.common import app, main
+from hf_cushing.cli import data, followup, models, publish, readers, readers_analyse, space, study  # noqa: F401
+from hf_cushing.cli.command import app
+from hf_cushing.cli.common import main
 
-__all__ = [
-    "app",
-    "data",
-    "followup",
-    "main",
-    "models",
-    "publish",
-    "readers",
-    "readers_analyse",
-    "space",
-    "study",
-]
+__all__ = ["app", "main"]

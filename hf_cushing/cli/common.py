@@ -1,25 +1,34 @@
-"""What all commands share: the app, the exit codes, progress bars and output."""
+"""What commands share: frequent options, exit codes, progress bars and output."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+from hf_cushing.cli.command import app
+from hf_cushing.data.options import Progress
+from hf_cushing.schema import UsageError, UserError
 
-app = typer.Typer(
-    help=f"Fine-tune and evaluate models on face photographs. {RESEARCH_NOTICE}",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+if TYPE_CHECKING:
+    from hf_cushing.run import Run
 
+RunName = Annotated[str, typer.Argument(help="Run folder or Hub id.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")]
+Dataset = Annotated[str, typer.Option(help="Prepared dataset: folder or Hub id.")]
+ReportFolder = Annotated[Path, typer.Option(help="Report folder to make.")]
+Thumbnails = Annotated[bool, typer.Option(help="Show persons in the report.")]
+Cpu = Annotated[bool, typer.Option(help="Do not use an accelerator.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Port = Annotated[int, typer.Option(help="Port.")]
+Host = Annotated[
+    str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for its network.")
+]
 
 
 def main() -> None:
@@ -31,14 +40,29 @@ def main() -> None:
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Progress bars on stderr; the result goes to stdout."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+def open_runs(names: Sequence[str], revision: str | None = None) -> list[Run]:
+    """The runs of that name; importing torch takes seconds, so it is done here."""
+    from hf_cushing.run import Run
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=Console(stderr=True))
+    return [Run(name, revision) for name in names]
+
+
+@contextmanager
+def progress_bars(kept: Path | None = None) -> Iterator[Progress]:
+    """Progress bars on stderr; the result goes to stdout.
+
+    Parameters
+    ----------
+    kept : Path, optional
+        Where the work goes on when it is stopped and called again: said on Ctrl+C.
+    """
+    from rich import progress
+    from rich.console import Console
+
+    bars = progress.Progress(
+        "{task.description}", progress.BarColumn(), progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(), console=Console(stderr=True),
+    )  # fmt: skip
 
     def start(title: str, total: int) -> Callable[[int], None]:
         bars.start()
@@ -47,13 +71,35 @@ def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
 
     try:
         yield start
+    except KeyboardInterrupt:
+        if kept:
+            say(f"stopped: run it again to go on; what is done is in {kept}")
+        raise
     finally:
         if bars.tasks:
             bars.stop()
 
 
+@contextmanager
+def needs_gradio(what: str) -> Iterator[None]:
+    """Say which extra is missing where a page can't be imported."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise UserError(f'{what} needs gradio: pip install "hf-cushing[app]"') from None
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def show(value: Any, text: str, *, as_json: bool, page: Path | None = None) -> None:
+    """Say where the report's page is, then print the result, as JSON or as text."""
+    if page:
+        say(f"report: {page}")
+    print_json(value) if as_json else print(text)
 
 
 def print_json(value: Any) -> None:

@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
-from hf_cushing.cli.common import app, say
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.cli.command import command
+from hf_cushing.cli.common import (
+    Host,
+    Port,
+    Revision,
+    RunName,
+    needs_gradio,
+    open_runs,
+    say,
+)
+from hf_cushing.schema import RESEARCH_NOTICE
 
 
-@app.command(name="app")
+@command(name="app")
 def serve(
-    run: Annotated[str, typer.Argument(help="Run folder or Hub id.")],
-    port: Annotated[int, typer.Option(help="Port.")] = 7860,
-    host: Annotated[
-        str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for its network.")
-    ] = "127.0.0.1",
+    run: RunName,
+    revision: Revision = None,
+    port: Port = 7860,
+    host: Host = "127.0.0.1",
     explain: Annotated[
         Path | None, typer.Option(help="Folder of `explain`: its best heatmap is shown.")
     ] = None,
@@ -29,22 +37,11 @@ def serve(
     ] = 120,
 ) -> None:
     """Serve the Space for a run until Ctrl+C; photos stay in memory. Research use only."""
-    from hf_cushing.training.environment import quiet_libraries
-
-    quiet_libraries()
-    try:
+    with needs_gradio("the page"):
         from hf_cushing.app.app import serve_app
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise UserError('the page needs gradio: pip install "hf-cushing[app]"') from None
+
     say(RESEARCH_NOTICE)
     serve_app(
-        run,
-        host=host,
-        port=port,
-        tell=say,
-        explanation=explain,
-        followup=followup,
-        per_minute=per_minute,
-    )
+        *open_runs([run], revision), host=host, port=port, tell=say, explanation=explain,
+        followup=followup, per_minute=per_minute,
+    )  # fmt: skip

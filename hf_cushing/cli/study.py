@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hf_cushing.cli.common import AsJson, app, print_json, say
+from hf_cushing.cli.command import command
+from hf_cushing.cli.common import AsJson, Dataset, print_json, say
 from hf_cushing.schema import UsageError, UserError
 
 
-@app.command()
+@command()
 def compare(
-    dataset: Annotated[str, typer.Option(help="Dataset folder or Hub id.")],
+    dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder of the study; called again, it goes on.")],
     config: Annotated[
         Path | None, typer.Option(help="Study, as in configs/studies; needed the first time.")
@@ -40,9 +41,6 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train a grid of models and methods; tables with intervals, and what can be told apart."""
-    from hf_cushing.training.environment import quiet_libraries
-
-    quiet_libraries()
     from hf_cushing.compare import compare as study
     from hf_cushing.compare.cells import parse_shard
     from hf_cushing.compare.ensemble import export_ensemble as export

@@ -15,6 +15,8 @@ SHUFFLES = 2000
 
 DEFAULT_RULE = "f1"
 
+DECISIONS, SUBGROUPS = "Decisions", "Subgroups and grades"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
@@ -38,22 +40,35 @@ class EvaluationOptions:
         Of the bootstrap and of the permutation test.
     """
 
-    split: Literal["train", "validation", "test"] = option("test", "Photos that are evaluated.")
+    split: Literal["train", "validation", "test"] = option(
+        "test", "train, validation or test.", metavar="SPLIT"
+    )
     rule: str | None = option(
-        None, "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; by default "
-        "the run's own.", flag="--threshold-rule",
-    )  # fmt: skip
+        None,
+        "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; by default the "
+        "run's own.",
+        group=DECISIONS,
+        flag="--threshold-rule",
+    )
     by: tuple[str, ...] = option(
-        ("sex",), "Further subgroups: site, age, bmi:25,30, sex*age; may be repeated."
+        ("sex",), "Further ones: site, age, bmi:25,30, sex*age; may be repeated.", group=SUBGROUPS
     )
     per_sex: bool = option(
-        False, "Women and men have their own threshold.", flag="--per-sex-thresholds"
+        False,
+        "Women and men have their own threshold.",
+        group=DECISIONS,
+        flag="--per-sex-thresholds",
     )
-    abstain: float = option(0.0, "Let the model say 'uncertain', at this error rate (0 = never).")
+    abstain: float = option(
+        0.0, "Let the model say 'uncertain', at this error rate (0 = never).", group=DECISIONS
+    )
     grades: tuple[str, ...] = option(
-        (), "The labels as grades of severity, mildest first: control,mild,severe; an ordinal run "
-        "knows its own.", commas=True,
-    )  # fmt: skip
+        (),
+        "The labels as grades of severity, mildest first: control,mild,severe; an ordinal run "
+        "knows its own.",
+        group=SUBGROUPS,
+        commas=True,
+    )
     draws: int = DRAWS
     shuffles: int = SHUFFLES
 

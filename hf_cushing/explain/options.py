@@ -8,6 +8,8 @@ from typing import Literal
 from hf_cushing.config.option import check_choices, option
 from hf_cushing.schema import UsageError
 
+METHODS, EFFORT = "Methods", "Effort"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainOptions:
@@ -31,16 +33,20 @@ class ExplainOptions:
     cpu : bool
     """
 
-    split: Literal["train", "validation", "test"] = option("test", "Photos that are explained.")
+    split: Literal["train", "validation", "test"] = option(
+        "test", "train, validation or test.", metavar="SPLIT"
+    )
     label: str | None = option(None, "The disease; may be left out where there is one.")
     methods: tuple[str, ...] = option(
-        (), "Heatmap to make; may be repeated. By default all quick ones that fit."
+        (), "Heatmap to make; may be repeated. By default all quick ones that fit.", group=METHODS
     )
-    how: Literal["blur", "mean_skin", "inpaint"] = option("blur", "What hides a region.")
-    limit: int = option(0, "Most photos; 0 for all.")
-    faithful_photos: int = option(24, "Photos on which the heatmaps are judged.")
-    batch_size: int = option(8, "Photos at once.")
-    cpu: bool = option(False, "Do not use an accelerator.")
+    how: Literal["blur", "mean_skin", "inpaint"] = option(
+        "blur", "What hides a region.", group=METHODS
+    )
+    limit: int = option(0, "Most photos; 0 for all.", group=EFFORT)
+    faithful_photos: int = option(24, "Photos on which the heatmaps are judged.", group=EFFORT)
+    batch_size: int = option(8, "Photos at once.", group=EFFORT)
+    cpu: bool = option(False, "Do not use an accelerator.", group=EFFORT)
 
     def __post_init__(self):
         check_choices(self)

@@ -1,0 +1,121 @@
+"""How a function becomes a command: its dataclass parameters are options of the command line."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Annotated, Any, get_origin, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from hf_cushing.schema import RESEARCH_NOTICE
+
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+app = typer.Typer(
+    help=f"Fine-tune and evaluate models on face photographs. {RESEARCH_NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Command(TyperCommand):
+    """Its help says of a switch what it does, and no ``--no-…`` where it is off anyway."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for option in self.get_params(ctx):
+            if getattr(option, "is_flag", False):
+                option.metavar = ""
+                if not option.default:
+                    option.secondary_opts, option.show_default = [], False
+        super().format_help(ctx, formatter)
+
+
+def command(
+    group: typer.Typer = app, name: str | None = None, *, quiet: bool = True
+) -> Callable[[Callable], Callable]:
+    """Make a function a command; the fields of its dataclass parameters become its options.
+
+    Parameters
+    ----------
+    group : typer.Typer
+    name : str, optional
+        By default the function's.
+    quiet : bool
+        Switch off first what transformers, datasets and the Hub's library say of themselves.
+    """
+
+    def register(function: Callable) -> Callable:
+        signature = inspect.signature(function, eval_str=True)
+        given = signature.parameters.values()
+        records = {p.name: p.annotation for p in given if is_dataclass(p.annotation)}
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            if quiet:
+                _quiet()
+            for name, record in records.items():
+                own = {item.name: _read(item, values.pop(item.name)) for item in _options(record)}
+                values[name] = record(**own)
+            function(**values)
+
+        options: list[inspect.Parameter] = []
+        for item in given:
+            record = records.get(item.name)
+            options += _parameters(record) if record else [item.replace(kind=KEYWORD)]
+        run.__signature__ = signature.replace(parameters=options)
+        group.command(name, cls=Command)(run)
+        return function
+
+    return register
+
+
+def _quiet() -> None:
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+
+
+def parameter(record: type, name: str) -> Any:
+    """The option of a dataclass's field, for a command that takes this one alone."""
+    return next(p.annotation for p in _parameters(record) if p.name == name)
+
+
+def _options(record: type) -> list[Field]:
+    return [item for item in fields(record) if "help" in item.metadata]
+
+
+def _parameters(record: type) -> Iterator[inspect.Parameter]:
+    """The options of a dataclass as typer wants them; `config.option.option` has the facts."""
+    hints = get_type_hints(record)
+    for item in _options(record):
+        kind, default, facts = hints[item.name], item.default, item.metadata
+        several = get_origin(kind) is tuple
+        shown = typer.Option(
+            *([facts["flag"]] if "flag" in facts else []),
+            help=facts["help"],
+            rich_help_panel=facts.get("group"),
+            metavar=facts.get("metavar", "<str>…" if several else None),
+            envvar=facts.get("envvar"),
+        )
+        if several:
+            kind, default = list[str], list(default)
+        yield inspect.Parameter(
+            item.name,
+            KEYWORD,
+            annotation=Annotated[kind, shown],
+            default=inspect.Parameter.empty if default is MISSING else default,
+        )
+
+
+def _read(item: Field, value: Any) -> Any:
+    """What was given on the command line, as the dataclass wants it."""
+    if not isinstance(value, list):
+        return value
+    if item.metadata.get("commas"):
+        value = [word for words in value for word in words.split(",")]
+    return tuple(dict.fromkeys(word.strip() for word in value if word.strip()))
