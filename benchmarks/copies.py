@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hf_cushing.data.audit import COPY_RATIO, grey_vectors
 from hf_cushing.data.measure import thumbprint
-from hf_cushing.data.pairs import local_scales
+from hf_cushing.data.pairs import COPY_RATIO, grey_vectors, local_scales
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import PhotoError, encode_crop
 

@@ -16,9 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.data.audit import IDENTITY_DISTANCE, IDENTITY_RATIO, OTHER_FACE_RATIO
+from hf_cushing.data.audit import OTHER_FACE_RATIO
 from hf_cushing.data.audit_run import clinic_photos
-from hf_cushing.data.pairs import close_pairs, local_scales
+from hf_cushing.data.pairs import (
+    IDENTITY_DISTANCE,
+    IDENTITY_RATIO,
+    close_pairs,
+    local_scales,
+)
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -56,7 +61,7 @@ def main() -> None:
     sets = {}
     for name in ("lfw_moonface", "lfw_controls"):
         with tempfile.TemporaryDirectory() as work:
-            photos, _ = clinic_photos(SHARED / name, Path(work), num_proc=2)
+            photos = clinic_photos(SHARED / name, Path(work), num_proc=2)
         sets[name] = (photos.measures.descriptor, photos.columns["patient_id"])
         print_rates(name, *sets[name])
     print_rates("both", *(np.concatenate(part) for part in zip(*sets.values(), strict=True)))

@@ -24,7 +24,7 @@ import dlib
 import numpy as np
 from PIL import Image
 
-from hf_cushing.data.crops import crop_photo
+from hf_cushing.data.chunks import crop_photo
 from hf_cushing.faces.landmarks import dlib_model, find_face
 from hf_cushing.faces.photo import PhotoError, open_photo
 from hf_cushing.files import sha256_file

@@ -12,14 +12,12 @@ from PIL import Image
 
 from hf_cushing import __version__
 from hf_cushing.data.audit import (
-    IDENTITY_DISTANCE,
-    IDENTITY_RATIO,
     Audit,
-    AuditPhotos,
     Finding,
     audit_photos,
 )
-from hf_cushing.data.audit_input import Pictures
+from hf_cushing.data.audit_photos import AuditPhotos
+from hf_cushing.data.pairs import IDENTITY_DISTANCE, IDENTITY_RATIO
 from hf_cushing.data.probes import RAISED_ABOVE, Probe
 from hf_cushing.faces.photo import encode_crop
 from hf_cushing.files import read_json, render_template, write_json, write_text
@@ -30,13 +28,8 @@ SHOWN_FINDINGS = 200
 SHOWN_A_FLAG = 8
 
 
-def run_audit(
-    out: Path,
-    photos: AuditPhotos,
-    pictures: Pictures,
-    *,
-    thumbnails: bool,
-    more: Sequence[Finding] = (),
+def write_audit(
+    out: Path, photos: AuditPhotos, *, thumbnails: bool, more: Sequence[Finding] = ()
 ) -> dict[str, Any]:
     """Audit a cohort and write ``audit.json`` and ``audit.html`` into `out`.
 
@@ -53,7 +46,8 @@ def run_audit(
     audit = audit_photos(photos, more)
     facts = audit_to_json(audit, photos)
     shown = _rows_shown(audit) if thumbnails else []
-    images = {row: _thumbnail(image) for row, image in pictures(shown).items()} if shown else {}
+    pictures = photos.pictures(shown) if shown else {}
+    images = {row: _thumbnail(image) for row, image in pictures.items()}
     text = render_template(
         "audit.html.jinja",
         facts=facts,

@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.data.against import shared_persons
-from hf_cushing.data.audit_input import AuditPhotos, Pictures, photos_of_crops, photos_of_folder
-from hf_cushing.data.audit_report import run_audit
-from hf_cushing.data.cohort import cohort_of, with_photo_ids
-from hf_cushing.data.intake import read_intake
-from hf_cushing.data.options import PrepareOptions, Progress
+from hf_cushing.data.audit import shared_persons
+from hf_cushing.data.audit_photos import AuditPhotos, photos_of_crops, photos_of_folder
+from hf_cushing.data.audit_report import write_audit
+from hf_cushing.data.crops import align_intake
+from hf_cushing.data.intake import read_intake, with_photo_ids
+from hf_cushing.data.options import Progress, no_progress
 from hf_cushing.data.table import TABLE_NAMES, find_tables
-from hf_cushing.schema import UserError
+from hf_cushing.schema import CROP_SIDE, UserError
 
 
 def audit(
@@ -25,7 +25,7 @@ def audit(
     identity: bool = True,
     thumbnails: bool = True,
     num_proc: int | None = None,
-    progress: Progress = lambda title, total: lambda count: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Audit a prepared dataset folder, or a clinic folder before it is prepared.
 
@@ -49,32 +49,29 @@ def audit(
     dict
         The content of ``audit.json``.
     """
-    options = {"identity": identity, "num_proc": num_proc or os.cpu_count() or 1}
+    how = {"identity": identity, "num_proc": num_proc or os.cpu_count() or 1}
+    how["progress"] = progress
     with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
-        photos, pictures = _photos_of(Path(source), Path(work, "here"), progress, **options)
+        photos = _photos_of(Path(source), Path(work, "here"), **how)
         more = []
         if against is not None:
-            other, _ = _photos_of(Path(against), Path(work, "there"), progress, **options)
+            other = _photos_of(Path(against), Path(work, "there"), **how)
             more = list(shared_persons(photos, other))
-        return run_audit(Path(out), photos, pictures, thumbnails=thumbnails, more=more)
+        return write_audit(Path(out), photos, thumbnails=thumbnails, more=more)
 
 
 def _photos_of(
-    source: Path, work: Path, progress: Progress, *, identity: bool, num_proc: int
-) -> tuple[AuditPhotos, Pictures]:
-    if (source / "data").is_dir() and not find_tables(source):
-        return photos_of_folder(
-            source,
-            identity=identity,
-            num_proc=num_proc,
-            start=lambda total: progress("Measuring crops", total),
-        )
-    if not find_tables(source):
-        raise UserError(
-            f"{source} is neither a prepared dataset (data/*.parquet) nor a clinic folder "
-            f"({', '.join(TABLE_NAMES)}); give one of them"
-        )
-    return clinic_photos(source, work, identity=identity, num_proc=num_proc, progress=progress)
+    source: Path, work: Path, *, identity: bool, num_proc: int, progress: Progress
+) -> AuditPhotos:
+    how = {"identity": identity, "num_proc": num_proc, "progress": progress}
+    if find_tables(source):
+        return clinic_photos(source, work, **how)
+    if (source / "data").is_dir():
+        return photos_of_folder(source, **how)
+    raise UserError(
+        f"{source} is neither a prepared dataset (data/*.parquet) nor a clinic folder "
+        f"({', '.join(TABLE_NAMES)}); give one of them"
+    )
 
 
 def clinic_photos(
@@ -83,11 +80,13 @@ def clinic_photos(
     *,
     num_proc: int,
     identity: bool = True,
-    progress: Progress = lambda title, total: lambda count: None,
-) -> tuple[AuditPhotos, Pictures]:
+    progress: Progress = no_progress,
+) -> AuditPhotos:
     """Align and measure a clinic folder's photos, with crops under `work`, which must stay."""
     intake = with_photo_ids(read_intake(raw), progress)
-    cohort = cohort_of(intake, work, PrepareOptions(identity=identity), num_proc, progress)
-    if not cohort.kept:
+    crops = align_intake(
+        intake, work, side=CROP_SIDE, identity=identity, num_proc=num_proc, progress=progress
+    )
+    if not crops.kept:
         raise UserError(f"{intake.table}: no photo could be used; run `hf-cushing prepare` for why")
-    return photos_of_crops(cohort.photos, cohort.outcomes, cohort.chunks, None)
+    return photos_of_crops(crops)

@@ -23,6 +23,7 @@ import datasets
 import pyarrow.parquet
 
 from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.parquet import shards_of
 from hf_cushing.data.prepare import prepare
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.schema import CONTROL, SPLITS, UserError, dataset_features
@@ -76,7 +77,7 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
         super().__init__(*args, data_dir=data_dir, **options)
 
     def _info(self) -> datasets.DatasetInfo:
-        shards = _shards(Path(self.config.data_dir)) if self.config.data_dir else []
+        shards = shards_of(Path(self.config.data_dir)) if self.config.data_dir else []
         if shards:
             schema = pyarrow.parquet.read_schema(shards[0])
             features = datasets.Features.from_arrow_schema(schema)
@@ -87,7 +88,7 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         folder = self._prepared_folder()
-        found = {split: _shards(folder, split) for split in SPLITS}
+        found = {split: shards_of(folder, split) for split in SPLITS}
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards})
             for split, shards in found.items()
@@ -109,7 +110,7 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
     def _prepared_folder(self) -> Path:
         """The prepared dataset: `data_dir` itself, or made from it in the cache."""
         config = self.config
-        if config.data_dir and _shards(Path(config.data_dir)):
+        if config.data_dir and shards_of(Path(config.data_dir)):
             return Path(config.data_dir)
         cache = Path(self._cache_dir_root) / "hf_cushing" / self.config_id
         if config.name == "synthetic":
@@ -130,10 +131,6 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
         )
         prepare(raw, cache / "dataset", options, num_proc=config.num_proc, overwrite=True)
         return cache / "dataset"
-
-
-def _shards(folder: Path, split: str = "*") -> list[Path]:
-    return sorted((folder / "data").glob(f"{split}-*.parquet"))
 
 
 def _content(folder: Path) -> str:

@@ -23,7 +23,7 @@ WHY_TRAIN_ONLY = (
 
 def read_controls(folder: Path) -> Intake:
     """Read a folder of public controls; its ids and sources say from now on that it is public."""
-    intake = read_intake(folder, labels=[CONTROL], public=True)
+    intake = read_intake(folder, labels=(CONTROL,), public=True)
     photos = [
         dataclasses.replace(
             photo,

@@ -1,276 +1,210 @@
-"""Align all photos of a cohort on every core; an interrupted run goes on where it stopped."""
+"""The crops of a cohort: aligned and measured, with public controls, persons told apart."""
 
 from __future__ import annotations
 
-import dataclasses
-import multiprocessing
 import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import cache
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_cushing.data.measure import Measures, measure_crop, measure_fields, measures_from
-from hf_cushing.faces.align import align_face
-from hf_cushing.faces.photo import (
-    FileFacts,
-    PhotoError,
-    encode_crop,
-    file_facts,
-    open_photo,
-    read_file,
-)
-from hf_cushing.files import written_aside
-from hf_cushing.schema import FacePhoto, UserError
-
-if TYPE_CHECKING:
-    import pyarrow
-
-CHUNK = 32
-"""Photos a chunk: the unit of work, of resuming, and of a row group in the Parquet shards."""
-
-FILE_NAMES = tuple(field.name for field in dataclasses.fields(FileFacts))
-MEASURE_NAMES = tuple(field.name for field in dataclasses.fields(Measures))
+from hf_cushing.data.chunks import Outcome, make_chunks, read_outcomes
+from hf_cushing.data.cohort import Cohort
+from hf_cushing.data.controls import choose_controls
+from hf_cushing.data.groups import group_patients
+from hf_cushing.data.intake import Intake, locate, repeats, row_name
+from hf_cushing.data.measure import measures_from
+from hf_cushing.data.options import PrepareOptions, Progress
+from hf_cushing.data.pairs import same_person_pairs
+from hf_cushing.faces.photo import PhotoError
+from hf_cushing.schema import CONTROL, FacePhoto, UserError
 
 
-class WorkerLost(UserError):
-    """A worker process was killed: what is done stays, and the command can be run again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one photo.
+@dataclass(frozen=True)
+class Crops:
+    """All photos, the clinic's and the public controls', with what became of each.
 
     Attributes
     ----------
-    index : int
-        Place of the photo in the list given to `make_crops`.
-    reason : str
-        Empty if kept; else one word.
-    message : str
-        The reason in words, with the remedy; or a note on a kept photo.
-    file : FileFacts or None
-        None if rejected.
+    photos : list of FacePhoto
+    outcomes : list of Outcome
+        One a photo.
+    chunks : list of Path
+        Files with the crops; a photo's index there is its place in `photos`.
+    links : list of (str, str)
+        Patients found to be one person, who must stay on one side of every split.
+    merged : list of list of str
+        Rows of each person found under several ids.
     """
 
-    index: int
-    reason: str = ""
-    message: str = ""
-    file: FileFacts | None = None
+    photos: list[FacePhoto]
+    outcomes: list[Outcome]
+    chunks: list[Path]
+    links: list[tuple[str, str]] = field(default_factory=list)
+    merged: list[list[str]] = field(default_factory=list)
+
+    @property
+    def kept(self) -> dict[int, FacePhoto]:
+        """The photos that go into the dataset, by their place."""
+        places = enumerate(zip(self.photos, self.outcomes, strict=True))
+        return {place: photo for place, (photo, outcome) in places if not outcome.reason}
 
 
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """A kept photo's aligned face.
-
-    Attributes
-    ----------
-    index : int
-        Place of the photo in the list given to `make_crops`.
-    image : bytes
-        JPEG.
-    landmarks : list of float
-        68 × 2 values, row by row, pixels of the crop.
-    face_box : list of int
-        Left, top, right, bottom in the photo.
-    """
-
-    index: int
-    image: bytes
-    landmarks: list[float]
-    face_box: list[int]
-
-
-def locate(root: Path, file_name: str) -> Path:
-    """Path of a photo, which must lie inside `root` even if links are followed.
-
-    Raises
-    ------
-    PhotoError
-        ``outside``.
-    """
-    path = os.path.join(root, file_name)
-    folder = _real_folder(str(root))
-    if os.path.commonpath((folder, os.path.realpath(path))) != folder:
-        raise PhotoError("outside", "it lies outside the folder; put a copy into the folder")
-    return Path(path)
-
-
-@cache
-def _real_folder(root: str) -> str:
-    return os.path.realpath(root)
-
-
-def make_crops(
-    root: Path,
-    photos: list[tuple[int, FacePhoto]],
-    *,
-    work: Path,
-    side: int,
-    identity: bool,
-    num_proc: int,
-    advance: Callable[[int], None],
-) -> list[Path]:
-    """Align and measure photos, in chunks, into Parquet files under `work`.
-
-    Chunks that are already there are taken over. `advance` is told the number of photos done.
+def align_cohort(
+    cohort: Cohort, work: Path, options: PrepareOptions, *, num_proc: int, progress: Progress
+) -> Crops:
+    """Align and measure the clinic's photos and the public controls that are chosen for them.
 
     Parameters
     ----------
-    root : Path
-        Folder of the photos.
-    photos : list of (int, FacePhoto)
-        Index by which the photo is known later, and the photo.
-    side : int
-        Side of the crops in pixels.
-    identity : bool
-        Compute face descriptors too.
+    cohort : Cohort
+    work : Path
+        Folder for the crops; what an interrupted call left there is taken over.
+    num_proc : int
+        Worker processes.
 
-    Returns
-    -------
-    list of Path
-        The chunk files, in the order of the photos.
+    Raises
+    ------
+    UserError
+        A bad photo, if there must be none; no photo kept, or none of a label.
     """
-    tasks, paths = [], []
-    for start in range(0, len(photos), CHUNK):
-        path = work / f"chunk-{start // CHUNK:06d}.parquet"
-        some = [(index, p.file_name, p.view) for index, p in photos[start : start + CHUNK]]
-        paths.append(path)
-        if path.exists():
-            advance(len(some))
-        else:
-            tasks.append((root, some, side, identity, path))
-    for done in run_tasks(_crop_chunk, tasks, num_proc=num_proc):
-        advance(done)
-    return paths
+    how = {"side": options.crop_size, "identity": options.identity}
+    how |= {"num_proc": num_proc, "progress": progress}
+    crops = align_intake(cohort.clinic, work / "clinic", **how)
+    if options.on_bad_photo == "fail":
+        _refuse_bad(cohort.clinic, crops)
+    _check_kept(cohort.clinic, crops)
+    if cohort.controls is not None:
+        known = {"", *(photo.photo_id for photo in crops.photos)}
+        chosen = choose_controls(
+            [photo for photo in cohort.controls.photos if photo.photo_id not in known],
+            [photo for photo in crops.kept.values() if photo.label != CONTROL],
+            match=options.controls.match,
+            ratio=options.controls.ratio,
+            seed=options.seed,
+        )
+        controls = replace(cohort.controls, photos=chosen)
+        more = align_intake(controls, work / "controls", first=len(crops.photos), **how)
+        crops = Crops(
+            crops.photos + more.photos, crops.outcomes + more.outcomes, crops.chunks + more.chunks
+        )
+        crops = _without_doubles(crops) if options.identity else crops
+    return merge_identities(crops) if options.merge_identities else crops
 
 
-def run_tasks(function: Callable[..., Any], tasks: list[tuple], *, num_proc: int) -> Iterator[Any]:
-    """Call `function` for each task in worker processes; yield results as they come."""
-    if num_proc == 1 or len(tasks) < 2:
-        for task in tasks:
-            yield function(*task)
-        return
-    context = multiprocessing.get_context("spawn")
-    workers = min(num_proc, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c) as pool:
-        try:
-            for done in as_completed([pool.submit(function, *task) for task in tasks]):
-                yield done.result()
-        except BrokenProcessPool:
-            raise WorkerLost(
-                "a worker process was ended from outside (out of memory?); run the command "
-                "again to go on, with a smaller --num-proc if it happens again"
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def read_outcomes(paths: list[Path]) -> Iterator[Outcome]:
-    """What became of each photo, without its picture."""
-    for row in _rows(paths, ["index", "reason", "message", *FILE_NAMES]):
-        facts = {name: row.pop(name) for name in FILE_NAMES}
-        yield Outcome(**row, file=None if row["reason"] else FileFacts(**facts))
-
-
-def read_crops(paths: list[Path]) -> Iterator[list[Crop]]:
-    """The kept photos' crops, one list a chunk file."""
-    for path in paths:
-        names = ["index", "image", "landmarks", "face_box"]
-        yield [Crop(**row) for row in _rows([path], names) if row["image"]]
-
-
-def read_measures(paths: list[Path]) -> tuple[np.ndarray, np.ndarray, Measures]:
-    """Index (n,), face box (n, 4) and measures of the kept photos."""
-    columns: dict[str, list[Any]] = {n: [] for n in ("index", "face_box", *MEASURE_NAMES)}
-    for row in _rows(paths, list(columns)):
-        if row["thumbprint"]:
-            for name, values in columns.items():
-                values.append(row[name])
-    boxes = np.array(columns.pop("face_box"), np.int32).reshape(-1, 4)
-    return np.array(columns.pop("index"), np.int64), boxes, measures_from(columns)
-
-
-def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet
-
-    for path in paths:
-        yield from pyarrow.parquet.read_table(path, columns=names).to_pylist()
-
-
-def crop_photo(
-    root: Path, file_name: str, view: str, *, side: int, identity: bool
-) -> dict[str, Any]:
-    """Open, align and measure one photo; one that can't be used gives a reason, no exception."""
-    try:
-        data = read_file(locate(root, file_name))
-        face = align_face(open_photo(data), side)
-    except FileNotFoundError:
-        return {"reason": "absent", "message": "no such file; add it or delete the row"}
-    except PhotoError as error:
-        if error.reason == "no_face" and view in ("left", "right"):
-            return {"reason": "profile", "message": PROFILE_MESSAGE}
-        return {"reason": error.reason, "message": str(error)}
-    except OSError as error:
-        return {"reason": "unreadable", "message": f"{error.strerror}; check the file"}
-    image, landmarks = encode_crop(face.image), np.round(face.landmarks, 3)
-    return {
-        "message": f"{face.others} smaller face(s) passed over" if face.others else "",
-        "image": image,
-        "landmarks": landmarks.ravel().tolist(),
-        "face_box": list(face.face_box),
-        **dataclasses.asdict(file_facts(data)),
-        **measure_crop(image, landmarks, identity=identity),
-    }
-
-
-PROFILE_MESSAGE = (
-    "no face was found: the detector knows faces turned by up to about 45 degrees, not full "
-    "profiles; use the frontal or oblique photo of this visit"
-)
-
-
-def _leave_ctrl_c() -> None:
-    """Let the first process alone answer Ctrl-C; the workers finish their chunk."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _crop_chunk(
-    root: Path, photos: list[tuple[int, str, str]], side: int, identity: bool, path: Path
-) -> int:
-    import pyarrow
-    import pyarrow.parquet
-
-    schema = _schema()
-    rows = []
-    for index, name, view in photos:
-        row = {"index": index, "reason": ""}
-        rows.append(row | crop_photo(root, name, view, side=side, identity=identity))
-    with written_aside(path) as aside:
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
-    return len(photos)
-
-
-def _schema() -> pyarrow.Schema:
-    import pyarrow
-
-    return pyarrow.schema(
-        {
-            "index": pyarrow.int64(),
-            "reason": pyarrow.string(),
-            "message": pyarrow.string(),
-            "image": pyarrow.binary(),
-            "landmarks": pyarrow.list_(pyarrow.float32()),
-            "face_box": pyarrow.list_(pyarrow.int32()),
-            "format": pyarrow.string(),
-            **dict.fromkeys(("width", "height", "bytes", "jpeg_quality"), pyarrow.int64()),
-            **measure_fields(),
-        }
+def align_intake(
+    intake: Intake,
+    work: Path,
+    *,
+    side: int,
+    identity: bool,
+    num_proc: int,
+    progress: Progress,
+    first: int = 0,
+) -> Crops:
+    """Align all photos of an intake that can be read; their places count from `first`."""
+    indexed = list(enumerate(intake.photos, start=first))
+    there = [(index, photo) for index, photo in indexed if photo.photo_id]
+    chunks = make_chunks(
+        intake.root,
+        there,
+        work=work,
+        side=side,
+        identity=identity,
+        num_proc=num_proc,
+        advance=progress("Finding and aligning faces", len(there)),
     )
+    found = read_outcomes(chunks)
+    copies = {copy.row: one.row for copy, one in repeats(intake.photos, "photo_id", "patient_id")}
+    outcomes = []
+    for index, photo in indexed:
+        outcome = found.get(index) or _why_not_read(intake, photo)
+        if not outcome.reason and photo.row in copies:
+            text = f"the same file content as row {copies[photo.row]}; delete one of them"
+            outcome = Outcome("copy", text)
+        outcomes.append(outcome)
+    return Crops(intake.photos, outcomes, chunks)
+
+
+def _why_not_read(intake: Intake, photo: FacePhoto) -> Outcome:
+    """Say why a file has no photo_id."""
+    if os.path.exists(os.path.join(intake.root, photo.file_name)):
+        try:
+            locate(intake.root, photo.file_name)
+        except PhotoError as error:
+            return Outcome(error.reason, str(error))
+    if photo.file_name.casefold() in map(str.casefold, intake.unlisted):
+        text = "no such file, but one whose name differs in capitals; write it the same way"
+        return Outcome("absent", text)
+    return Outcome("absent", "no such file that can be read; add it or delete the row")
+
+
+def _refuse_bad(intake: Intake, crops: Crops) -> None:
+    lines = [
+        f"  row {photo.row}: {outcome.reason}: {outcome.message}"
+        for photo, outcome in zip(crops.photos, crops.outcomes, strict=True)
+        if outcome.reason
+    ]
+    lines += [f"  {name}: in no row; list it or move it away" for name in intake.unlisted]
+    if lines:
+        head = f"{intake.table}: {len(lines)} bad photos (--on-bad-photo fail)"
+        raise UserError("\n".join([head, *lines]))
+
+
+def _check_kept(intake: Intake, crops: Crops) -> None:
+    """Refuse a cohort of which nothing, or nothing of a label, is left."""
+    kept = crops.kept.values()
+    where = f"{intake.table}, {len(kept)} of {len(crops.photos)} photos kept"
+    if not kept:
+        reasons = Counter(outcome.reason for outcome in crops.outcomes)
+        shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        raise UserError(f"{where}: {shown}; correct file_name or the photos")
+    lost = {photo.label for photo in crops.photos} - {photo.label for photo in kept}
+    if lost:
+        raise UserError(
+            f"{where}: every photo with label '{sorted(lost)[0]}' was rejected; "
+            "correct the photos, or leave the label out"
+        )
+
+
+def identity_links(crops: Crops) -> list[tuple[str, str]]:
+    """Pairs of patient ids whose photos seem to show one person."""
+    kept = crops.kept
+    patients = [photo.patient_id for photo in kept.values()]
+    descriptors = measures_from([crops.outcomes[place].measures for place in kept]).descriptor
+    pairs = same_person_pairs(descriptors, np.array(patients))
+    links = [(patients[i], patients[j]) for i, j in zip(pairs.first, pairs.second, strict=True)]
+    return [(one, other) for one, other in links if one != other]
+
+
+def _without_doubles(crops: Crops) -> Crops:
+    """Leave out public controls who seem to be in the clinic's photos, too."""
+    public = {photo.patient_id: photo.public for photo in crops.photos}
+    crossing = [pair for pair in identity_links(crops) if public[pair[0]] != public[pair[1]]]
+    doubles = {patient for pair in crossing for patient in pair if public[patient]}
+    outcomes = list(crops.outcomes)
+    for place, photo in crops.kept.items():
+        if photo.patient_id in doubles:
+            text = "seems to be a person of the clinic's photos; not added"
+            outcomes[place] = Outcome("same_person", text)
+    return replace(crops, outcomes=outcomes)
+
+
+def merge_identities(crops: Crops) -> Crops:
+    """Give ids found to be one person one id, where label and sex agree; link them all."""
+    links = identity_links(crops)
+    group = group_patients((photo.patient_id for photo in crops.photos), links)
+    several = {patient for pair in links for patient in pair}
+    first: dict[tuple[str, str, str], str] = {}
+    rows: dict[str, list[str]] = {}
+    photos = []
+    for photo in crops.photos:
+        if photo.patient_id in several:
+            person = group[photo.patient_id]
+            rows.setdefault(person, []).append(row_name(photo.row, photo.public))
+            patient = first.setdefault((person, photo.label, photo.sex), photo.patient_id)
+            links.append((photo.patient_id, patient))
+            photo = replace(photo, patient_id=patient)
+        photos.append(photo)
+    return replace(crops, photos=photos, links=links, merged=sorted(rows.values()))

@@ -1,20 +1,24 @@
-"""Check the clinic's table: every problem of every row, in one report."""
+"""Intake of a clinic folder: its table checked in one report, its files found and hashed."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
+import hashlib
+import os
 import re
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 
-from hf_cushing.data.options import MIN_FOLDS
-from hf_cushing.data.table import find_table, read_table
+from hf_cushing.data.options import Progress
+from hf_cushing.data.table import Problem, Report, find_table, read_table, refuse_problems
+from hf_cushing.faces.photo import PhotoError
+from hf_cushing.files import sha256_file
 from hf_cushing.schema import (
-    CONTROL,
     KNOWN_LABELS,
     LABEL_PATTERN,
     NOT_A_LABEL,
@@ -31,9 +35,8 @@ from hf_cushing.schema import (
 
 NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0), "severity": (0.0, 10.0)}
 
-
-MAX_LINES = 1000
-"""Problems told one by one; the rest are counted."""
+NO_BYTES = hashlib.sha256(b"").hexdigest()[:16]
+"""`photo_id` of an empty file."""
 
 RESERVED = re.compile(r"image|photo_id|fold(_\d+)?|landmarks|face_box|split")
 """Columns of a dataset that `--keep-column` can't name."""
@@ -68,17 +71,17 @@ class Intake:
 def read_intake(
     raw: Path,
     *,
-    labels: list[str] | None = None,
+    labels: Sequence[str] = (),
     keep_columns: tuple[str, ...] = (),
     public: bool = False,
 ) -> Intake:
-    """Read and check the table of a clinic folder.
+    """Read and check the table of a clinic folder; its photos are not looked at yet.
 
     Parameters
     ----------
     raw : Path
         Folder with the photos and ``metadata.csv``, ``.jsonl`` or ``.parquet``.
-    labels : list of str, optional
+    labels : sequence of str
         The labels that may occur; by default those that do.
     keep_columns : tuple of str
         Further columns to carry over, as text.
@@ -91,24 +94,17 @@ def read_intake(
         With one line for every problem of every row.
     """
     table = find_table(raw)
-    problems: list[tuple[int, str]] = []
+    problems: list[Problem] = []
     columns: dict[str, None] = {}
     photos = []
     for number, cells in read_table(table, problems.append):
         columns.update(dict.fromkeys(cells))
         photo = _read_row(number, cells, problems.append)
         extra = tuple(cells.get(name, "") for name in keep_columns)
-        photos.append(dataclasses.replace(photo, extra=extra, public=public))
+        photos.append(replace(photo, extra=extra, public=public))
     _check_columns(table, list(columns), keep_columns)
-    for check in (_check_duplicates, _check_patients):
-        problems += check(photos)
-    problems += _check_labels(photos, labels)
-    if problems:
-        lines = [f"  row {number}: {text}" for number, text in sorted(set(problems))]
-        count = f"{len(lines)} problem" + ("s" if len(lines) > 1 else "")
-        more = [f"  … and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
-        shown = [f"{table}: {count}; nothing was written", *lines[:MAX_LINES], *more]
-        raise UserError("\n".join(shown))
+    found = (*_repeated_files(photos), *_contradictions(photos), *_wrong_labels(photos, labels))
+    refuse_problems(table, [*problems, *found])
     carried = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *keep_columns)
     return Intake(
         table=table,
@@ -118,28 +114,69 @@ def read_intake(
     )
 
 
-def check_cohort(
-    photos: Iterable[FacePhoto], *, folds: int, where: str, groups: dict[str, str] | None = None
-) -> None:
-    """Refuse a cohort with one class, without controls, or with fewer patients than folds.
+def with_photo_ids(intake: Intake, progress: Progress) -> Intake:
+    """Hash every file inside the folder; absent and outside ones keep an empty photo_id."""
+    advance = progress("Reading files", len(intake.photos))
 
-    Patients who must stay together (`groups`: patient to group) count as one.
+    def photo_id(photo: FacePhoto) -> str:
+        advance(1)
+        try:
+            path = locate(intake.root, photo.file_name)
+            return sha256_file(path)[:16] if path.is_file() else ""
+        except (OSError, PhotoError):
+            return ""
+
+    with ThreadPoolExecutor() as pool:
+        photo_ids = pool.map(photo_id, intake.photos)
+        pairs = zip(intake.photos, photo_ids, strict=True)
+        return replace(intake, photos=[replace(photo, photo_id=name) for photo, name in pairs])
+
+
+def locate(root: Path, file_name: str) -> Path:
+    """Path of a photo, which must lie inside `root` even if links are followed.
+
+    Raises
+    ------
+    PhotoError
+        ``outside``.
     """
-    patients: dict[str, set[str]] = defaultdict(set)
+    path = os.path.join(root, file_name)
+    folder = _real_folder(str(root))
+    if os.path.commonpath((folder, os.path.realpath(path))) != folder:
+        raise PhotoError("outside", "it lies outside the folder; put a copy into the folder")
+    return Path(path)
+
+
+@cache
+def _real_folder(root: str) -> str:
+    return os.path.realpath(root)
+
+
+def row_name(row: int, public: bool) -> str:
+    """Name a row of the clinic's table, or of the table of public controls."""
+    return f"controls {row}" if public else str(row)
+
+
+def check_copies(intake: Intake) -> None:
+    """Refuse the same bytes under two patients."""
+    photos = [photo for photo in intake.photos if photo.photo_id not in ("", NO_BYTES)]
+    lines = [
+        f"  row {photo.row}: the same photo as row {first.row}, under another patient_id; "
+        "give both rows one patient_id, or delete the wrong row"
+        for photo, first in repeats(photos, "photo_id")
+        if photo.patient_id != first.patient_id
+    ]
+    if lines:
+        raise UserError("\n".join([f"{intake.table}: one photo, two patients", *lines]))
+
+
+def repeats(photos: Iterable[FacePhoto], *names: str) -> Iterator[tuple[FacePhoto, FacePhoto]]:
+    """Each photo that is like an earlier one in the fields `names`, with the first like it."""
+    first: dict[tuple[str, ...], FacePhoto] = {}
     for photo in photos:
-        patients[photo.label].add((groups or {}).get(photo.patient_id, photo.patient_id))
-    if CONTROL not in patients:
-        found = ", ".join(sorted(patients)) or "none"
-        raise UserError(f"{where}: no photo is labelled '{CONTROL}' (found: {found}); add controls")
-    if len(patients) < 2:
-        raise UserError(f"{where}: one class only ('{CONTROL}'); add photos of patients")
-    for label, members in sorted(patients.items()):
-        if len(members) < folds:
-            fewer = f" or use --folds {len(members)}" if len(members) >= MIN_FOLDS else ""
-            raise UserError(
-                f"{where}: label '{label}' has {len(members)} patients, fewer than {folds} folds; "
-                f"add patients{fewer}"
-            )
+        like = first.setdefault(tuple(getattr(photo, name) for name in names), photo)
+        if like is not photo:
+            yield photo, like
 
 
 def _check_columns(table: Path, columns: list[str], keep_columns: tuple[str, ...]) -> None:
@@ -156,9 +193,7 @@ def _check_columns(table: Path, columns: list[str], keep_columns: tuple[str, ...
             raise UsageError(f"--keep-column {name}: a dataset has a column of that name anyway")
 
 
-def _read_row(
-    row: int, cells: dict[str, str], report: Callable[[tuple[int, str]], None]
-) -> FacePhoto:
+def _read_row(row: int, cells: dict[str, str], report: Report) -> FacePhoto:
     for name in ("file_name", "patient_id", "label"):
         if not cells.get(name):
             report((row, f"{name} is empty; fill it in"))
@@ -172,7 +207,7 @@ def _read_row(
         report((row, f"view '{view}' is not known; write {', '.join(VIEWS)} or nothing"))
     return FacePhoto(
         row=row,
-        file_name=str(PurePosixPath(file_name)),
+        file_name=str(PurePosixPath(file_name)) if file_name else "",
         patient_id=cells.get("patient_id", ""),
         label=sys.intern(cells.get("label", "").lower()),
         sex=sex,
@@ -182,9 +217,7 @@ def _read_row(
     )
 
 
-def _number(
-    row: int, name: str, text: str, report: Callable[[tuple[int, str]], None]
-) -> float | None:
+def _number(row: int, name: str, text: str, report: Report) -> float | None:
     if not text:
         return None
     low, high = NUMBER_RANGES[name]
@@ -202,37 +235,27 @@ def _number(
     return value
 
 
-def _check_duplicates(photos: list[FacePhoto]) -> list[tuple[int, str]]:
-    first: dict[str, int] = {}
-    problems = []
-    for photo in photos:
-        seen = first.setdefault(photo.file_name, photo.row)
-        if photo.file_name and seen != photo.row:
-            problems.append(
-                (photo.row, f"file_name '{photo.file_name}' stands in row {seen} too; keep one")
-            )
-    return problems
+def _repeated_files(photos: list[FacePhoto]) -> Iterator[Problem]:
+    for photo, first in repeats(photos, "file_name"):
+        if photo.file_name:
+            text = f"file_name '{photo.file_name}' stands in row {first.row} too; keep one"
+            yield photo.row, text
 
 
-def _check_patients(photos: list[FacePhoto]) -> list[tuple[int, str]]:
-    problems = []
-    for column in ("label", "sex"):
-        first: dict[str, FacePhoto] = {}
-        for photo in photos:
-            seen = first.setdefault(photo.patient_id, photo)
-            mine, theirs = getattr(photo, column), getattr(seen, column)
+def _contradictions(photos: list[FacePhoto]) -> Iterator[Problem]:
+    """Rows of one patient with another label or sex."""
+    for photo, first in repeats(photos, "patient_id"):
+        for column in ("label", "sex"):
+            mine, theirs = getattr(photo, column), getattr(first, column)
             if photo.patient_id and mine and theirs and mine != theirs:
-                problems.append(
-                    (
-                        photo.row,
-                        f"same patient_id as row {seen.row}, but {column} '{mine}' instead of "
-                        f"'{theirs}'; a patient has one {column}: correct one of the rows",
-                    )
+                yield (
+                    photo.row,
+                    f"same patient_id as row {first.row}, but {column} '{mine}' instead of "
+                    f"'{theirs}'; a patient has one {column}: correct one of the rows",
                 )
-    return problems
 
 
-def _check_labels(photos: list[FacePhoto], labels: list[str] | None) -> list[tuple[int, str]]:
+def _wrong_labels(photos: list[FacePhoto], labels: Sequence[str]) -> Iterator[Problem]:
     """Find label words outside the vocabulary, or that look like a slip of the pen."""
     counts = Counter(photo.label for photo in photos if photo.label)
     known = {label.lower() for label in labels or KNOWN_LABELS}
@@ -250,11 +273,9 @@ def _check_labels(photos: list[FacePhoto], labels: list[str] | None) -> list[tup
             if near:
                 wrong[label] = f"is not known; did you mean '{near[0]}'?"
     remedy = "correct it, or name all labels with --labels"
-    return [
-        (p.row, f"label '{p.label}' {wrong[p.label]} ({remedy})")
-        for p in photos
-        if p.label in wrong
-    ]
+    for photo in photos:
+        if photo.label in wrong:
+            yield photo.row, f"label '{photo.label}' {wrong[photo.label]} ({remedy})"
 
 
 def _unlisted(raw: Path, table: Path, photos: list[FacePhoto]) -> list[str]:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from hf_cushing.data.augment import VIEW_SEED, augment
-from hf_cushing.data.splits import group_patients, pair_links
+from hf_cushing.data.groups import group_patients, pair_links
+from hf_cushing.data.parquet import shards_of
 from hf_cushing.schema import NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
@@ -204,8 +205,7 @@ def _read_folder(folder: Path) -> dict[str, Dataset]:
 
     splits = {}
     for split in SPLITS:
-        shards = sorted((folder / "data").glob(f"{split}-*.parquet"))
-        if shards:
+        if shards := shards_of(folder, split):
             tables = [pyarrow.parquet.read_table(shard) for shard in shards]
             splits[split] = Dataset(InMemoryTable(pyarrow.concat_tables(tables)))
     if not splits:

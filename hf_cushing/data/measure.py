@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from hf_cushing.faces.identity import DESCRIPTOR_SIZE, face_descriptor
 from hf_cushing.faces.quality import Quality, measure_quality
-
-if TYPE_CHECKING:
-    import pyarrow
 
 THUMBPRINT_SIDE = 32
 """Side of the grey miniature by which near-duplicates are found."""
@@ -53,8 +51,8 @@ class Measures:
     surround: np.ndarray
     quality: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.thumbprint)
+
+MEASURE_NAMES = tuple(field.name for field in dataclasses.fields(Measures))
 
 
 def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict[str, bytes]:
@@ -92,11 +90,11 @@ def thumbprint(crop: Image.Image) -> np.ndarray:
     return np.asarray(crop.convert("L").resize(side, Image.Resampling.BOX)).ravel()
 
 
-def measures_from(columns: dict[str, list[bytes]]) -> Measures:
+def measures_from(rows: Sequence[dict[str, bytes]]) -> Measures:
     """Put the rows of `measure_crop` together."""
 
     def matrix(name: str, kind: type, width: int) -> np.ndarray:
-        return np.frombuffer(b"".join(columns[name]), kind).reshape(-1, width)
+        return np.frombuffer(b"".join(row[name] for row in rows), kind).reshape(-1, width)
 
     return Measures(
         descriptor=matrix("descriptor", np.float32, DESCRIPTOR_SIZE),
@@ -104,13 +102,6 @@ def measures_from(columns: dict[str, list[bytes]]) -> Measures:
         surround=matrix("surround", np.uint8, 3 * int(_outside().sum())),
         quality=matrix("quality", np.float32, len(QUALITY_NAMES)),
     )
-
-
-def measure_fields() -> dict[str, pyarrow.DataType]:
-    """Arrow types of the fields of `Measures`."""
-    import pyarrow
-
-    return {field.name: pyarrow.binary() for field in dataclasses.fields(Measures)}
 
 
 def _outside() -> Any:

@@ -15,6 +15,12 @@ from hf_cushing.schema import CROP_SIDE, UsageError
 Progress = Callable[[str, int], Callable[[int], None]]
 """``progress(title, total)`` opens a bar and returns the function that advances it."""
 
+
+def no_progress(title: str, total: int) -> Callable[[int], None]:
+    """Show nothing."""
+    return lambda count: None
+
+
 MIN_FOLDS = 3
 """One fold tests, one validates, the rest train."""
 
@@ -78,7 +84,7 @@ class PrepareOptions:
     crop_size : int
         Side of the stored crops in pixels.
     on_bad_photo : str
-        ``reject`` (leave it out, with the reason in the account) or ``fail``.
+        ``reject`` (leave it out, with the reason in the intake report) or ``fail``.
     identity : bool
         Compare faces, to find one person under two ids. Descriptors are biometric data; they
         are not stored.
@@ -145,7 +151,7 @@ class PrepareOptions:
             raise UsageError("--merge-identities needs the comparison of faces: drop --no-identity")
 
     def recorded(self) -> dict[str, Any]:
-        """The options as the account tells them: no salt, no path of this machine."""
+        """The options as the intake report tells them: no salt, no path of this machine."""
         values = dataclasses.asdict(self)
         values["hash_ids"] = bool(values.pop("salt"))
         del values["datasheet"]

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+IDENTITY_RATIO = 0.78
+"""Two photos show one person when their descriptors' distance is below this share of the
+distance to strangers. On LFW: 80 % of the pairs of one person and 1 of 164,000 pairs of
+strangers (`benchmarks/identity.py`); the fixed distance that finds as many raises 43."""
+
+IDENTITY_DISTANCE = 0.6
+"""And below the distance that dlib's author gives for its network."""
+
+COPY_RATIO, COPY_DISTANCE = 0.42, 0.45
+"""Near-duplicates, by the normalised grey miniature. On LFW other photos, of whomever, lie above
+a ratio of 0.5, and of copies 95 % below 0.4 (`benchmarks/copies.py`). Drawn faces have less in
+them: of 72, two of different persons came as near as 0.48."""
+
 NEIGHBOURS = 10
 BLOCK = 2_000_000
 """Distances held at once: 8 MB, with a few copies on the way."""
@@ -33,6 +46,44 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+def same_person_pairs(descriptors: np.ndarray, patients: np.ndarray) -> Pairs:
+    """Pairs of photos that seem to show one person, within one patient id or across two.
+
+    Parameters
+    ----------
+    descriptors : numpy.ndarray
+        float32, shape (n, 128).
+    patients : numpy.ndarray
+        Shape (n,).
+    """
+    scales = local_scales(descriptors, patients)
+    return close_pairs(descriptors, scales, ratio=IDENTITY_RATIO, distance=IDENTITY_DISTANCE)
+
+
+def near_duplicates(thumbprints: np.ndarray, patients: np.ndarray) -> Pairs:
+    """Pairs of photos that are one photo, saved again, resized or slightly cropped."""
+    vectors = grey_vectors(thumbprints)
+    scales = np.nan_to_num(local_scales(vectors, patients), nan=1.0)
+    return close_pairs(vectors, scales, ratio=COPY_RATIO, distance=COPY_DISTANCE)
+
+
+def grey_vectors(thumbprints: np.ndarray) -> np.ndarray:
+    """Miniatures without their mean and contrast: float32, rows of length 1."""
+    vectors = thumbprints.astype(np.float32)
+    vectors -= vectors.mean(1, keepdims=True)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return vectors
+
+
+def exact_copies(photo_ids: np.ndarray) -> Pairs:
+    """Pairs of photos of one content: each copy with the first photo of it."""
+    first: dict[str, int] = {}
+    rows = [(first.setdefault(name, row), row) for row, name in enumerate(photo_ids.tolist())]
+    pairs = np.array([pair for pair in rows if pair[0] != pair[1]], int).reshape(-1, 2)
+    nothing = np.zeros(len(pairs))
+    return Pairs(pairs[:, 0], pairs[:, 1], nothing, nothing)
 
 
 def local_scales(vectors: np.ndarray, persons: np.ndarray) -> np.ndarray:

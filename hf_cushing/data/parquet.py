@@ -1,4 +1,4 @@
-"""Write the dataset folder's Parquet shards, a few photos at a time."""
+"""The Parquet shards of a dataset folder: written a few photos at a time, and where they lie."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hf_cushing.data.crops import Crop
-from hf_cushing.schema import SEXES, SPLITS, dataset_features, order_labels
+from hf_cushing.schema import SEXES, SPLITS, dataset_features
 
 if TYPE_CHECKING:
-    import pyarrow
+    from hf_cushing.data.chunks import Crop
+    from hf_cushing.data.intake_report import IntakeReport
 
 SHARD_BYTES = 400_000_000
 
 
-def write_splits(
-    out: Path,
-    kept: dict[int, dict[str, Any]],
-    chunks: Iterable[list[Crop]],
-    *,
-    fingerprint: str,
-    repeats: int,
-    keep_columns: tuple[str, ...],
-) -> None:
+def shards_of(folder: Path, split: str = "*") -> list[Path]:
+    """The shards of a split of a dataset folder, in order; of all splits by default."""
+    return sorted((folder / "data").glob(f"{split}-*.parquet"))
+
+
+def write_shards(out: Path, report: IntakeReport, chunks: Iterable[list[Crop]]) -> None:
     """Write ``out/data/SPLIT-i-of-n-FINGERPRINT.parquet`` with explicit Features.
 
     The fingerprint stands in the names because `load_dataset` keeps a copy by path and name: a
@@ -34,28 +29,29 @@ def write_splits(
     Parameters
     ----------
     out : Path
-    kept : dict
-        Photo index to its column values, without image, landmarks and face_box, and with `split`.
+    report : IntakeReport
+        Says of each photo whether it is kept, its columns and its split.
     chunks : iterable of list of Crop
-        Read once, in the order of the photos.
-    fingerprint : str
-        First 8 digits of the hash of the input.
-    repeats : int
-        Number of columns of folds.
-    keep_columns : tuple of str
+        Read once; a crop's index is the place of its photo in the report.
     """
-    labels = order_labels({row["label"] for row in kept.values()})
-    features = dataset_features(labels, repeats=repeats, keep_columns=keep_columns)
-    schema = features.arrow_schema
-    writers = {split: _ShardWriter(out / "data", split, fingerprint, schema) for split in SPLITS}
+    keep_columns = tuple(report.options["keep_columns"])
+    features = dataset_features(
+        report.labels, repeats=report.options["repeats"], keep_columns=keep_columns
+    )
+    kept = {place: row["columns"] for place, row in report.kept.items()}
+    writers = {
+        split: _ShardWriter(out / "data" / split, report.fingerprint[:8], features.arrow_schema)
+        for split in SPLITS
+    }
     for chunk in chunks:
         for split, writer in writers.items():
-            rows = [
-                _row(kept[crop.index], crop, labels)
-                for crop in chunk
-                if crop.index in kept and kept[crop.index]["split"] == split
-            ]
-            writer.write(rows)
+            writer.write(
+                [
+                    _row(kept[crop.index], crop, report.labels)
+                    for crop in chunk
+                    if crop.index in kept and kept[crop.index]["split"] == split
+                ]
+            )
     for writer in writers.values():
         writer.close()
 
@@ -65,32 +61,32 @@ def _row(values: dict[str, Any], crop: Crop, labels: list[str]) -> dict[str, Any
         "image": {"bytes": crop.image, "path": None},
         "label": labels.index(values["label"]),
         "sex": SEXES.index(values["sex"]),
-        "landmarks": np.reshape(crop.landmarks, (68, 2)).tolist(),
+        "landmarks": crop.landmarks,
         "face_box": crop.face_box,
     }
 
 
 class _ShardWriter:
-    """Parquet files of one split, each of about `SHARD_BYTES`."""
+    """Parquet files ``STEM-i-of-n-FINGERPRINT.parquet``, each of about `SHARD_BYTES`."""
 
-    def __init__(self, folder: Path, split: str, fingerprint: str, schema: Any):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.split, self.schema = folder, split, schema
-        self.fingerprint = fingerprint
+    def __init__(self, stem: Path, fingerprint: str, schema: Any):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        self.stem, self.fingerprint, self.schema = stem, fingerprint, schema
         self.paths: list[Path] = []
         self.writer: Any = None
         self.bytes = 0
 
     def write(self, rows: list[dict[str, Any]]) -> None:
+        import pyarrow
         import pyarrow.parquet
 
         if not rows:
             return
         if self.writer is None or self.bytes > SHARD_BYTES:
             self._finish_shard()
-            self.paths.append(self.folder / f"{self.split}-{len(self.paths):05d}.parquet")
+            self.paths.append(self.stem.with_name(f"{self.stem.name}-{len(self.paths)}.parquet"))
             self.writer = pyarrow.parquet.ParquetWriter(self.paths[-1], self.schema)
-        table = _table(rows, self.schema)
+        table = pyarrow.Table.from_pylist(rows, self.schema)
         self.writer.write_table(table)
         self.bytes += table.nbytes
 
@@ -98,25 +94,10 @@ class _ShardWriter:
         """Finish the last shard and put the number of shards into the names."""
         self._finish_shard()
         for number, path in enumerate(self.paths):
-            name = f"{self.split}-{number:05d}-of-{len(self.paths):05d}-{self.fingerprint}.parquet"
-            path.rename(self.folder / name)
+            place = f"{number:05d}-of-{len(self.paths):05d}"
+            path.rename(path.with_name(f"{self.stem.name}-{place}-{self.fingerprint}.parquet"))
 
     def _finish_shard(self) -> None:
         if self.writer is not None:
             self.writer.close()
             self.writer, self.bytes = None, 0
-
-
-def _table(rows: list[dict[str, Any]], schema: Any) -> pyarrow.Table:
-    """Build an Arrow table; landmarks go in by their storage type."""
-    import pyarrow
-
-    columns = []
-    for field in schema:
-        values = [row[field.name] for row in rows]
-        if isinstance(field.type, pyarrow.BaseExtensionType):
-            storage = pyarrow.array(values, field.type.storage_type)
-            columns.append(pyarrow.ExtensionArray.from_storage(field.type, storage))
-        else:
-            columns.append(pyarrow.array(values, field.type))
-    return pyarrow.Table.from_arrays(columns, schema=schema)

@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from hf_cushing.data.audit_photos import AuditPhotos
+
+FILE_PROBES = ("image size", "file format and JPEG quality")
+
 MIN_PATIENTS = 10
 """Fewer patients of a label: called insufficient."""
 
@@ -170,3 +174,51 @@ def _auroc(
         wins += (plus * below).sum(1)
         pairs += plus.sum(1) * minus.sum(1)
     return wins / np.maximum(pairs, 1)
+
+
+def run_probes(photos: AuditPhotos) -> list[Probe]:
+    """Probe everything that is not the face, and what differs between the persons."""
+    columns, file = photos.columns, photos.file
+    shortcuts = {name: one_hot(columns[name]) for name in ("site", "source", "view")}
+    shortcuts["background"] = photos.measures.surround.astype(np.float32)
+    if file:
+        shortcuts |= _file_features(file)
+
+    def quality(*names: str) -> np.ndarray:
+        return np.column_stack([photos.quality[name] for name in names])
+
+    shortcuts["sharpness and exposure"] = quality("sharpness", "highlight", "clipped")
+    shortcuts["face size in the photo"] = quality("face_side")
+    persons = {
+        "pose and expression": quality("yaw", "pitch", "mouth_open"),
+        "glasses and beard": quality("glasses", "dark_chin"),
+        "sex": one_hot(columns["sex"]),
+        "age": _with_missing(columns["age"]),
+        "bmi": _with_missing(columns["bmi"]),
+    }
+    unknown = () if file else FILE_PROBES
+    common = {"labels": columns["label"], "patients": columns["patient_id"]}
+    common["sexes"] = columns["sex"]
+    results = [
+        probe(name, features, kind=kind, **common)
+        for kind, group in (("shortcut", shortcuts), ("confounder", persons))
+        for name, features in group.items()
+    ]
+    reason = "not recorded: intake.json is not beside the data"
+    return [*results, *(Probe(name=name, kind="shortcut", reason=reason) for name in unknown)]
+
+
+def _file_features(file: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    pixels = np.stack([file["width"], file["height"]], 1).astype(float)
+    sizes = np.array([f"{w:.0f}x{h:.0f}" for w, h in pixels.tolist()])
+    density = np.log(file["bytes"] / pixels.prod(1))
+    kinds = np.char.add(file["format"].astype(str), file["jpeg_quality"].astype(str))
+    quality = np.column_stack([file["jpeg_quality"], density, one_hot(kinds)])
+    return dict(zip(FILE_PROBES, (np.hstack([pixels, one_hot(sizes)]), quality), strict=True))
+
+
+def _with_missing(values: np.ndarray) -> np.ndarray:
+    """A number column with a second column that says where it is unknown."""
+    missing = np.isnan(values)
+    middle = 0.0 if missing.all() else float(np.nanmean(values))
+    return np.column_stack([np.where(missing, middle, values), missing])

@@ -3,64 +3,123 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hf_cushing.schema import NO_FOLD, SPLITS, FacePhoto, UserError
+from hf_cushing.data.cohort import check_cohort
+from hf_cushing.data.groups import group_patients, pair_links
+from hf_cushing.data.options import PrepareOptions
+from hf_cushing.schema import NO_FOLD, SPLITS, FacePhoto, UserError, fold_column
 
 
 @dataclass(frozen=True)
-class Deal:
+class Splits:
     """Where each patient goes.
 
     Attributes
     ----------
-    splits : dict
-        patient_id to split name.
+    split : dict
+        patient_id to the name of a split.
     folds : tuple of dict
         One a repeat: patient_id to fold, `NO_FOLD` for those outside cross-validation.
     """
 
-    splits: dict[str, str]
+    split: dict[str, str]
     folds: tuple[dict[str, int], ...]
 
+    def columns_of(self, patient_id: str) -> dict[str, int | str]:
+        """Columns of a photo: the folds, and ``split``."""
+        folds = {
+            fold_column(repeat): folds[patient_id]
+            for repeat, folds in enumerate(self.folds, start=1)
+        }
+        return folds | {"split": self.split[patient_id]}
 
-def group_patients(patients: Iterable[str], links: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give patients who are linked, also by way of others, one common group name.
 
-    >>> group_patients(["a", "b", "c", "d"], [("c", "b"), ("b", "d")])
-    {'a': 'a', 'b': 'b', 'c': 'b', 'd': 'b'}
+def split_cohort(
+    photos: Sequence[FacePhoto],
+    options: PrepareOptions,
+    *,
+    where: str,
+    links: Sequence[tuple[str, str]] = (),
+) -> Splits:
+    """Deal whole patients into train, validation and test, and into folds.
+
+    Matched pairs stay together. Patients seen at an external site are the test split, and in no
+    fold. Public controls train, in every fold, unless they are to be dealt like the others.
+
+    Parameters
+    ----------
+    photos : sequence of FacePhoto
+        Those that were kept.
+    where : str
+        Begins the text of an error.
+    links : sequence of (str, str)
+        Further patients who must stay together.
+
+    Raises
+    ------
+    UserError
+        No photo from a site, a split without one of the labels, fewer patients than folds.
     """
-    parent = {patient: patient for patient in patients}
+    train_only = options.controls is not None and options.controls.splits == "train"
+    aside = {photo.patient_id for photo in photos if photo.public and train_only}
+    dealt = [photo for photo in photos if photo.patient_id not in aside]
+    patients = {photo.patient_id for photo in dealt} | {name for pair in links for name in pair}
+    pairs = pair_links((photo.pair_id, photo.patient_id) for photo in dealt)
+    groups = group_patients(patients, [*links, *pairs])
+    outside = _patients_at(options.external_sites, dealt, groups)
+    inside = [photo for photo in dealt if photo.patient_id not in outside]
+    validation, test = options.validation_size, options.test_size
+    shares = (1 - validation - test, validation, test)
+    if options.external_sites:
+        shares = (1 - validation, validation)
+    bins = assign_patients(inside, shares, options.seed, groups)
+    split = dict.fromkeys(outside, "test") | {name: SPLITS[n] for name, n in bins.items()}
+    _check_labels(dealt, split, external=bool(options.external_sites))
+    check_cohort(inside, folds=options.folds, where=f"{where}, kept photos", groups=groups)
+    no_fold = dict.fromkeys(outside | aside, NO_FOLD)
+    even = [1 / options.folds] * options.folds
+    seeds = range(options.seed + 1, options.seed + 1 + options.repeats)
+    return Splits(
+        split | dict.fromkeys(aside, "train"),
+        tuple(no_fold | assign_patients(inside, even, seed, groups) for seed in seeds),
+    )
 
-    def root(patient: str) -> str:
-        while parent[patient] != patient:
-            parent[patient] = patient = parent[parent[patient]]
-        return patient
 
-    for one, other in links:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return {patient: root(patient) for patient in parent}
+def _patients_at(
+    sites: Sequence[str], photos: Sequence[FacePhoto], groups: Mapping[str, str]
+) -> set[str]:
+    """Patients seen at one of the sites, with those who must stay together with them."""
+    known = sorted({photo.site for photo in photos if photo.site})
+    for site in sites:
+        if site not in known:
+            shown = ", ".join(known) or "none: the column is empty"
+            raise UserError(f"--external-site {site}: no photo is from there (sites: {shown})")
+    there = {groups[photo.patient_id] for photo in photos if photo.site in sites}
+    return {photo.patient_id for photo in photos if groups[photo.patient_id] in there}
 
 
-def pair_links(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Link the patients of each matched pair or set, from (pair_id, patient_id) of each photo.
-
-    >>> pair_links([("x", "a"), ("", "b"), ("x", "c")])
-    [('a', 'a'), ('a', 'c')]
-    """
-    first: dict[str, str] = {}
-    return [(first.setdefault(pair, patient), patient) for pair, patient in pairs if pair]
+def _check_labels(photos: Sequence[FacePhoto], split: Mapping[str, str], *, external: bool) -> None:
+    """Refuse a split without one of the labels."""
+    held = {(split[photo.patient_id], photo.label) for photo in photos}
+    for label in sorted({photo.label for photo in photos}):
+        for name in SPLITS:
+            if (name, label) not in held:
+                larger = "make --validation-size or --test-size larger"
+                raise UserError(
+                    f"the {name} split gets no patient with label '{label}'; add patients, or "
+                    + ("choose another --external-site" if external else larger)
+                )
 
 
 def assign_patients(
     photos: Iterable[FacePhoto],
     shares: Sequence[float],
     seed: int,
-    groups: dict[str, str] | None = None,
+    groups: Mapping[str, str],
 ) -> dict[str, int]:
     """Deal whole patients into bins of given shares, stratified by label × sex.
 
@@ -74,7 +133,7 @@ def assign_patients(
     shares : sequence of float
         Share of the photos that each bin is to get; they sum to 1.
     seed : int
-    groups : dict, optional
+    groups : mapping
         patient_id to group: patients of one group get the same bin, and the group's stratum is
         the set of its members' labels and sexes.
 
@@ -87,7 +146,7 @@ def assign_patients(
     kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
     group_of = {}
     for photo in photos:
-        group_of[photo.patient_id] = group = (groups or {}).get(photo.patient_id, photo.patient_id)
+        group_of[photo.patient_id] = group = groups[photo.patient_id]
         sizes[group] += 1
         kinds[group].add((photo.label, photo.sex))
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
@@ -106,92 +165,3 @@ def assign_patients(
             lack[bins[member]] -= sizes[member]
         owed[labels] = lack
     return {patient: bins[group] for patient, group in group_of.items()}
-
-
-def split_photos(
-    photos: list[FacePhoto],
-    *,
-    validation_size: float,
-    test_size: float,
-    seed: int,
-    groups: dict[str, str] | None = None,
-) -> dict[str, str]:
-    """Deal patients into train, validation and test; patient_id to split name.
-
-    Raises
-    ------
-    UserError
-        Where a split would be left without one of the labels.
-    """
-    shares = (1 - validation_size - test_size, validation_size, test_size)
-    bins = assign_patients(photos, shares, seed, groups)
-    splits = {patient: SPLITS[number] for patient, number in bins.items()}
-    check_splits(photos, splits, remedy="make --validation-size or --test-size larger")
-    return splits
-
-
-def split_by_site(
-    photos: list[FacePhoto],
-    sites: Sequence[str],
-    *,
-    validation_size: float,
-    seed: int,
-    groups: dict[str, str],
-) -> dict[str, str]:
-    """Put every patient seen at one of `sites` into test, and deal the others.
-
-    Raises
-    ------
-    UserError
-        Where a site has no photos, or a split would be left without one of the labels.
-    """
-    found = sorted({photo.site for photo in photos if photo.site})
-    for site in sites:
-        if site not in found:
-            shown = ", ".join(found) or "none: the column is empty"
-            raise UserError(f"--external-site {site}: no photo is from there (sites: {shown})")
-    outside = {groups[photo.patient_id] for photo in photos if photo.site in sites}
-    inside = [photo for photo in photos if groups[photo.patient_id] not in outside]
-    bins = assign_patients(inside, (1 - validation_size, validation_size), seed, groups)
-    splits = {photo.patient_id: "test" for photo in photos}
-    splits |= {patient: SPLITS[number] for patient, number in bins.items()}
-    check_splits(photos, splits, remedy="choose another --external-site")
-    return splits
-
-
-def check_splits(photos: list[FacePhoto], splits: dict[str, str], *, remedy: str) -> None:
-    """Refuse a split without one of the labels."""
-    held = {(splits[photo.patient_id], photo.label) for photo in photos}
-    for label in sorted({photo.label for photo in photos}):
-        for split in SPLITS:
-            if (split, label) not in held:
-                raise UserError(
-                    f"the {split} split gets no patient with label '{label}'; "
-                    f"add patients, or {remedy}"
-                )
-
-
-def deal_folds(
-    photos: list[FacePhoto],
-    splits: dict[str, str],
-    *,
-    folds: int,
-    repeats: int,
-    seed: int,
-    groups: dict[str, str],
-    external: bool,
-) -> tuple[dict[str, int], ...]:
-    """Folds for cross-validation, one dict a repeat; an external test set is in none.
-
-    Parameters
-    ----------
-    external : bool
-        The test split is external: its patients take no part.
-    """
-    outside = {p for p, split in splits.items() if external and split == "test"}
-    inside = [photo for photo in photos if photo.patient_id not in outside]
-    shares = [1 / folds] * folds
-    return tuple(
-        dict.fromkeys(outside, NO_FOLD) | assign_patients(inside, shares, seed + repeat, groups)
-        for repeat in range(1, repeats + 1)
-    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.data.account import Account
 from hf_cushing.data.counts import count_cells
+from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.record import Report, report_from_json
 from hf_cushing.files import read_json
@@ -152,8 +152,8 @@ def _in_order(cells: list[dict[str, Any]], labels: list[str]) -> list[dict[str, 
 
 
 def _datasheet(dataset: Path | None) -> dict[str, str]:
-    path = dataset / "intake.json" if dataset else None
-    return Account(**read_json(path)).datasheet if path and path.is_file() else {}
+    report = read_intake_report(dataset) if dataset else None
+    return report.datasheet if report else {}
 
 
 def _regions(explain: Path, revision: str) -> dict[str, Any]:

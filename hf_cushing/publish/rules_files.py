@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
-from hf_cushing.data.account import Account
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
-from hf_cushing.files import read_json
+from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.schema import DRAWN_SOURCE, RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
 
 if TYPE_CHECKING:
@@ -162,11 +161,10 @@ def patient_ids(case: Case) -> Iterator[str]:
         name for _, table in _tables(case.folder, ["patient_id"]) for name in table["patient_id"]
     }
     plain = sum(not HASHED.fullmatch(name) for name in ids)
-    path = case.source / "intake.json"
-    options = Account(**read_json(path)).options if path.is_file() else {}
+    report = read_intake_report(case.source)
     if plain:
         yield f"{plain} of {len(ids)} patient ids are the clinic's own"
-    elif not options.get("hash_ids"):
+    elif report is None or not report.options["hash_ids"]:
         yield "nothing says that the patient ids were hashed: a clinic's numbers may look the same"
 
 
@@ -174,9 +172,8 @@ def datasheet(case: Case) -> Iterator[str]:
     """What only a person can say of photographs, consent above all, must be said."""
     if not holds_photographs(case.folder):
         return
-    path = case.source / "intake.json"
-    answers = Account(**read_json(path)).datasheet if path.is_file() else {}
-    missing = Datasheet(**answers).missing
+    report = read_intake_report(case.source)
+    missing = Datasheet(**report.datasheet if report else {}).missing
     if missing:
         yield f"the datasheet lacks {len(missing)} answers: {', '.join(missing)}"
 

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from hf_cushing.data.against import shared_persons
-from hf_cushing.data.audit import AuditPhotos, audit_photos
-from hf_cushing.data.audit_input import photos_of_folder
-from hf_cushing.data.audit_report import run_audit
+from hf_cushing.data.audit import audit_photos, shared_persons
+from hf_cushing.data.audit_photos import AuditPhotos, photos_of_folder
+from hf_cushing.data.audit_report import write_audit
 from hf_cushing.data.audit_run import audit
 from hf_cushing.data.measure import Measures
+from hf_cushing.data.options import no_progress
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 
@@ -38,7 +38,7 @@ def photos(rng, n=40, **changes):
         surround=rng.integers(0, 256, (n, 30)).astype(np.uint8),
         quality=np.tile([6.0, 180, 0, 0, 0.3, 0.1, 0.2, 0], (n, 1)).astype(np.float32),
     )
-    return AuditPhotos(columns | changes, {}, measures)
+    return AuditPhotos(columns | changes, {}, measures, lambda rows: {})
 
 
 def same_face(cohort, i, j):
@@ -168,15 +168,12 @@ def test_audit_of_a_dataset_finds_what_prepare_found(dataset, tmp_path):
 
 
 def test_page_shows_faces_only_if_asked_and_escapes_what_it_shows(dataset, tmp_path):
-    def start(total):
-        return lambda count: None
-
-    found, pictures = photos_of_folder(dataset, identity=False, num_proc=1, start=start)
+    found = photos_of_folder(dataset, identity=False, num_proc=1, progress=no_progress)
     patients = found.columns["patient_id"].astype(object)
     patients[:2] = "<script>x</script>"
     found = dataclasses.replace(found, columns=found.columns | {"patient_id": patients.astype(str)})
     for thumbnails in (True, False):
-        run_audit(tmp_path, found, pictures, thumbnails=thumbnails)
+        write_audit(tmp_path, found, thumbnails=thumbnails)
         page = (tmp_path / "audit.html").read_text()
         assert ("data:image/jpeg" in page) is thumbnails
         assert "<script>" not in page

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 
-from hf_cushing.data import cohort as cohort_module
-from hf_cushing.data.crops import crop_photo
+from hf_cushing.data import crops
+from hf_cushing.data.chunks import crop_photo
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
@@ -114,14 +114,14 @@ def test_repeat_chooses_the_column_of_folds(make_clinic, tmp_path):
 
 
 def link(monkeypatch, *pairs):
-    monkeypatch.setattr(cohort_module, "_identity_links", lambda cohort: list(pairs))
+    monkeypatch.setattr(crops, "identity_links", lambda found: list(pairs))
 
 
 def test_merged_ids_become_one_patient_in_one_split(make_clinic, tmp_path, monkeypatch):
     link(monkeypatch, ("000", "004"), ("004", "008"))
     raw, out = make_clinic(cohort_rows()), tmp_path / "out"
     result = prepare(raw, out, replace(SMALL, identity=True, merge_identities=True), num_proc=1)
-    ids = [columns["patient_id"] for columns in result.kept.values()]
+    ids = [columns["patient_id"] for columns in result.columns]
     assert ids.count("000") == 3
     assert not {"004", "008"} & set(ids)
     assert result.merged == [["2", "6", "10"]]
@@ -132,7 +132,7 @@ def test_merged_ids_that_disagree_stay_two_patients_on_one_side(make_clinic, tmp
     link(monkeypatch, ("000", "001"), ("002", "004"))
     options = replace(SMALL, identity=True, merge_identities=True, repeats=3)
     result = prepare(make_clinic(cohort_rows(24)), tmp_path / "out", options, num_proc=1)
-    where = {c["patient_id"]: c for c in result.kept.values()}
+    where = {c["patient_id"]: c for c in result.columns}
     for one, other in (("000", "001"), ("002", "004")):
         for column in ("split", "fold", "fold_2", "fold_3"):
             assert where[one][column] == where[other][column]
@@ -163,4 +163,4 @@ def test_real_persons_under_two_ids_are_brought_together(tmp_path):
     found = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert len(result.merged) >= 8
     assert found["leaks"] == 0
-    assert np.mean([c["patient_id"].endswith("b") for c in result.kept.values()]) < 0.1
+    assert np.mean([c["patient_id"].endswith("b") for c in result.columns]) < 0.1

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from hf_cushing.data.intake import check_cohort, read_intake
+from hf_cushing.data.cohort import check_cohort
+from hf_cushing.data.intake import read_intake
 from hf_cushing.schema import UserError
 from tests.conftest import cohort_rows
 

@@ -29,7 +29,7 @@ def contents(folder):
     }
 
 
-def account(out):
+def intake_json(out):
     return json.loads((out / "intake.json").read_text())
 
 
@@ -76,9 +76,9 @@ def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
     (raw / "stray.txt").write_text("x")
     out = tmp_path / "out"
     result = prepare(raw, out, SMALL, num_proc=1)
-    assert len(account(out)["rows"]) == len(rows)
+    assert len(intake_json(out)["rows"]) == len(rows)
     reasons = {
-        r["file_name"]: r["reason"] for r in account(out)["rows"] if r["status"] == "rejected"
+        r["file_name"]: r["reason"] for r in intake_json(out)["rows"] if r["status"] == "rejected"
     }
     assert reasons == {
         "gone.png": "absent",
@@ -87,7 +87,7 @@ def test_every_row_and_file_is_accounted_for(make_clinic, tmp_path, faces):
         "twice.png": "copy",
         "noface.png": "no_face",
     }
-    assert account(out)["unlisted"] == ["stray.txt"]
+    assert intake_json(out)["unlisted"] == ["stray.txt"]
     loaded = load_dataset(str(out))
     assert sum(len(split) for split in loaded.values()) == len(result.kept) == 12
     report = (out / "intake.md").read_text()
@@ -141,7 +141,7 @@ def test_load_dataset_serves_the_new_data_after_an_overwrite(make_clinic, tmp_pa
         prepare(raw, out, options, num_proc=1, overwrite=True)
         said = {
             r["columns"]["patient_id"]
-            for r in account(out)["rows"]
+            for r in intake_json(out)["rows"]
             if r["columns"]["split"] == "test"
         }
         assert set(load_dataset(str(out))["test"]["patient_id"]) == said
@@ -269,5 +269,5 @@ def test_photo_with_a_broken_exif_block_is_rejected_not_fatal(make_clinic, tmp_p
     place = broken.index(b"Exif\0\0") + 6
     broken[place + 8 : place + 26] = b"\xff" * 18
     (raw / "bad.jpg").write_bytes(bytes(broken))
-    account = prepare(raw, tmp_path / "out", SMALL, num_proc=1)
-    assert len(account.rows) == 13
+    report = prepare(raw, tmp_path / "out", SMALL, num_proc=1)
+    assert len(report.rows) == 13

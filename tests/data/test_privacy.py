@@ -77,15 +77,15 @@ def test_no_output_image_carries_metadata(clinic_with_names, tmp_path):
 
 
 def test_free_text_columns_stay_behind_and_are_named(clinic_with_names, tmp_path):
-    account = prepare(clinic_with_names, tmp_path / "out", SMALL, num_proc=1)
-    assert account.dropped_columns == ["remarks", "note"]
+    report = prepare(clinic_with_names, tmp_path / "out", SMALL, num_proc=1)
+    assert report.dropped_columns == ["remarks", "note"]
     assert "--keep-column" in (tmp_path / "out" / "intake.md").read_text()
 
 
 def test_column_that_is_asked_for_is_kept_as_text(clinic_with_names, tmp_path):
     out = tmp_path / "out"
-    account = prepare(clinic_with_names, out, replace(SMALL, keep_columns=("note",)), num_proc=1)
-    assert account.dropped_columns == ["remarks"]
+    report = prepare(clinic_with_names, out, replace(SMALL, keep_columns=("note",)), num_proc=1)
+    assert report.dropped_columns == ["remarks"]
     tables = [pyarrow.parquet.read_table(p) for p in (out / "data").glob("*.parquet")]
     assert {word for t in tables for word in t["note"].to_pylist()} == {"left eye"}
     assert "`note`" in (out / "README.md").read_text()
@@ -103,8 +103,8 @@ def test_hashed_ids_are_keyed_and_nothing_holds_the_id_or_the_salt(make_clinic, 
     ids = {}
     for salt in ("pepper-one", "pepper-two"):
         out = tmp_path / salt
-        account = prepare(raw, out, replace(SMALL, salt=salt), num_proc=1)
-        ids[salt] = {columns["patient_id"] for columns in account.kept.values()}
+        report = prepare(raw, out, replace(SMALL, salt=salt), num_proc=1)
+        ids[salt] = {columns["patient_id"] for columns in report.columns}
         for path in out.rglob("*"):
             if path.is_file():
                 assert b"MRN77" not in path.read_bytes(), path

@@ -3,15 +3,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hf_cushing.data.splits import (
-    assign_patients,
-    deal_folds,
-    group_patients,
-    pair_links,
-    split_by_site,
-    split_photos,
-)
+from hf_cushing.data.groups import group_patients
+from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.splits import assign_patients, split_cohort
 from hf_cushing.schema import NO_FOLD, FacePhoto, UserError
+
+
+def photo(patient, label="control", sex="female", **more):
+    return FacePhoto(row=0, file_name="x", patient_id=patient, label=label, sex=sex, **more)
 
 
 def cohort(rng, patients, positive=0.4):
@@ -19,21 +18,23 @@ def cohort(rng, patients, positive=0.4):
     for number in range(patients):
         label = "cushing" if rng.random() < positive else "control"
         sex = "female" if rng.random() < 0.75 else "male"
-        for _ in range(rng.integers(1, 4)):
-            row = len(photos)
-            photos.append(
-                FacePhoto(
-                    row=row, file_name=str(row), patient_id=f"P{number}", label=label, sex=sex
-                )
-            )
+        photos += [photo(f"P{number}", label, sex) for _ in range(rng.integers(1, 4))]
     return photos
+
+
+def assign(photos, shares, seed):
+    return assign_patients(photos, shares, seed, {p.patient_id: p.patient_id for p in photos})
+
+
+def split(photos, links=(), **options):
+    return split_cohort(photos, PrepareOptions(**options), where="t.csv", links=links)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_each_stratum_is_shared_out_as_asked(seed):
     photos = cohort(np.random.default_rng(seed), 150)
     shares = (0.65, 0.15, 0.2)
-    bins = assign_patients(photos, shares, seed)
+    bins = assign(photos, shares, seed)
     for stratum in {(p.label, p.sex) for p in photos}:
         counts = Counter(bins[p.patient_id] for p in photos if (p.label, p.sex) == stratum)
         total = counts.total()
@@ -45,38 +46,29 @@ def test_each_stratum_is_shared_out_as_asked(seed):
 def test_small_strata_leave_no_split_without_a_label(seed):
     strata = [("cushing", "female", 3), ("cushing", "male", 3), ("control", "female", 6)]
     photos = [
-        FacePhoto(row=0, file_name="x", patient_id=f"{label}{sex}{n}", label=label, sex=sex)
-        for label, sex, count in strata
-        for n in range(count)
+        photo(f"{label}{sex}{n}", label, sex) for label, sex, count in strata for n in range(count)
     ]
-    splits = split_photos(photos, validation_size=0.15, test_size=0.2, seed=seed)
+    splits = split(photos, seed=seed).split
     held = {(splits[p.patient_id], p.label) for p in photos}
     assert len(held) == 6
 
 
 def test_split_without_a_label_is_refused_by_name():
-    photos = [
-        FacePhoto(row=0, file_name="x", patient_id=f"{label}{n}", label=label, sex="male")
-        for label, count in (("control", 20), ("cushing", 2))
-        for n in range(count)
-    ]
+    counts = (("control", 20), ("cushing", 2))
+    photos = [photo(f"{label}{n}", label) for label, count in counts for n in range(count)]
     with pytest.raises(UserError, match=r"the \w+ split gets no patient with label 'cushing'"):
-        split_photos(photos, validation_size=0.1, test_size=0.1, seed=0)
+        split(photos, validation_size=0.1, test_size=0.1)
 
 
 def test_order_of_the_table_does_not_matter(rng):
     photos = cohort(rng, 40)
     mixed = [photos[i] for i in rng.permutation(len(photos))]
-    assert assign_patients(photos, (0.5, 0.5), 1) == assign_patients(mixed, (0.5, 0.5), 1)
+    assert assign(photos, (0.5, 0.5), 1) == assign(mixed, (0.5, 0.5), 1)
 
 
 def test_seed_changes_the_split(rng):
     photos = cohort(rng, 40)
-    assert assign_patients(photos, (0.5, 0.5), 1) != assign_patients(photos, (0.5, 0.5), 2)
-
-
-def photo(patient, label="control", sex="female", **more):
-    return FacePhoto(row=0, file_name="x", patient_id=patient, label=label, sex=sex, **more)
+    assert assign(photos, (0.5, 0.5), 1) != assign(photos, (0.5, 0.5), 2)
 
 
 def test_linked_patients_get_one_group_also_by_way_of_others():
@@ -92,27 +84,28 @@ def test_matched_pairs_stay_together_in_splits_and_folds(seed):
         for n in range(42)
         for label in ("control", "cushing")
     ]
-    groups = group_patients(
-        {p.patient_id for p in photos}, pair_links((p.pair_id, p.patient_id) for p in photos)
-    )
-    assert len(set(groups.values())) == 42
-    splits = split_photos(photos, validation_size=0.15, test_size=0.2, seed=seed, groups=groups)
-    folds = deal_folds(photos, splits, folds=5, repeats=2, seed=seed, groups=groups, external=False)
-    for dealt in (splits, *folds):
+    found = split(photos, seed=seed, repeats=2)
+    for dealt in (found.split, *found.folds):
         assert all(dealt[f"control{n}"] == dealt[f"cushing{n}"] for n in range(42))
-    assert {Counter(folds[0].values())[fold] for fold in range(5)} <= {14, 16, 18, 20}
+    assert {Counter(found.folds[0].values())[fold] for fold in range(5)} <= {14, 16, 18, 20}
+
+
+def test_linked_patients_stay_together_even_if_one_has_no_photo_left():
+    photos = cohort(np.random.default_rng(0), 60)
+    found = split(photos, links=[("P1", "gone"), ("gone", "P2"), ("P3", "P4")])
+    for dealt in (found.split, *found.folds):
+        assert dealt["P1"] == dealt["P2"]
+        assert dealt["P3"] == dealt["P4"]
 
 
 def test_repeats_deal_anew_and_each_is_a_whole_cross_validation():
     photos = [photo(f"{label}{n}", label) for n in range(30) for label in ("control", "cushing")]
-    groups = {p.patient_id: p.patient_id for p in photos}
-    splits = split_photos(photos, validation_size=0.2, test_size=0.2, seed=0, groups=groups)
-    folds = deal_folds(photos, splits, folds=5, repeats=3, seed=0, groups=groups, external=False)
+    folds = split(photos, validation_size=0.2, repeats=3).folds
     assert len(folds) == 3
     assert len({tuple(sorted(one.items())) for one in folds}) == 3
     for one in folds:
         assert set(one.values()) == {0, 1, 2, 3, 4}
-        assert one.keys() == groups.keys()
+        assert one.keys() == {p.patient_id for p in photos}
 
 
 def sites():
@@ -125,25 +118,20 @@ def sites():
 
 def test_external_site_is_the_test_split_and_in_no_fold():
     photos = [*sites(), photo("control0", site="B")]  # a patient seen at both
-    groups = {p.patient_id: p.patient_id for p in photos}
-    splits = split_by_site(photos, ["B"], validation_size=0.25, seed=0, groups=groups)
+    found = split(photos, external_sites=("B",), validation_size=0.25, folds=3)
     for p in photos:
         outside = p.site == "B" or p.patient_id == "control0"
-        assert (splits[p.patient_id] == "test") is outside
-    (folds,) = deal_folds(photos, splits, folds=3, repeats=1, seed=0, groups=groups, external=True)
-    assert {folds[p] for p, split in splits.items() if split == "test"} == {NO_FOLD}
-    assert {folds[p] for p, split in splits.items() if split != "test"} == {0, 1, 2}
+        assert (found.split[p.patient_id] == "test") is outside
+        assert (found.folds[0][p.patient_id] == NO_FOLD) is outside
+    assert set(found.folds[0].values()) == {NO_FOLD, 0, 1, 2}
 
 
 def test_unknown_external_site_is_refused_with_those_that_exist():
-    photos = sites()
-    groups = {p.patient_id: p.patient_id for p in photos}
     with pytest.raises(UserError, match=r"--external-site C: .*sites: A, B"):
-        split_by_site(photos, ["C"], validation_size=0.2, seed=0, groups=groups)
+        split(sites(), external_sites=("C",))
 
 
 def test_external_site_without_a_label_is_refused():
     photos = [*sites(), photo("extra", site="C")]
-    groups = {p.patient_id: p.patient_id for p in photos}
     with pytest.raises(UserError, match="test split gets no patient with label 'cushing'"):
-        split_by_site(photos, ["C"], validation_size=0.2, seed=0, groups=groups)
+        split(photos, external_sites=("C",))

@@ -1,0 +1,254 @@
+"""Align photos on every core into chunk files; an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hf_cushing.data.intake import locate
+from hf_cushing.data.measure import MEASURE_NAMES, measure_crop
+from hf_cushing.faces.align import align_face
+from hf_cushing.faces.photo import (
+    FileFacts,
+    PhotoError,
+    encode_crop,
+    file_facts,
+    open_photo,
+    read_file,
+)
+from hf_cushing.files import written_aside
+from hf_cushing.schema import FacePhoto, UserError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+CHUNK = 32
+"""Photos a chunk: the unit of work, of resuming, and of a row group in the Parquet shards."""
+
+FILE_NAMES = tuple(field.name for field in dataclasses.fields(FileFacts))
+
+
+class WorkerLost(UserError):
+    """A worker process was killed: what is done stays, and the command can be run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one photo.
+
+    Attributes
+    ----------
+    reason : str
+        Empty if kept; else one word.
+    message : str
+        The reason in words, with the remedy; or a note on a kept photo.
+    file : FileFacts or None
+    face_box : list of int
+        Left, top, right, bottom in the photo.
+    measures : dict
+        Row of `Measures`. All three only if kept.
+    """
+
+    reason: str = ""
+    message: str = ""
+    file: FileFacts | None = None
+    face_box: list[int] | None = None
+    measures: dict[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A kept photo's aligned face.
+
+    Attributes
+    ----------
+    index : int
+        By which `make_chunks` knows the photo.
+    image : bytes
+        JPEG.
+    landmarks : list of list of float
+        68 × 2, pixels of the crop.
+    face_box : list of int
+        Left, top, right, bottom in the photo.
+    """
+
+    index: int
+    image: bytes
+    landmarks: list[list[float]]
+    face_box: list[int]
+
+
+def make_chunks(
+    root: Path,
+    photos: list[tuple[int, FacePhoto]],
+    *,
+    work: Path,
+    side: int,
+    identity: bool,
+    num_proc: int,
+    advance: Callable[[int], None],
+) -> list[Path]:
+    """Align and measure photos, in chunks, into Parquet files under `work`.
+
+    Chunks that are already there are taken over. `advance` is told the number of photos done.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the photos.
+    photos : list of (int, FacePhoto)
+        Index by which the photo is known later, and the photo.
+    side : int
+        Side of the crops in pixels.
+    identity : bool
+        Compute face descriptors too.
+
+    Returns
+    -------
+    list of Path
+        The chunk files, in the order of the photos.
+    """
+    tasks, paths = [], []
+    for start in range(0, len(photos), CHUNK):
+        path = work / f"chunk-{start // CHUNK:06d}.parquet"
+        some = [(index, p.file_name, p.view) for index, p in photos[start : start + CHUNK]]
+        paths.append(path)
+        if path.exists():
+            advance(len(some))
+        else:
+            tasks.append((root, some, side, identity, path))
+    for done in run_tasks(_crop_chunk, tasks, num_proc=num_proc):
+        advance(done)
+    return paths
+
+
+def run_tasks(function: Callable[..., Any], tasks: list[tuple], *, num_proc: int) -> Iterator[Any]:
+    """Call `function` for each task in worker processes; yield results as they come."""
+    if num_proc == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield function(*task)
+        return
+    context = multiprocessing.get_context("spawn")
+    workers = min(num_proc, len(tasks))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c) as pool:
+        try:
+            for done in as_completed([pool.submit(function, *task) for task in tasks]):
+                yield done.result()
+        except BrokenProcessPool:
+            raise WorkerLost(
+                "a worker process was ended from outside (out of memory?); run the command "
+                "again to go on, with a smaller --num-proc if it happens again"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def read_outcomes(paths: list[Path]) -> dict[int, Outcome]:
+    """What became of each photo, by index, without its picture."""
+    outcomes = {}
+    names = ["index", "reason", "message", "face_box", *FILE_NAMES, *MEASURE_NAMES]
+    for row in _rows(paths, names):
+        file, measures = ({n: row.pop(n) for n in part} for part in (FILE_NAMES, MEASURE_NAMES))
+        index, kept = row.pop("index"), not row["reason"]
+        more = {"file": FileFacts(**file), "measures": measures} if kept else {}
+        outcomes[index] = Outcome(**row | more)
+    return outcomes
+
+
+def read_crops(paths: list[Path]) -> Iterator[list[Crop]]:
+    """The kept photos' crops, one list a chunk file."""
+    for path in paths:
+        rows = [row for row in _rows([path], ["index", "image", "landmarks", "face_box"])]
+        yield [
+            Crop(**row | {"landmarks": np.reshape(row["landmarks"], (68, 2)).tolist()})
+            for row in rows
+            if row["image"]
+        ]
+
+
+def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet
+
+    for path in paths:
+        yield from pyarrow.parquet.read_table(path, columns=names).to_pylist()
+
+
+def crop_photo(
+    root: Path, file_name: str, view: str, *, side: int, identity: bool
+) -> dict[str, Any]:
+    """Open, align and measure one photo; one that can't be used gives a reason, no exception."""
+    try:
+        data = read_file(locate(root, file_name))
+        face = align_face(open_photo(data), side)
+    except FileNotFoundError:
+        return {"reason": "absent", "message": "no such file; add it or delete the row"}
+    except PhotoError as error:
+        if error.reason == "no_face" and view in ("left", "right"):
+            return {"reason": "profile", "message": PROFILE_MESSAGE}
+        return {"reason": error.reason, "message": str(error)}
+    except OSError as error:
+        return {"reason": "unreadable", "message": f"{error.strerror}; check the file"}
+    image, landmarks = encode_crop(face.image), np.round(face.landmarks, 3)
+    return {
+        "message": f"{face.others} smaller face(s) passed over" if face.others else "",
+        "image": image,
+        "landmarks": landmarks.ravel().tolist(),
+        "face_box": list(face.face_box),
+        **dataclasses.asdict(file_facts(data)),
+        **measure_crop(image, landmarks, identity=identity),
+    }
+
+
+PROFILE_MESSAGE = (
+    "no face was found: the detector knows faces turned by up to about 45 degrees, not full "
+    "profiles; use the frontal or oblique photo of this visit"
+)
+
+
+def _leave_ctrl_c() -> None:
+    """Let the first process alone answer Ctrl-C; the workers finish their chunk."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _crop_chunk(
+    root: Path, photos: list[tuple[int, str, str]], side: int, identity: bool, path: Path
+) -> int:
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = _schema()
+    rows = []
+    for index, name, view in photos:
+        row = {"index": index, "reason": ""}
+        rows.append(row | crop_photo(root, name, view, side=side, identity=identity))
+    with written_aside(path) as aside:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
+    return len(photos)
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow
+
+    return pyarrow.schema(
+        {
+            "index": pyarrow.int64(),
+            "reason": pyarrow.string(),
+            "message": pyarrow.string(),
+            "image": pyarrow.binary(),
+            "landmarks": pyarrow.list_(pyarrow.float32()),
+            "face_box": pyarrow.list_(pyarrow.int32()),
+            "format": pyarrow.string(),
+            **dict.fromkeys(("width", "height", "bytes", "jpeg_quality"), pyarrow.int64()),
+            **dict.fromkeys(MEASURE_NAMES, pyarrow.binary()),
+        }
+    )

@@ -1,0 +1,249 @@
+"""The intake report: what became of every row and file, and the dataset card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median_high
+from typing import Any
+
+from hf_cushing import __version__
+from hf_cushing.data.chunks import Outcome
+from hf_cushing.data.cohort import Cohort
+from hf_cushing.data.controls import WHY_TRAIN_ONLY
+from hf_cushing.data.counts import count_cells
+from hf_cushing.data.crops import Crops
+from hf_cushing.data.datasheet import Datasheet
+from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.splits import Splits
+from hf_cushing.files import read_json, render_template, write_json, write_text
+from hf_cushing.schema import (
+    NUMBER_COLUMNS,
+    RESEARCH_NOTICE,
+    SPLITS,
+    TEXT_COLUMNS,
+    FacePhoto,
+    UserError,
+    order_labels,
+)
+
+SMALL_GROUP = 10
+"""Fewer patients than this in a label × sex of the test split: called insufficient."""
+
+SHOWN_ROWS = 1000
+"""Rows that a table of ``intake.md`` shows; ``intake.json`` has all."""
+
+PHOTO_COLUMNS = ("photo_id", "patient_id", "label", "sex", "split")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntakeReport:
+    """Content of ``intake.json``.
+
+    Attributes
+    ----------
+    version, fingerprint : str
+        The package's version, and the hash of all input and options.
+    options : dict
+        The options of `prepare`.
+    labels : list of str
+        In the order of the class numbers.
+    rows : list of dict
+        Every row of the table, and of every public control that was chosen: row, public,
+        file_name, status (kept or rejected), reason, message, and for a kept one its `columns`
+        with `split`, and the facts of its `file`.
+    unlisted : list of str
+        Files that no row names.
+    dropped_columns : list of str
+        Columns of the table that were not carried over.
+    merged : list of list of str
+        Rows whose patients were found to be one person and put together.
+    notes, warnings : list of str
+    datasheet : dict
+        Answers of a person, empty where missing.
+    """
+
+    version: str
+    fingerprint: str
+    options: dict[str, Any]
+    labels: list[str]
+    rows: list[dict[str, Any]]
+    unlisted: list[str]
+    dropped_columns: list[str]
+    merged: list[list[str]]
+    notes: list[str]
+    warnings: list[str]
+    datasheet: dict[str, str]
+
+    @property
+    def kept(self) -> dict[int, dict[str, Any]]:
+        """The rows of the kept photos, by their place in `rows`."""
+        return {place: row for place, row in enumerate(self.rows) if row["status"] == "kept"}
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Number of rejected rows by reason."""
+        return Counter(row["reason"] for row in self.rows if row["status"] == "rejected")
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """Column values of the kept photos."""
+        return [row["columns"] for row in self.kept.values()]
+
+
+def build_intake_report(
+    cohort: Cohort, crops: Crops, splits: Splits, options: PrepareOptions, fingerprint: str
+) -> IntakeReport:
+    """Join what the table said with what became of each photo."""
+    rows = [
+        _row(photo, outcome, splits, options.keep_columns)
+        for photo, outcome in zip(crops.photos, crops.outcomes, strict=True)
+    ]
+    kept = [row["columns"] for row in rows if row["status"] == "kept"]
+    return IntakeReport(
+        version=__version__,
+        fingerprint=fingerprint,
+        options=options.recorded(),
+        labels=order_labels({columns["label"] for columns in kept}),
+        rows=rows,
+        unlisted=cohort.clinic.unlisted,
+        dropped_columns=cohort.clinic.dropped_columns,
+        merged=crops.merged,
+        notes=_notes(kept, options),
+        warnings=list(_warnings(kept)),
+        datasheet=asdict(options.datasheet),
+    )
+
+
+def _row(
+    photo: FacePhoto, outcome: Outcome, splits: Splits, keep_columns: tuple[str, ...]
+) -> dict[str, Any]:
+    row = {
+        "row": photo.row,
+        "public": photo.public,
+        "file_name": photo.file_name,
+        "status": "rejected" if outcome.reason else "kept",
+        "reason": outcome.reason,
+        "message": outcome.message,
+    }
+    if outcome.reason:
+        return row
+    names = ("photo_id", "patient_id", "label", "sex", *NUMBER_COLUMNS, *TEXT_COLUMNS, "public")
+    columns = {name: getattr(photo, name) for name in names}
+    columns["severity"] = None if photo.severity is None else int(photo.severity)
+    columns |= dict(zip(keep_columns, photo.extra, strict=False))
+    columns |= splits.columns_of(photo.patient_id)
+    return row | {"columns": columns, "file": asdict(outcome.file)}
+
+
+def _notes(kept: Collection[dict[str, Any]], options: PrepareOptions) -> list[str]:
+    if options.controls is None:
+        return []
+    public = sum(columns["public"] for columns in kept)
+    why = [WHY_TRAIN_ONLY] if options.controls.splits == "train" else []
+    return [f"{public} photos of public controls were added", *why]
+
+
+def write_intake_report(out: Path, report: IntakeReport) -> None:
+    """Write ``intake.json``, ``intake.md`` and the dataset card into the dataset folder."""
+    write_json(out / "intake.json", vars(report))
+    rejected = [row for row in report.rows if row["status"] == "rejected"]
+    noted = [row for row in report.kept.values() if row["message"]]
+    shown = {
+        "intake": report,
+        "cells": _cells(report.columns, "split", "label", "sex"),
+        "notice": RESEARCH_NOTICE,
+        "shards": {s: f"data/{s}-*-{report.fingerprint[:8]}.parquet" for s in SPLITS},
+        "flow": draw_flow(report),
+        "demographics": _demographics(report),
+        "datasheet": Datasheet(**report.datasheet),
+        "rejected": rejected[:SHOWN_ROWS],
+        "noted": noted[:SHOWN_ROWS],
+        "hidden_rows": max(0, len(rejected) - SHOWN_ROWS),
+    }
+    write_text(out / "intake.md", render_template("intake.md.jinja", **shown))
+    write_text(out / "README.md", render_template("dataset.md.jinja", **shown))
+
+
+def read_intake_report(dataset: Path) -> IntakeReport | None:
+    """Read the ``intake.json`` of a dataset folder; None where there is none."""
+    path = dataset / "intake.json"
+    return IntakeReport(**read_json(path)) if path.is_file() else None
+
+
+def draw_flow(report: IntakeReport) -> str:
+    """Flow of the photos from the table to the splits, with what was left out, as text."""
+    public = sum(row["public"] for row in report.rows)
+    lines = [f"rows of the clinic's table         {len(report.rows) - public:>8}"]
+    if public:
+        lines.append(f"+ public controls chosen           {public:>8}")
+    for reason, count in sorted(report.rejected.items()):
+        lines.append(f"  ├── left out: {reason:<17}{count:>10}")
+    lines.append(f"photos kept                        {len(report.kept):>8}")
+    for cell in _cells(report.columns, "split"):
+        split, photos, patients = cell.values()
+        fork = "└──" if split == SPLITS[-1] else "├──"
+        lines.append(f"  {fork} {split:<27}{photos:>10}   ({patients} patients)")
+    return "\n".join(lines)
+
+
+def _cells(kept: Collection[dict[str, Any]], *by: str) -> list[dict[str, Any]]:
+    return count_cells({name: [row[name] for row in kept] for name in ("patient_id", *by)}, by)
+
+
+def _demographics(report: IntakeReport) -> list[dict[str, Any]]:
+    """By split × label: age, BMI and severity as median and range, and how many are unknown."""
+    rows = []
+    for cell in _cells(report.columns, "split", "label"):
+        place = (cell["split"], cell["label"])
+        some = [c for c in report.columns if (c["split"], c["label"]) == place]
+        rows.append(cell | {name: _median_and_range(some, name) for name in NUMBER_COLUMNS})
+    return rows
+
+
+def _median_and_range(rows: list[dict[str, Any]], name: str) -> str:
+    values = [row[name] for row in rows if row[name] is not None]
+    if not values:
+        return "unknown"
+    unknown = f", {len(rows) - len(values)} unknown" if len(values) < len(rows) else ""
+    return f"{median_high(values):g} ({min(values):g}–{max(values):g}{unknown})"
+
+
+def _warnings(kept: Collection[dict[str, Any]]) -> Iterable[str]:
+    labels = order_labels({columns["label"] for columns in kept})
+    cells = _cells(kept, "split", "label", "sex")
+    patients = {(c["label"], c["sex"]): c["patients"] for c in cells if c["split"] == "test"}
+    for sex in ("female", "male"):
+        for label in labels:
+            number = patients.get((label, sex), 0)
+            if number < SMALL_GROUP:
+                yield (
+                    f"the test split holds {number} patients with label '{label}' and sex "
+                    f"'{sex}': insufficient for a statement about them; use cross-validation "
+                    "(train.py --fold) or add patients"
+                )
+    unknown = sum(columns["sex"] == "unknown" for columns in kept)
+    if unknown:
+        yield f"{unknown} photos have sex 'unknown'; they count in no comparison of the sexes"
+
+
+def kept_photos(dataset: Path) -> list[dict[str, str]]:
+    """File name, photo_id, patient_id, label, sex and split of every photo of a dataset.
+
+    Raises
+    ------
+    UserError
+        A folder without the report that `prepare` writes.
+    """
+    report = read_intake_report(dataset)
+    if report is None:
+        raise UserError(
+            f"{dataset} has no intake.json, so nothing says which file is which photo; give the "
+            "folder that `hf-cushing prepare` made"
+        )
+    return [
+        {"file_name": row["file_name"]} | {name: row["columns"][name] for name in PHOTO_COLUMNS}
+        for row in report.kept.values()
+    ]
