@@ -164,7 +164,7 @@ def patient_ids(case: Case) -> Iterator[str]:
     report = read_intake_report(case.source)
     if plain:
         yield f"{plain} of {len(ids)} patient ids are the clinic's own"
-    elif report is None or not report.options["hash_ids"]:
+    elif report is None or not report.options.get("hash_ids"):
         yield "nothing says that the patient ids were hashed: a clinic's numbers may look the same"
 
 
