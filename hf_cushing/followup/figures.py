@@ -41,7 +41,7 @@ def plot_patient(path: Path, followup: Followup, patient: str) -> None:
 
 def _fluctuation(axes: Axes, followup: Followup, patient: str) -> None:
     """Grey: later visits inside it can't be told from the fluctuation of a stable person."""
-    later = followup.comparisons[patient]
+    later = followup.of_patient(patient)
     if not later:
         return
     day, first = followup.cohort.day, later[0].baseline

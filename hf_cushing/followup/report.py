@@ -89,7 +89,7 @@ def _patient_page(out: Path, followup: Followup, patient: str, thumbnails: bool)
     treated = (
         f"treatment {facts.treatment_date}" if facts.treatment_date else ("no date of treatment")
     )
-    alarm = any(visit.alarms.any() for visit in followup.comparisons[patient])
+    alarm = any(visit.alarms.any() for visit in followup.of_patient(patient))
     tables = [visit_table(followup, patient), region_table(followup, patient)]
     return render_template(
         "followup_patient.html.jinja",

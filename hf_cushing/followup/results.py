@@ -95,24 +95,29 @@ class Followup:
         return stdtrit(free, (1 + LEVEL) / 2) * np.sqrt(variance)
 
     @cached_property
-    def comparisons(self) -> dict[str, list[Comparison]]:
-        """Patient to the visits after the baseline, in order of date; none with one visit."""
+    def comparisons(self) -> dict[int, Comparison]:
+        """Of each visit after its patient's baseline, by the visit's row."""
         score, camera = self.cohort.change(self.log_odds), self.cohort.change(self.measures)
         changed, alarms = outweighing(camera, score)
-        found: dict[str, list[Comparison]] = {patient: [] for patient in self.cohort.patients}
-        for n, (first, second) in enumerate(zip(*self.cohort.pairs, strict=True)):
-            found[self.cohort.visits.patient[second]].append(
-                Comparison(
-                    baseline=int(first), visit=int(second), score=_one_of(score, n),
-                    camera=_one_of(camera, n), changed=changed[n], alarms=alarms[n],
-                )
-            )  # fmt: skip
-        return found
+        pairs = np.stack(self.cohort.pairs, 1).tolist()
+        return {
+            visit: Comparison(
+                baseline=baseline, visit=visit, score=_one_of(score, n), camera=_one_of(camera, n),
+                changed=changed[n], alarms=alarms[n],
+            )
+            for n, (baseline, visit) in enumerate(pairs)
+        }  # fmt: skip
+
+    def of_patient(self, patient: str) -> list[Comparison]:
+        """A patient's comparisons, in order of date; none with one visit."""
+        rows = self.cohort.rows(patient).tolist()
+        return [self.comparisons[row] for row in rows if row in self.comparisons]
 
     @property
     def last(self) -> dict[str, Comparison]:
         """Patient to the last visit beside the baseline; without patients of one visit."""
-        return {patient: rows[-1] for patient, rows in self.comparisons.items() if rows}
+        patients = self.cohort.visits.patient
+        return {str(patients[row]): visit for row, visit in self.comparisons.items()}
 
     @cached_property
     def trend(self) -> Trend:

@@ -136,13 +136,11 @@ def _known(value: float) -> str:
 
 def visit_table(followup: Followup, patient: str) -> Table:
     """One patient's visits, for the page."""
-    cohort, half = followup.cohort, followup.half_widths
-    later = {compared.visit: compared for compared in followup.comparisons[patient]}
-    baselines = {compared.baseline for compared in later.values()}
+    cohort, half, later = followup.cohort, followup.half_widths, followup.comparisons
     body = []
-    for row, months in zip(cohort.rows(patient), cohort.months[cohort.rows(patient)], strict=True):
+    for row in cohort.rows(patient).tolist():
         mean = followup.means[row]
-        cells = [str(cohort.day(row)), f"{months:+.1f}", str(cohort.visits.photos[row]),
+        cells = [str(cohort.day(row)), f"{cohort.months[row]:+.1f}", str(cohort.visits.photos[row]),
                  str(cohort.visits.period[row]) or "–",
                  interval_text(mean, mean - half[row], mean + half[row], 2)]  # fmt: skip
         if row in later:
@@ -150,8 +148,8 @@ def visit_table(followup: Followup, patient: str) -> Table:
             cells += [_change_text(score), f"{score.index:+.2f}", p_text(score.p),
                       later[row].verdict]  # fmt: skip
         else:
-            before = "baseline" if row in baselines else "before the baseline"
-            cells += [before if later else ONE_VISIT, "–", "–", "–"]
+            before = "baseline" if row in cohort.pairs[0] else "before the baseline"
+            cells += [before if patient in followup.last else ONE_VISIT, "–", "–", "–"]
         body.append(cells)
     since = "treatment" if cohort.patients[patient].treatment_date else "the first visit"
     header = ["visit", "months", "photos", "stable", "score (95 %)", "change (95 %)", "index", "p",
@@ -214,34 +212,30 @@ def _number_table(name: str, header: list[str], rows: list[list[object]]) -> Tab
 
 def _visit_numbers(followup: Followup) -> Table:
     cohort, visits = followup.cohort, followup.cohort.visits
-    later = {c.visit: c for own in followup.comparisons.values() for c in own}
-    baselines = {compared.baseline for compared in later.values()}
     header = ["patient_id", "date", "sex", "treatment_date", "months", "photos", "stable", "score",
               "half_width", "baseline", *SCORE_NUMBERS, "verdict", "alarm"]  # fmt: skip
     rows = []
-    for row, (facts, months) in enumerate(zip(cohort.facts, cohort.months, strict=True)):
-        cells = [facts.patient_id, cohort.day(row), facts.sex, facts.treatment_date or "", months,
-                 visits.photos[row], visits.period[row], followup.means[row],
-                 followup.half_widths[row], int(row in baselines)]  # fmt: skip
-        if row in later:
-            own = later[row]
-            cells += [getattr(own.score, name) for name in SCORE_NUMBERS]
-            cells += [own.verdict, int(own.alarms.any())]
-        else:
-            cells += [""] * (len(header) - len(cells))
-        rows.append(cells)
+    for row, facts in enumerate(cohort.facts):
+        cells = [facts.patient_id, cohort.day(row), facts.sex, facts.treatment_date or "",
+                 cohort.months[row], visits.photos[row], visits.period[row], followup.means[row],
+                 followup.half_widths[row], int(row in cohort.pairs[0])]  # fmt: skip
+        later = followup.comparisons.get(row)
+        if later:
+            cells += [getattr(later.score, name) for name in SCORE_NUMBERS]
+            cells += [later.verdict, int(later.alarms.any())]
+        rows.append(cells + [""] * (len(header) - len(cells)))
     return _number_table("visits", header, rows)
 
 
 def _camera_numbers(followup: Followup) -> Table:
     header = ["patient_id", "baseline", "date", "measure", "change", "index", "p", "changed",
               "more_than_score"]  # fmt: skip
-    day = followup.cohort.day
+    cohort = followup.cohort
     rows = [
-        [patient, day(own.baseline), day(own.visit), measure, own.camera.change[m],
-         own.camera.index[m], own.camera.p[m], int(own.changed[m]), int(own.alarms[m])]
-        for patient, compared in followup.comparisons.items()
-        for own in compared
+        [cohort.visits.patient[row], cohort.day(own.baseline), cohort.day(row), measure,
+         own.camera.change[m], own.camera.index[m], own.camera.p[m], int(own.changed[m]),
+         int(own.alarms[m])]
+        for row, own in followup.comparisons.items()
         for m, measure in enumerate(MEASURES)
     ]  # fmt: skip
     return _number_table("camera", header, rows)

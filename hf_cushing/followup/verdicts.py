@@ -87,7 +87,7 @@ def repeatability_warnings(spread: Repeatability) -> list[str]:
 
 def camera_lines(followup: Followup, patient: str) -> Iterator[str]:
     """Measures that changed beyond their own repeatability, visit by visit; alarms first."""
-    for visit in followup.comparisons[patient]:
+    for visit in followup.of_patient(patient):
         for text, inside in (
             ("more than the score", visit.alarms),
             ("less than the score", visit.changed & ~visit.alarms),
@@ -112,7 +112,7 @@ def cohort_verdicts(followup: Followup) -> list[str]:
     words = [visit.verdict for visit in last]
     alarmed = np.array([visit.alarms.any() for visit in last])
     changed = np.array([visit.changed.any() for visit in last])
-    single = len(followup.comparisons) - len(last)
+    single = len(followup.cohort.patients) - len(last)
     lines = [
         "This page contains patient ids: keep it where the clinic's table is kept.",
         f"{len(last)} patients with a later visit than their baseline: at the last one the score "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
+from hf_cushing.data.intake import repeats
 from hf_cushing.data.table import Problem, Report, read_table, refuse_problems
 from hf_cushing.schema import SEX_SPELLINGS, UserError
 
@@ -171,69 +171,39 @@ def _date(row: int, name: str, cells: dict[str, str], report: Report) -> date | 
     return found
 
 
-def _grouped(
-    photos: Sequence[DatedPhoto], key: Callable[[DatedPhoto], Hashable]
-) -> list[list[DatedPhoto]]:
-    """Photos with the same key together, each group in order of date."""
-    groups = defaultdict(list)
-    for photo in sorted(photos, key=lambda photo: (photo.day, photo.row)):
-        groups[key(photo)].append(photo)
-    return list(groups.values())
-
-
 def _contradictions(photos: Sequence[DatedPhoto]) -> Iterator[Problem]:
     """Photos twice, and what can't be true of one patient or one visit."""
-    for first, *others in _grouped(photos, lambda photo: photo.photo):
-        for photo in others:
-            text = f"the photo {photo.photo} stands in row {first.row} too; delete one"
-            yield photo.row, text
-    for own in _grouped(photos, lambda photo: photo.patient_id):
-        patient = f"patient {own[0].patient_id}"
-        remedy = "write the same in all rows of the patient"
-        yield from _several(own, ("sex", "treatment_date"), patient, remedy)
-        for visit in _grouped(own, lambda photo: photo.day):
-            remedy = "photos of one day are one visit: write the same"
-            yield from _several(visit, ("stable", "visit"), f"{patient}, {visit[0].day}", remedy)
-        yield from _visit_order(patient, own)
-        yield from _stable_through_treatment(patient, own)
-
-
-def _several(
-    own: Sequence[DatedPhoto], columns: Sequence[str], whose: str, remedy: str
-) -> Iterator[Problem]:
-    for column in columns:
-        values = sorted({str(getattr(photo, column) or "empty") for photo in own})
-        if len(values) > 1:
-            yield own[-1].row, f"{whose} has several of {column} ({', '.join(values)}); {remedy}"
-
-
-def _visit_order(patient: str, own: Sequence[DatedPhoto]) -> Iterator[Problem]:
-    """Visit words or numbers against dates: one date each, and numbers rise with the dates."""
-    named = [photo for photo in own if photo.visit and not ISO.fullmatch(photo.visit)]
-    for visit in _grouped(named, lambda photo: photo.visit):
-        days = list(dict.fromkeys(str(photo.day) for photo in visit))
-        if len(days) > 1:
-            text = f"{patient}: visit {visit[0].visit} has several dates ({', '.join(days)})"
-            yield visit[-1].row, f"{text}; correct it"
-    if all(photo.visit.isdecimal() for photo in named):
-        for before, after in pairwise(named):
-            if int(after.visit) < int(before.visit):
-                yield (
-                    after.row,
-                    f"{patient}: dates are out of order: visit {after.visit} is of {after.day}, "
-                    f"visit {before.visit} of {before.day} (row {before.row}); correct one of them",
-                )
-
-
-def _stable_through_treatment(patient: str, own: Sequence[DatedPhoto]) -> Iterator[Problem]:
-    """A stable period can't hold visits before and after the treatment began."""
-    stable = [photo for photo in own if photo.stable and photo.treatment_date]
-    for held in _grouped(stable, lambda photo: photo.stable):
-        first, last = held[0], held[-1]
-        if first.day <= first.treatment_date < last.day:
+    photos = sorted(photos, key=lambda photo: (photo.patient_id, photo.day, photo.row))
+    for photo, first in repeats(photos, "photo"):
+        yield photo.row, f"the photo {photo.photo} stands in row {first.row} too; delete one"
+    named = [photo for photo in photos if photo.visit and not ISO.fullmatch(photo.visit)]
+    for rows, same, columns, rule in (
+        (photos, ("patient_id",), ("sex", "treatment_date"), "a patient has one"),
+        (photos, ("patient_id", "day"), ("stable", "visit"), "photos of one day are one visit"),
+        (named, ("patient_id", "visit"), ("day",), "a visit has one date"),
+    ):
+        for photo, first in repeats(rows, *same):
+            for column in columns:
+                mine, other = getattr(photo, column) or "empty", getattr(first, column) or "empty"
+                if mine != other:
+                    name = "date" if column == "day" else column
+                    text = f"{name} is {mine}, but {other} in row {first.row}: {rule}"
+                    yield photo.row, f"patient {photo.patient_id}: {text}; write the same"
+    for before, after in pairwise(photo for photo in named if photo.visit.isdecimal()):
+        if before.patient_id == after.patient_id and int(after.visit) < int(before.visit):
             yield (
-                last.row,
-                f"{patient}: visits of {first.day} and {last.day} are marked as stable together "
-                f"('{first.stable}'), but treatment began on {first.treatment_date} between them; "
-                "name the two periods apart, as period:before and period:after",
+                after.row,
+                f"patient {after.patient_id}: dates are out of order: visit {after.visit} is of "
+                f"{after.day}, visit {before.visit} of {before.day} (row {before.row}); correct "
+                "one of them",
+            )
+    stable = [photo for photo in photos if photo.stable and photo.treatment_date]
+    for photo, first in repeats(stable, "patient_id", "stable"):
+        if first.day <= photo.treatment_date < photo.day:
+            yield (
+                photo.row,
+                f"patient {photo.patient_id}: visits of {first.day} and {photo.day} are marked as "
+                f"stable together ('{photo.stable}'), but treatment began on "
+                f"{photo.treatment_date} between them; name the two periods apart, as "
+                "period:before and period:after",
             )

@@ -81,25 +81,25 @@ def read_csv(path):
         (
             [("a.jpg", "P1", "2020-01-01", "f", "", "", "first"), ("b.jpg", "P1", "2020-02-01", "f",
              "", "", "first")],
-            ["visit first has several dates (2020-01-01, 2020-02-01)"],
+            ["row 3: patient P1: date is 2020-02-01, but 2020-01-01 in row 2: a visit has one"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "", "", "1"), ("b.jpg", "P1", "2020-01-01", "f", "",
              "", "2")],
-            ["patient P1, 2020-01-01 has several of visit (1, 2); photos of one day are one visit"],
+            ["row 3: patient P1: visit is 2, but 1 in row 2: photos of one day are one visit"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "2020-02-01"), ("b.jpg", "P1", "2020-03-01", "f",
              "2020-02-02")],
-            ["patient P1 has several of treatment_date (2020-02-01, 2020-02-02)"],
+            ["row 3: patient P1: treatment_date is 2020-02-02, but 2020-02-01 in row 2"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "2020-02-01"), ("b.jpg", "P1", "2020-03-01")],
-            ["several of treatment_date (2020-02-01, empty)", "several of sex (female, unknown)"],
+            ["treatment_date is empty, but 2020-02-01 in row 2", "sex is unknown, but female in"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "", "yes"), ("b.jpg", "P1", "2020-01-01", "f")],
-            ["patient P1, 2020-01-01 has several of stable (empty, stable)"],
+            ["row 3: patient P1: stable is empty, but stable in row 2: photos of one day are one"],
         ),
         (
             [("a.jpg", "P1", "2020-01-01", "f", "2020-02-01", "yes"), ("b.jpg", "P1", "2020-03-01",
