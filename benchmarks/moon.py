@@ -15,7 +15,7 @@ from pathlib import Path
 from hf_cushing.evaluation.command import evaluate_runs
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.tables import format_value
+from hf_cushing.evaluation.wording import format_value
 from hf_cushing.files import read_json
 
 ROOT = Path(__file__).parents[1]

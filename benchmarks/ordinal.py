@@ -21,7 +21,7 @@ from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.evaluation.grades import GradedSample, report_grades
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.subgroups import make_sample, make_samples
-from hf_cushing.evaluation.tables import format_value
+from hf_cushing.evaluation.wording import format_value
 from hf_cushing.reports.table import interval_text
 from hf_cushing.schema import CONTROL
 from hf_cushing.stats.grade_metrics import GOALS

@@ -22,7 +22,7 @@ from PIL import Image
 
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import evaluate
-from hf_cushing.evaluation.tables import format_value
+from hf_cushing.evaluation.wording import format_value
 from hf_cushing.files import read_json
 
 ROOT = Path(__file__).parents[1]

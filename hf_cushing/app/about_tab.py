@@ -11,21 +11,12 @@ import gradio as gr
 from hf_cushing.app import pictures
 from hf_cushing.app.page import Page, Words
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.tables import (
-    NAMES,
-    POWER_METRICS,
-    footnotes,
-    gap_sentence,
-    subgroup_rows,
-    table_title,
-    tables,
-)
+from hf_cushing.evaluation.tables import subgroup_table
+from hf_cushing.evaluation.wording import POWER_METRICS, gap_sentence
 from hf_cushing.reports.page import embed
 from hf_cushing.run import Run
-from hf_cushing.stats.metrics import METRICS
 
 SHOWN = ("auroc", "recall", "specificity", "precision", "npv", "f1", "brier", "ece")
-NOT_SHOWN = {NAMES.get(metric, metric) for metric in METRICS if metric not in SHOWN}
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
@@ -62,23 +53,13 @@ def about_tab(page: Page) -> None:
 def _results(report: Report, words: Words) -> Iterator[str]:
     """Tables for all, women and men, with what must be said about them."""
     yield f"<h2>{html.escape(words['about_results'])}</h2>"
-    for label, unit, rows in tables(report.subgroups):
-        if unit != "photo":
-            continue
-        body = [
-            [html.escape(cell) for cell in line]
-            for line in subgroup_rows(rows)
-            if line[0] not in NOT_SHOWN
-        ]
-        title = table_title(label, unit, report.split)
-        header = [words["measure"], *(row.subgroup for row in rows)]
+    for label in report.labels:
+        table = subgroup_table(report, label, metrics=SHOWN)
+        body = [[html.escape(cell) for cell in line] for line in table.body]
+        header, title = [words["measure"], *table.header[1:]], table.title
         yield f"<h3>{html.escape(title)}</h3>{pictures.table(header, body, caption=title)}"
-        gaps = [
-            gap_sentence(gap)
-            for gap in report.gaps
-            if (gap.label, gap.unit) == (label, unit) and gap.metric in POWER_METRICS
-        ]
-        notes = [*footnotes(report, label, unit, rows), *gaps]
+        gaps = [gap for gap in report.gaps_of(label) if gap.metric in POWER_METRICS]
+        notes = [*table.notes, *map(gap_sentence, gaps)]
         yield pictures.bullets(map(html.escape, notes), lang="en")
 
 

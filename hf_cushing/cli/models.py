@@ -52,7 +52,7 @@ def evaluate(
     from hf_cushing.evaluation.command import evaluate_runs
     from hf_cushing.evaluation.record import report_to_json
     from hf_cushing.evaluation.report import write_report
-    from hf_cushing.evaluation.report_tables import report_tables
+    from hf_cushing.evaluation.tables import report_tables
     from hf_cushing.files import check_report_folder
     from hf_cushing.reports.table import tables_to_markdown
 

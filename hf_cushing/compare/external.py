@@ -15,7 +15,7 @@ from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.subgroups import Resampled, make_sample, mean_subgroups, report_subgroups
-from hf_cushing.evaluation.tables import NAMES, format_value
+from hf_cushing.evaluation.wording import NAMES, format_value
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
 from hf_cushing.models.score import check_labels, score

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hf_cushing.compare.results import ArmResult, LabelResult
-from hf_cushing.evaluation.tables import NAMES
+from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.reports.style import STYLES, new_figure, save
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from hf_cushing.compare.plan import MITIGATIONS
 from hf_cushing.compare.results import ArmResult, LabelResult
 from hf_cushing.compare.tables import SAME
-from hf_cushing.evaluation.tables import NAMES
+from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.reports.style import STYLES, new_figure, save
 from hf_cushing.reports.table import Table, interval_text, p_text
 from hf_cushing.stats.intervals import INSUFFICIENT

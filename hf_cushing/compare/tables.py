@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hf_cushing.compare.results import ArmResult, LabelResult
 from hf_cushing.config import read_yaml
-from hf_cushing.evaluation.report_tables import verdict_text
-from hf_cushing.evaluation.tables import NAMES, format_value
+from hf_cushing.evaluation.wording import NAMES, format_value, verdict_text
 from hf_cushing.files import resource
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 
@@ -78,18 +77,18 @@ def _by_sex(result: LabelResult) -> Table:
                 told = [interval_text(gap.gap, gap.low, gap.high, 2), number_text(gap.expected)]
                 told += [p_text(gap.p), p_text(gap.p_holm), f"{gap.detectable:.2f}"]
             body.append([*_names(arm), NAMES.get(metric, metric), *values, *told])
-    header = ["model", "learns", "metric", "women", "men", "gap", "by make-up", "p", "p (Holm)"]
+    header = ["model", "learns", "metric", "women", "men", "gap", "expected from prevalence", "p",
+              "p (Holm)", "minimum detectable difference"]  # fmt: skip
     rows = [result.arms[0].subgroups[sex].report for _, sex in SEXES]
     counts = ", ".join(
         f"{word} {row.positive_patients} + / {row.negative_patients} − patients ({row.size})"
         for (word, _), row in zip(SEXES, rows, strict=True)
     )
     notes = [
-        f"{counts}. Gap: women minus men. By make-up: what the sexes' different shares of "
-        "positives give alone. p: beyond that. Could be found: the gap that this sample finds "
-        "four times in five.",
+        f"{counts}. Gap: women minus men. Expected from prevalence: what the sexes' different "
+        "shares of positives give alone. p: beyond that. Minimum detectable difference: the gap "
+        "that this sample finds four times in five.",
     ]
-    header.append("could be found")
     return Table(f"sex_{result.label}", f"{result.label}: women and men", header, body, notes)
 
 

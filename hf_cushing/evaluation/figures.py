@@ -14,7 +14,7 @@ from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import SubgroupReport
-from hf_cushing.evaluation.tables import NAMES
+from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.reports.style import STYLES, new_figure, save
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _counts(row: SubgroupReport) -> str:
 
 
 def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
-    """Women minus men with intervals; the bar behind each is what could have been found."""
+    """Women minus men with intervals; the bar behind each is what is not detectable."""
     shown = [gap for gap in gaps if gap.metric in SHARES and math.isfinite(gap.gap)]
     figure = new_figure(7.6, 1.4 + 0.42 * len(shown))
     axes = figure.subplots()
@@ -97,8 +97,8 @@ def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
     axes.set_yticks(-np.arange(len(shown)), [NAMES.get(g.metric, g.metric) for g in shown])
     axes.set_xlabel(
         "← better for men      women − men      better for women →\n"
-        "grey: gaps too small to be found in this sample (power 80 %); "
-        "circle: gap by different shares of positives alone", fontsize=8.5
+        "grey: up to the minimum detectable difference (power 80 %); "
+        "circle: gap expected from prevalence alone", fontsize=8.5
     )  # fmt: skip
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from hf_cushing.evaluation.curves import (
@@ -14,18 +15,16 @@ from hf_cushing.evaluation.curves import (
     plot_roc,
 )
 from hf_cushing.evaluation.figures import plot_confusion, plot_forest, plot_gaps
-from hf_cushing.evaluation.ordinal_tables import grade_verdicts
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.report_tables import report_tables
-from hf_cushing.evaluation.subgroups import MACRO
-from hf_cushing.evaluation.tables import format_value, gap_sentence, tables
+from hf_cushing.evaluation.tables import report_tables
+from hf_cushing.evaluation.wording import verdicts
 from hf_cushing.files import write_text
 from hf_cushing.reports.page import embed, tables_to_page
 from hf_cushing.reports.table import Table
 
 FOREST_CAPTION = "Estimates with 95 % intervals; pale: too few patients for a statement."
-GAPS_CAPTION = "A gap inside the grey could not have been found, if it is there."
+GAPS_CAPTION = "Grey: gaps below the minimum detectable difference; one inside may well be there."
 
 
 def write_page(out: Path, report: Report, predictions: Predictions) -> None:
@@ -35,35 +34,18 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     figures = [(caption, embed(out / name)) for name, caption in _figures(out, report, predictions)]
     text = tables_to_page(
         f"Evaluation on {len(scored)} {report.split} photos of {patients} patients",
-        verdicts=_verdicts(report),
+        verdicts=verdicts(report),
         tables=list(_illustrated(out, report)),
         figures=figures,
     )
     write_text(out / "report.html", text)
 
 
-def _verdicts(report: Report) -> list[str]:
-    """The few sentences to read first."""
-    found = grade_verdicts(report.grading) if report.grading else []
-    found += [
-        f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
-        f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
-        f"{row.negative_patients} without the disease"
-        + (": insufficient for any statement." if row.size == "insufficient" else ".")
-        for row in report.subgroups
-        if row.unit == "photo" and row.label != MACRO
-    ]
-    for gap in report.gaps:
-        if gap.unit == "photo" and gap.metric in ("f1", "auroc"):
-            found.append(f"{gap.label}: {gap_sentence(gap)}")
-    return found
-
-
 def _illustrated(out: Path, report: Report) -> Iterator[Table]:
     """The tables, those of subgroups and gaps with their figures."""
     plots = {}
-    for label, unit, rows in tables(report.subgroups):
-        gaps = [gap for gap in report.gaps if (gap.label, gap.unit) == (label, unit)]
+    for label, unit in product(report.labels, report.units):
+        rows, gaps = report.rows(label, unit), report.gaps_of(label, unit)
         plots[f"{label}_{unit}"] = ("forest_", partial(plot_forest, rows=rows), FOREST_CAPTION)
         plots[f"gaps_{label}_{unit}"] = ("", partial(plot_gaps, gaps=gaps), GAPS_CAPTION)
     for table in report_tables(report):

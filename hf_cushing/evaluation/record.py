@@ -51,10 +51,27 @@ class Report:
     comparisons: list[Comparison]
     grading: Grading | None = None
 
+    @property
+    def labels(self) -> list[str]:
+        """Diseases, and ``macro`` where there are several."""
+        return list(dict.fromkeys(row.label for row in self.subgroups))
+
+    @property
+    def units(self) -> list[str]:
+        """``photo``, and ``patient`` where a patient has several photos."""
+        return list(dict.fromkeys(row.unit for row in self.subgroups))
+
+    def rows(self, label: str, unit: str = "photo") -> list[SubgroupReport]:
+        """All subgroups of a disease."""
+        return [r for r in self.subgroups if (r.label, r.unit) == (label, unit)]
+
+    def gaps_of(self, label: str, unit: str = "photo") -> list[Gap]:
+        """All gaps of a disease."""
+        return [gap for gap in self.gaps if (gap.label, gap.unit) == (label, unit)]
+
     def find(self, label: str, subgroup: str, unit: str = "photo") -> SubgroupReport:
-        """Give one row."""
-        wanted = (label, subgroup, unit)
-        return next(r for r in self.subgroups if (r.label, r.subgroup, r.unit) == wanted)
+        """One subgroup of a disease."""
+        return next(row for row in self.rows(label, unit) if row.subgroup == subgroup)
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
-from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grades import report_grades
 from hf_cushing.evaluation.grouping import subgroup_masks
@@ -17,7 +16,6 @@ from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operat
 from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, report_to_json
-from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import (
     Sample,
     SubgroupReport,
@@ -25,6 +23,7 @@ from hf_cushing.evaluation.subgroups import (
     mean_subgroups,
     report_subgroups,
 )
+from hf_cushing.evaluation.tables import report_tables, report_to_csv
 from hf_cushing.files import write_json, write_text
 from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UserError

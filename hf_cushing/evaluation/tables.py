@@ -1,142 +1,87 @@
-"""The words of the tables: subgroups, gaps, and what they support."""
+"""All tables of an evaluation, and its one CSV for other programs."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from hf_cushing.evaluation.gaps import Gap, power_note
+from hf_cushing.evaluation.comparison import Comparison
+from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.grades import GRADES, GradeRow, Grading
 from hf_cushing.evaluation.operating_points import RULES
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
-from hf_cushing.reports.table import interval_text, number_text, p_text
+from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
+from hf_cushing.evaluation.wording import (
+    NAMES,
+    POWER_METRICS,
+    expectation,
+    format_value,
+    gap_sentence,
+    verdict_text,
+)
+from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
-from hf_cushing.stats.metrics import FIXED, METRICS
-
-NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "recall": "recall (sensitivity)",
-    "npv": "NPV",
-    "f1": "F1",
-    "mcc": "MCC",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "sensitivity_at_specificity": f"sensitivity at specificity {FIXED:g}",
-    "specificity_at_sensitivity": f"specificity at sensitivity {FIXED:g}",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "ece": "calibration error (ECE)",
-    "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept",
-    "net_benefit": "net benefit",
-    "selection_rate": "share called positive",
-    "demographic_parity_difference": "demographic parity difference",
-    "equalized_odds_difference": "equalised odds difference",
-    "quadratic_kappa": "kappa, quadratic weights",
-    "mean_absolute_error": "mean absolute error, grades",
-}
-"""Names in tables, where they differ from those in files."""
-
-POWER_METRICS = ("f1", "auroc", "recall")
-"""Metrics whose power is told below the table of gaps."""
+from hf_cushing.stats.metrics import METRICS
 
 
-def tables(
-    subgroups: Sequence[SubgroupReport],
-) -> Iterator[tuple[str, str, list[SubgroupReport]]]:
-    """Label, unit and rows of each table."""
-    for unit in dict.fromkeys(row.unit for row in subgroups):
-        for label in dict.fromkeys(row.label for row in subgroups):
-            yield label, unit, [r for r in subgroups if (r.label, r.unit) == (label, unit)]
+def report_tables(report: Report) -> list[Table]:
+    """Subgroups and gaps of each disease, then grades and whatever else was asked for."""
+    found = []
+    for unit in report.units:
+        for label in report.labels:
+            found.append(subgroup_table(report, label, unit))
+            gaps = report.gaps_of(label, unit)
+            found += [gap_table(gaps)] if gaps else []
+    if report.grading:
+        found += grade_tables(report.grading, report.split)
+    if report.shared:
+        found.append(_shared_table(report))
+    if report.abstention:
+        found.append(_abstention_table(report))
+    return found + [_comparison_table(comparison) for comparison in report.comparisons]
 
 
-def table_title(label: str, unit: str, split: str) -> str:
-    """Heading of a table."""
-    name = "mean over the diseases" if label == MACRO else label
-    return f"{name}, {split} photos" + (", by patient" if unit == "patient" else "")
-
-
-def subgroup_rows(rows: Sequence[SubgroupReport]) -> list[list[str]]:
-    """Body of a table of subgroups: counts first, then the metrics."""
-    patients = [f"{r.positive_patients} / {r.negative_patients}" for r in rows]
-    body = [["patients (positive / negative)", *patients]]
-    if rows[0].unit == "photo":
+def subgroup_table(
+    report: Report, label: str, unit: str = "photo", metrics: Collection[str] = tuple(METRICS)
+) -> Table:
+    """Counts, then these metrics, by subgroup; with what must be said about them."""
+    rows = report.rows(label, unit)
+    people = [f"{r.positive_patients} / {r.negative_patients}" for r in rows]
+    body = [["patients (positive / negative)", *people]]
+    if unit == "photo":
         photos = [f"{r.positives} / {r.negatives}" for r in rows]
         body.append(["photos (positive / negative)", *photos])
-    body.append(["sample", *(r.size for r in rows)])
-    for metric in METRICS:
-        values = [format_value(r.values[metric]) for r in rows]
-        body.append([NAMES.get(metric, metric), *values])
-    return body
-
-
-GAP_HEADER = [
-    "metric", "women", "men", "gap", "by make-up", "p", "p (Holm)", "could be found", "sample",
-]  # fmt: skip
-
-
-def gap_rows(gaps: Sequence[Gap]) -> list[list[str]]:
-    """Body of a table of gaps."""
-    return [
-        [
-            NAMES.get(gap.metric, gap.metric),
-            number_text(gap.women),
-            number_text(gap.men),
-            _gap_text(gap),
-            number_text(gap.expected),
-            p_text(gap.p),
-            p_text(gap.p_holm),
-            f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
-            gap.size,
-        ]
-        for gap in gaps
-    ]
-
-
-def gap_notes(gaps: Sequence[Gap]) -> list[str]:
-    """What the gaps support, and what the sample could have shown."""
-    notes = [gap_sentence(gap) for gap in gaps if gap.metric in POWER_METRICS]
-    more = [
-        NAMES.get(g.metric, g.metric)
-        for g in gaps
-        if g.p_holm < 0.05 and g.metric not in POWER_METRICS
-    ]
-    if more:
-        notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
-    notes += [
-        "Gap: women minus men, 95 % interval. “By make-up”: the gap that the sexes' different "
-        "shares of positives give by themselves; precision, NPV and F1 depend on them. p: whether "
-        "the gap differs from that, by permuting the sexes within each class, by patient.",
-        "“Could be found”: the size of a gap that a sample like this finds four times in five.",
-    ]
-    return notes
-
-
-def gap_sentence(gap: Gap) -> str:
-    """What the interval and the test support, and no more; for metrics where higher is better."""
-    name = NAMES.get(gap.metric, gap.metric)
-    if math.isnan(gap.gap) or math.isnan(gap.low):
-        return f"{name}: no statement about women and men ({gap.reason})."
-    if gap.size == "insufficient":
-        return f"{name}: too few patients of a sex for a statement. {power_note(gap)}"
-    if gap.p_holm < 0.05:
-        worse = "men" if gap.gap > gap.expected else "women"
-        return (
-            f"{name}: worse for {worse} than the sexes' shares of positives explain: women minus "
-            f"men {gap.gap:.2f}, by make-up alone {gap.expected:.2f}; "
-            f"p {p_text(gap.p_holm)} (Holm)."
-        )
-    if not gap.worse:
-        return f"{name}: no gap was shown, which is not the same as none. {power_note(gap)}"
-    worse = {"male": "men", "female": "women"}[gap.worse]
-    return (
-        f"{name}: lower for {worse} in this sample, by {abs(gap.gap):.2f}; the sexes' different "
-        f"shares of positives alone give {abs(gap.expected):.2f}, and beyond that nothing was "
-        f"shown (p {p_text(gap.p)}, with Holm's correction {p_text(gap.p_holm)})."
+    return Table(
+        f"{label}_{unit}",
+        _title("mean over the diseases" if label == MACRO else label, report.split, unit),
+        ["", *(row.subgroup for row in rows)],
+        body + _measured(rows, metrics),
+        _subgroup_notes(report, label, unit, rows),
     )
 
 
-def footnotes(report: Report, label: str, unit: str, rows: Sequence[SubgroupReport]) -> list[str]:
+def _title(name: str, split: str, unit: str) -> str:
+    return f"{name}, {split} photos" + (", by patient" if unit == "patient" else "")
+
+
+def _measured(
+    rows: Sequence[SubgroupReport | GradeRow], metrics: Collection[str]
+) -> list[list[str]]:
+    """Lines of sizes and metrics, a column a subgroup."""
+    lines = [
+        [NAMES.get(metric, metric), *(format_value(row.values[metric]) for row in rows)]
+        for metric in rows[0].values
+        if metric in metrics
+    ]
+    return [["sample", *(row.size for row in rows)], *lines]
+
+
+def _subgroup_notes(
+    report: Report, label: str, unit: str, rows: Sequence[SubgroupReport]
+) -> list[str]:
     """Where thresholds and intervals come from, and what is too small."""
     notes = [*_threshold_notes(report, label)]
     notes.append(
@@ -150,43 +95,218 @@ def footnotes(report: Report, label: str, unit: str, rows: Sequence[SubgroupRepo
         ("insufficient", INSUFFICIENT, "no statement about this subgroup is supported"),
         ("wide", WIDE, "read the intervals, not the figures"),
     ):
-        small = [row.subgroup for row in rows if row.size == size]
-        if small:
-            notes.append(
-                f"{size.capitalize()}: {', '.join(small)} (fewer than {limit} positive or negative "
-                f"patients); {meaning}."
-            )
+        few = f"fewer than {limit} positive or negative patients"
+        notes += _small_notes(rows, size, few, meaning)
     if unit == "patient":
         notes.append("By patient: the mean log-odds over a patient's photos, same thresholds.")
     return notes
 
 
-def _threshold_notes(report: Report, label: str) -> list[str]:
-    notes = []
+def _small_notes(
+    rows: Sequence[SubgroupReport | GradeRow], size: str, few: str, meaning: str
+) -> Iterator[str]:
+    small = [row.subgroup for row in rows if row.size == size]
+    if small:
+        yield f"{size.capitalize()}: {', '.join(small)} ({few}); {meaning}."
+
+
+def _threshold_notes(report: Report, label: str) -> Iterator[str]:
     for sex in ("all", "female", "male"):
         points = [p for p in report.operating_points if (p.label, p.sex) == (label, sex)]
-        if not points:
-            continue
-        thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
-        rule = points[0].rule
-        meaning = RULES.get(rule) or rule.replace(":", " ")
-        whose = "" if sex == "all" else f" for {sex}"
-        notes.append(f"Threshold{whose} {thresholds} ({rule} on {points[0].split}: {meaning}).")
-    return notes
+        if points:
+            thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
+            rule = points[0].rule
+            meaning = RULES.get(rule) or rule.replace(":", " ")
+            whose = "" if sex == "all" else f" for {sex}"
+            yield f"Threshold{whose} {thresholds} ({rule} on {points[0].split}: {meaning})."
 
 
-def format_value(value: Value, digits: int = 3) -> str:
-    """Give an estimate with its interval, or the reason why there is none.
+def gap_table(gaps: Sequence[Gap], metrics: Collection[str] | None = None) -> Table:
+    """Women minus men in one disease or in grades; of these metrics, if any are named.
 
-    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9))
-    '0.800 (0.700–0.900)'
+    The notes are about all gaps: what they support, and what the sample could have shown.
     """
-    if math.isnan(value.estimate):
-        return f"undefined: {value.reason}"
-    return interval_text(value.estimate, value.low, value.high, digits)
+    label, unit = gaps[0].label, gaps[0].unit
+    shares, source = expectation(label)
+    header = ["metric", "women", "men", "gap", f"expected from {source}", "p", "p (Holm)",
+              "minimum detectable difference", "sample"]  # fmt: skip
+    body = [
+        [
+            NAMES.get(gap.metric, gap.metric),
+            number_text(gap.women),
+            number_text(gap.men),
+            gap.reason if math.isnan(gap.gap) else interval_text(gap.gap, gap.low, gap.high),
+            number_text(gap.expected),
+            p_text(gap.p),
+            p_text(gap.p_holm),
+            f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
+            gap.size,
+        ]
+        for gap in gaps
+        if metrics is None or gap.metric in metrics
+    ]
+    title = f"{'Grades' if label == GRADES else label}, women minus men, by {unit}"
+    return Table(f"gaps_{label}_{unit}", title, header, body, _gap_notes(gaps, shares, source))
 
 
-def _gap_text(gap: Gap) -> str:
-    if math.isnan(gap.gap):
-        return gap.reason
-    return interval_text(gap.gap, gap.low, gap.high)
+def _gap_notes(gaps: Sequence[Gap], shares: str, source: str) -> list[str]:
+    grades = gaps[0].label == GRADES
+    told = [gap for gap in gaps if grades or gap.metric in POWER_METRICS]
+    notes = [gap_sentence(gap) for gap in told]
+    more = [NAMES.get(g.metric, g.metric) for g in gaps if g.p_holm < 0.05 and g not in told]
+    if more:
+        notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
+    depend = "" if grades else "; precision, NPV and F1 depend on them"
+    return [
+        *notes,
+        f"Gap: women minus men, 95 % interval. Expected from {source}: the gap that the sexes' "
+        f"different {shares} give by themselves{depend}. p: whether the gap differs from that, by "
+        f"permuting the sexes within each {'grade' if grades else 'class'}, by patient.",
+        "Minimum detectable difference: the size of a gap that a sample like this finds four "
+        "times in five.",
+    ]
+
+
+def grade_tables(grading: Grading, split: str) -> Iterator[Table]:
+    """Metrics by subgroup, women against men, and who is called what; by photo and by patient."""
+    for unit in dict.fromkeys(row.unit for row in grading.rows):
+        rows = [row for row in grading.rows if row.unit == unit]
+        body = [
+            [f"patients, {grade}", *(str(row.grade_patients[grade]) for row in rows)]
+            for grade in grading.grades
+        ]
+        if unit == "photo":
+            body.append(["photos", *(str(row.rows) for row in rows)])
+        body += _measured(rows, rows[0].values)
+        header = ["", *(row.subgroup for row in rows)]
+        title, notes = _title("Grades", split, unit), _grade_notes(grading, rows)
+        yield Table(f"grades_{unit}", title, header, body, notes)
+        gaps = [gap for gap in grading.gaps if gap.unit == unit]
+        if gaps:
+            yield gap_table(gaps)
+        counts = [
+            [grade, *map(str, line)]
+            for grade, line in zip(grading.grades, rows[0].pairs, strict=True)
+        ]
+        title = f"Grades, {unit}s by true and called grade"
+        note = "A row a true grade, a column a called one."
+        yield Table(f"called_grades_{unit}", title, ["", *grading.grades], counts, [note])
+
+
+def _grade_notes(grading: Grading, rows: Sequence[GradeRow]) -> list[str]:
+    few = f"fewer than {INSUFFICIENT} patients of a grade"
+    meaning = "no statement about this subgroup is supported"
+    return [
+        "Called: the median grade, the mildest up to which half of the probability lies. No other "
+        "call has a smaller expected error in grades, and no threshold is chosen for it.",
+        "Kappa: agreement beyond chance, errors counting by their square (0 by chance, 1 if all "
+        "are right); it depends on the mix of grades. Mean absolute error: in grades; calling "
+        f"everybody “{grading.constant}” gives {grading.constant_error:.3f} on these photos.",
+        "Intervals: 95 %, bootstrap of patients within grade and sex.",
+        *_small_notes(rows, "insufficient", few, meaning),
+    ]
+
+
+def _shared_table(report: Report) -> Table:
+    body = []
+    for metric in ("recall", "specificity", "precision", "f1"):
+        for row in report.shared:
+            if row.unit == "photo" and row.subgroup in ("female", "male"):
+                own = report.find(row.label, row.subgroup)
+                pair = [format_value(r.values[metric]) for r in (row, own)]
+                body.append([row.label, row.subgroup, NAMES.get(metric, metric), *pair])
+    note = (
+        "A threshold of its own for each sex means that the same score is called positive in one "
+        "sex and negative in the other. Each was chosen on the validation photos of one sex alone, "
+        "so it is less certain than the shared one."
+    )
+    header = ["disease", "sex", "metric", "shared threshold", "threshold per sex"]
+    return Table("shared", "What thresholds per sex change", header, body, [note])
+
+
+def _abstention_table(report: Report) -> Table:
+    rows = report.abstention
+    body = [
+        [
+            row.subgroup,
+            f"{row.certain} of {row.photos}",
+            row.reason or interval_text(row.error, row.error_low, row.error_high),
+            *(number_text(share) for share in row.coverage.values()),
+            " / ".join(str(count) for count in row.patients.values()),
+        ]
+        for row in rows
+    ]
+    covered = [f"{label} covered" for label in rows[0].coverage]
+    header = ["", "get an answer", "of these wrong", *covered, "validation patients"]
+    note = (
+        "An answer is given where a single class is plausible; else “uncertain”. Limits by class "
+        f"and sex from validation: at least {100 * (1 - report.alpha):.0f} % of the patients of "
+        "each class and sex are covered, if new patients are like those; this doesn't bound the "
+        "share of wrong answers. Fewer than "
+        f"{math.ceil(1 / report.alpha - 1 - 1e-9)} validation patients of a class and sex rule "
+        "nothing out."
+    )
+    return Table("abstention", "With the right to say “uncertain”", header, body, [note])
+
+
+def _comparison_table(comparison: Comparison) -> Table:
+    body = [
+        [
+            NAMES.get(d.metric, d.metric),
+            number_text(d.first),
+            number_text(d.second),
+            interval_text(d.difference, d.low, d.high),
+            p_text(d.p_holm),
+            p_text(d.equivalence_p),
+            verdict_text(d),
+        ]
+        for d in comparison.differences.values()
+    ]
+    c = comparison
+    notes = [
+        f"{c.photos} photos of {c.patients} patients ({c.positive_patients} with, "
+        f"{c.negative_patients} without the disease): {c.size}. The same draws of patients for "
+        "both models; AUROC by paired DeLong, clustered by patient.",
+        f"Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
+        "difference nor equivalence was shown.",
+        f"McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
+        f"other alone on {c.by_patient.second_only}; exact p {p_text(c.by_patient.p)}, mid-p "
+        f"{p_text(c.by_patient.mid_p)}.",
+    ]
+    header = ["metric", "this", "other", "difference", "p (Holm)", "p (equivalence)", "verdict"]
+    title = f"{c.label}: this model against the other"
+    return Table(f"comparison_{c.label}", title, header, body, notes)
+
+
+COLUMNS = (
+    "label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "expected", "p",
+    "p_holm", "rows", "patients", "positive_patients", "negative_patients", "size", "reason",
+)  # fmt: skip
+
+
+def report_to_csv(report: Report) -> str:
+    """One line a metric, subgroup and unit; gaps as subgroup ``female - male``.
+
+    Grades of severity together have the label ``grades``.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for line in _csv_lines(report):
+        writer.writerow({name: _cell(value) for name, value in line.items()})
+    return text.getvalue()
+
+
+def _csv_lines(report: Report) -> Iterator[dict[str, Any]]:
+    grading = report.grading
+    for row in [*report.subgroups, *(grading.rows if grading else ())]:
+        for metric, value in row.values.items():
+            yield {"label": GRADES} | vars(row) | {"metric": metric} | vars(value)
+    for gap in [*report.gaps, *(grading.gaps if grading else ())]:
+        yield vars(gap) | {"subgroup": "female - male", "estimate": gap.gap}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6f}" if math.isfinite(value) else ""
+    return value

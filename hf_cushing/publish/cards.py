@@ -18,17 +18,9 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
-from hf_cushing.evaluation.ordinal_tables import grade_tables
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
-from hf_cushing.evaluation.tables import (
-    GAP_HEADER,
-    NAMES,
-    footnotes,
-    gap_notes,
-    gap_rows,
-    subgroup_rows,
-    tables,
-)
+from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
+from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.gate import Finding
@@ -160,22 +152,19 @@ def _arguments(row: SubgroupReport, metric: str) -> dict[str, Any]:
 
 def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     """Tables of each disease, by photo: results, gaps, calibration."""
-    for label, unit, rows in tables(facts.report.subgroups):
-        if unit != "photo":
-            continue
-        header = ["", *(row.subgroup for row in rows)]
-        gaps = [g for g in facts.report.gaps if (g.label, g.unit) == (label, unit)]
-        shown = [gap for gap in gaps if gap.metric in SHOWN]
-        body = subgroup_rows(rows)
-        first = next(i for i, line in enumerate(body) if line[0] == "sample") + 1
+    for label in facts.report.labels:
+        table = subgroup_table(facts.report, label, metrics=SHOWN)
+        calibration = subgroup_table(facts.report, label, metrics=CALIBRATION)
+        found = facts.report.gaps_of(label)
+        gaps = gap_table(found, SHOWN) if found else None
         yield {
             "label": label,
             "macro": label == MACRO,
-            "table": _table(header, [*body[:first], *_only(body, SHOWN)]),
-            "notes": footnotes(facts.report, label, unit, rows),
-            "gaps": _table(GAP_HEADER, gap_rows(shown)) if shown else "",
-            "gap_notes": gap_notes(gaps) if gaps else [],
-            "calibration": _table(header, _only(body, CALIBRATION)),
+            "table": _table(table.header, table.body),
+            "notes": table.notes,
+            "gaps": _table(gaps.header, gaps.body) if gaps else "",
+            "gap_notes": gaps.notes if gaps else [],
+            "calibration": _table(table.header, calibration.body[-len(CALIBRATION) :]),
         }
 
 
@@ -186,12 +175,6 @@ def _grades(facts: ModelFacts) -> Iterator[dict[str, Any]]:
             if not table.name.endswith("_patient"):
                 text = _table(table.header, table.body)
                 yield {"title": table.title, "table": text, "notes": table.notes}
-
-
-def _only(body: list[list[str]], metrics: Sequence[str]) -> list[list[str]]:
-    """The lines of these metrics."""
-    names = {NAMES.get(metric, metric) for metric in metrics}
-    return [line for line in body if line[0] in names]
 
 
 def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, points_from_json
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.subgroups import MACRO
-from hf_cushing.evaluation.tables import NAMES, format_value
+from hf_cushing.evaluation.wording import NAMES, format_value
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.files import read_json
 from hf_cushing.publish.clean_process import clean_scores

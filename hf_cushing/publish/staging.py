@@ -14,7 +14,6 @@ from hf_cushing.data.audit_report import read_audit
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.tables import tables
 from hf_cushing.files import replace_folder, write_json, write_text
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.card_facts import ModelFacts, model_facts
@@ -298,12 +297,11 @@ def _figures(out: Path, facts: ModelFacts) -> None:
     out.mkdir()
     plot_roc(out / "roc.png", facts.report, facts.predictions)
     plot_reliability(out / "reliability.png", facts.report, facts.predictions)
-    for label, unit, rows in tables(facts.report.subgroups):
-        if unit == "photo":
-            plot_forest(out / f"forest_{label}.png", rows)
-            gaps = [g for g in facts.report.gaps if (g.label, g.unit) == (label, unit)]
-            if gaps:
-                plot_gaps(out / f"gaps_{label}.png", gaps)
+    for label in facts.report.labels:
+        plot_forest(out / f"forest_{label}.png", facts.report.rows(label))
+        gaps = facts.report.gaps_of(label)
+        if gaps:
+            plot_gaps(out / f"gaps_{label}.png", gaps)
 
 
 def _without_ids(audit: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
-        from hf_cushing.evaluation.report_tables import report_tables
+        from hf_cushing.evaluation.tables import report_tables
         from hf_cushing.reports.table import tables_to_markdown
 
         sys.stdout.write(

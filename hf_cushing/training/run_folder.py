@@ -19,8 +19,8 @@ from hf_cushing.data.loading import FaceData, class_words
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import write_report
-from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.scoring import predictions_of
+from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore

@@ -14,7 +14,7 @@ from hf_cushing.evaluation.conformal import (
 )
 from hf_cushing.evaluation.predictions import concatenate
 from hf_cushing.evaluation.report import evaluate
-from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import UserError
 from tests.evaluation.test_report import FEW, make_predictions

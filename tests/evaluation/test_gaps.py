@@ -13,7 +13,7 @@ from hf_cushing.evaluation.gaps import f1_gap_from_counts, power_note, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.subgroups import make_sample, report_subgroups
-from hf_cushing.evaluation.tables import gap_sentence
+from hf_cushing.evaluation.wording import gap_sentence
 from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_report import make_predictions
 
@@ -98,12 +98,12 @@ def test_planted_gap_is_found_and_said(rng):
     assert gap_sentence(sure).startswith("AUROC: worse for men than")
 
 
-def test_equal_f1_where_make_up_favours_women_is_worse_for_women(rng):
+def test_equal_f1_where_prevalence_favours_women_is_worse_for_women(rng):
     gaps, _, _ = gaps_of(make_predictions(rng, n=600))
     equal = replace(gaps["f1"], gap=0.0, low=-0.1, high=0.1, worse="", expected=0.2, p_holm=0.01)
     sentence = gap_sentence(equal)
     assert sentence.startswith("F1: worse for women than the sexes' shares of positives explain")
-    assert "women minus men 0.00, by make-up alone 0.20" in sentence
+    assert "women minus men 0.00, expected from prevalence alone 0.20" in sentence
 
 
 def test_no_gap_is_never_said_to_be_absent(rng):

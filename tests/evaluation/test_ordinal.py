@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import somersd
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_score
 
-from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.grades import GradedSample, report_grades
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.report import evaluate, write_report
-from hf_cushing.evaluation.report_tables import report_tables
 from hf_cushing.evaluation.subgroups import make_sample, make_samples
+from hf_cushing.evaluation.tables import report_tables, report_to_csv
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import UsageError
 from hf_cushing.stats.agreement import cohen_kappa

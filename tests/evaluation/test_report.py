@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_cushing.evaluation.exports import report_to_csv
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.record import points_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate, write_report
-from hf_cushing.evaluation.report_tables import report_tables
+from hf_cushing.evaluation.tables import report_tables, report_to_csv
 from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UsageError, UserError
 

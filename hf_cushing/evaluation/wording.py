@@ -1,0 +1,121 @@
+"""Names of metrics, and what the figures of a report support, in words."""
+
+from __future__ import annotations
+
+import math
+
+from hf_cushing.evaluation.comparison import Difference
+from hf_cushing.evaluation.gaps import Gap, power_note
+from hf_cushing.evaluation.grades import GRADES
+from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.subgroups import MACRO, Value
+from hf_cushing.reports.style import STYLES
+from hf_cushing.reports.table import interval_text, p_text
+from hf_cushing.stats.grade_metrics import ERROR, GOALS, KAPPA
+from hf_cushing.stats.metrics import FIXED, METRICS
+
+NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall (sensitivity)",
+    "npv": "NPV",
+    "f1": "F1",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "sensitivity_at_specificity": f"sensitivity at specificity {FIXED:g}",
+    "specificity_at_sensitivity": f"specificity at sensitivity {FIXED:g}",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "calibration error (ECE)",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "net_benefit": "net benefit",
+    "selection_rate": "share called positive",
+    "demographic_parity_difference": "demographic parity difference",
+    "equalized_odds_difference": "equalised odds difference",
+    "quadratic_kappa": "kappa, quadratic weights",
+    "mean_absolute_error": "mean absolute error, grades",
+}
+"""Names in tables, where they differ from those in files."""
+
+POWER_METRICS = ("f1", "auroc", "recall")
+"""Metrics of diseases whose gap has a sentence."""
+
+
+def format_value(value: Value, digits: int = 3) -> str:
+    """Give an estimate with its interval, or the reason why there is none.
+
+    >>> format_value(Value(estimate=0.8, low=0.7, high=0.9))
+    '0.800 (0.700–0.900)'
+    """
+    if math.isnan(value.estimate):
+        return f"undefined: {value.reason}"
+    return interval_text(value.estimate, value.low, value.high, digits)
+
+
+def verdicts(report: Report) -> list[str]:
+    """The few sentences to read first."""
+    found = [
+        f"Grades, {row.subgroup}: quadratic kappa {format_value(row.values[KAPPA], 2)}, mean error "
+        f"{format_value(row.values[ERROR], 2)} grades, {row.patients} patients" + _ending(row.size)
+        for row in (report.grading.rows if report.grading else ())
+        if row.unit == "photo"
+    ]
+    found += [
+        f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
+        f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
+        f"{row.negative_patients} without the disease" + _ending(row.size)
+        for row in report.subgroups
+        if row.unit == "photo" and row.label != MACRO
+    ]
+    return found + [
+        f"{gap.label}: {gap_sentence(gap)}"
+        for gap in report.gaps
+        if gap.unit == "photo" and gap.metric in ("f1", "auroc")
+    ]
+
+
+def _ending(size: str) -> str:
+    return ": insufficient for any statement." if size == "insufficient" else "."
+
+
+def gap_sentence(gap: Gap) -> str:
+    """What the interval and the test support, and no more; of a metric with a goal."""
+    name, power = NAMES.get(gap.metric, gap.metric), power_note(gap)
+    if math.isnan(gap.gap) or math.isnan(gap.low):
+        return f"{name}: no statement about women and men ({gap.reason or 'no interval'})."
+    if gap.size == "insufficient":
+        return f"{name}: too few patients of a sex for a statement. {power}"
+    shares, source = expectation(gap.label)
+    if gap.p_holm < 0.05:
+        better = (gap.gap > gap.expected) == (_goal(gap.metric) > 0)
+        return (
+            f"{name}: worse for {'men' if better else 'women'} than the sexes' {shares} explain: "
+            f"women minus men {gap.gap:.2f}, expected from {source} alone {gap.expected:.2f}; "
+            f"p {p_text(gap.p_holm)} (Holm)."
+        )
+    if not gap.worse:
+        return f"{name}: no gap was shown, which is not the same as none. {power}"
+    return (
+        f"{name}: worse for {STYLES[gap.worse].name} in this sample, by {abs(gap.gap):.2f}; the "
+        f"sexes' different {shares} alone give {abs(gap.expected):.2f}, and beyond that nothing "
+        f"was shown (p {p_text(gap.p)}, with Holm's correction {p_text(gap.p_holm)})."
+    )
+
+
+def expectation(label: str) -> tuple[str, str]:
+    """What the sexes differ in, and where the expected gap comes from."""
+    if label == GRADES:
+        return "mixes of grades", "the mix of grades"
+    return "shares of positives", "prevalence"
+
+
+def _goal(metric: str) -> int:
+    return GOALS[metric] if metric in GOALS else METRICS[metric].goal
+
+
+def verdict_text(found: Difference) -> str:
+    """The verdict, with the reason for none, and a warning where correction takes it back."""
+    if found.verdict.endswith("better") and not found.p_holm < 0.05:
+        return f"{found.verdict} (not after correction)"
+    return found.verdict + (f" ({found.reason})" if found.reason else "")
