@@ -105,13 +105,17 @@ class DlibNetwork(NamedTuple):
         torch.Tensor
             Shape (n, 128): equal to dlib's descriptors up to rounding.
         """
+        return self.features(pixels).mean((2, 3)) @ self.projection
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The last block's maps: shape (n, channels, h, w)."""
         x = F.max_pool2d(F.relu(self.stem(pixels, stride=2, padding=0)), 3, 2)
         for first, second, halves in self.blocks:
             stride, padding = (2, 0) if halves else (1, 1)
             y = F.relu(first(x, stride=stride, padding=padding))
             y = second(y, stride=1, padding=1)
             x = F.relu(_added(y, F.avg_pool2d(x, 2, 2) if halves else x))
-        return x.mean((2, 3)) @ self.projection
+        return x
 
 
 def _added(y: Tensor, x: Tensor) -> Tensor:
