@@ -16,8 +16,8 @@ import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.schema import UsageError, UserError
-from hf_cushing.stats.intervals import clustered_ratio, wilson
-from hf_cushing.stats.resampling import Patients, strata_of
+from hf_cushing.stats.intervals import clustered_ratio
+from hf_cushing.stats.resampling import Patients, sex_masks, strata_of
 
 SEXED = ("female", "male")
 
@@ -58,7 +58,7 @@ class Conformal:
     limits: tuple[Limit, ...]
 
     def behind(self, label: str, sex: str, model: str | None = None) -> list[Limit]:
-        """The limits that decide on a class: of this sex, or of both where it is unknown."""
+        """The limits that decide on a class: of this sex, or of both where it isn't one of them."""
         sexes = (sex,) if sex in SEXED else SEXED
         return [
             limit
@@ -196,13 +196,13 @@ def abstention_table(conformal: Conformal, scored: Predictions) -> list[Abstenti
         Photos of a model or a class without limits.
     """
     sets = plausible_sets(conformal, scored)
-    return [_row(conformal, scored, sets, subgroup=name) for name in ("all", *SEXED)]
+    masks = sex_masks(scored.sex).items()
+    return [_row(conformal, scored, sets, subgroup=name, mask=mask) for name, mask in masks]
 
 
 def _row(
-    conformal: Conformal, scored: Predictions, sets: np.ndarray, *, subgroup: str
+    conformal: Conformal, scored: Predictions, sets: np.ndarray, *, subgroup: str, mask: np.ndarray
 ) -> AbstentionRow:
-    mask = (scored.sex == subgroup) | (subgroup == "all")
     of_label = {label: mask & (scored.label == label) for label in scored.labels}
     held = np.zeros(len(scored), bool)
     for column, own in enumerate(of_label.values()):
@@ -210,9 +210,7 @@ def _row(
     answered = mask & (sets.sum(1) == 1)
     strata = strata_of(scored.label, scored.sex)
     ratio = clustered_ratio(answered & ~held, answered, Patients(scored.patient_id, strata))
-    low, high = wilson(ratio.estimate, ratio.effective)
-    sexes = SEXED if subgroup == "all" else (subgroup,)
-    behind = [limit for limit in conformal.limits if limit.sex in sexes]
+    low, high = ratio.interval()
     return AbstentionRow(
         subgroup=subgroup,
         photos=int(mask.sum()),
@@ -224,7 +222,7 @@ def _row(
         coverage={name: _share(held, own) for name, own in of_label.items()},
         of_class={name: int(own.sum()) for name, own in of_label.items()},
         patients={
-            name: min(limit.patients for limit in behind if limit.label == name)
+            name: min(limit.patients for limit in conformal.behind(name, subgroup))
             for name in scored.labels
         },
         reason="" if answered.any() else "nobody gets an answer",

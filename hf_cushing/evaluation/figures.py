@@ -15,7 +15,8 @@ from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import SubgroupReport
 from hf_cushing.evaluation.wording import NAMES
-from hf_cushing.reports.style import STYLES, new_figure, save
+from hf_cushing.reports.style import STYLES, bare, new_figure, save
+from hf_cushing.stats.resampling import sex_masks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +50,12 @@ def plot_forest(path: Path, rows: Sequence[SubgroupReport]) -> None:
     axes.set_yticks(ticks, names, fontsize=8)
     for label in axes.get_yticklabels()[:: len(rows) + 1]:
         label.set(weight="bold", fontsize=9)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_xlabel("\n".join(_counts(row) for row in rows), fontsize=8)
+    bare(axes, grid="x")
+    counts = [
+        f"{row.subgroup}: {counts_text(row.positive_patients, row.negative_patients, row.size)}"
+        for row in rows
+    ]
+    axes.set_xlabel("\n".join(counts), fontsize=8)
     save(figure, path)
 
 
@@ -69,9 +71,10 @@ def _forest_line(axes: Axes, row: SubgroupReport, metric: str, y: float) -> None
     axes.text(1.03, y, text, va="center", fontsize=8, color="0.15")
 
 
-def _counts(row: SubgroupReport) -> str:
-    few = ", insufficient" if row.size == "insufficient" else ""
-    return f"{row.subgroup}: {row.positive_patients} + / {row.negative_patients} −{few}"
+def counts_text(positives: int, negatives: int, size: str) -> str:
+    """Patients with and without the disease, and a warning where they are too few."""
+    few = ", insufficient" if size == "insufficient" else ""
+    return f"{positives} + / {negatives} − patients{few}"
 
 
 def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
@@ -100,8 +103,8 @@ def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
         "grey: up to the minimum detectable difference (power 80 %); "
         "circle: gap expected from prevalence alone", fontsize=8.5
     )  # fmt: skip
-    axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    bare(axes, grid="x")
+    axes.grid(False)
     save(figure, path)
 
 
@@ -111,8 +114,8 @@ def plot_confusion(path: Path, report: Report, predictions: Predictions) -> None
     labels = list(predictions.labels)
     figure = new_figure(3.3 * 3, 3.4 + 0.3 * (len(labels) - 2))
     called = _calls(report, scored)
-    for axes, sex in zip(figure.subplots(1, 3), STYLES, strict=True):
-        inside = np.full(len(scored), True) if sex == "all" else scored.sex == sex
+    masks = sex_masks(scored.sex).items()
+    for axes, (sex, inside) in zip(figure.subplots(1, 3), masks, strict=True):
         counts = np.array(
             [[np.sum(inside & (scored.label == t) & (called == c)) for c in labels] for t in labels]
         )

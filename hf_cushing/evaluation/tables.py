@@ -139,7 +139,7 @@ def gap_table(gaps: Sequence[Gap], metrics: Collection[str] | None = None) -> Ta
             number_text(gap.expected),
             p_text(gap.p),
             p_text(gap.p_holm),
-            f"≥ {gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
+            f"{gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
             gap.size,
         ]
         for gap in gaps

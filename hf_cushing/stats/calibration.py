@@ -122,8 +122,7 @@ def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:
     doubled = np.concatenate([odds, odds])
     weights = np.concatenate([share, 1 - share])[None]
     marks = np.repeat([True, False], len(odds))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        intercept, slope = fit_logistic(marks, doubled, weights, np.zeros(2), fixed=False)[0]
+    intercept, slope = fit_logistic(marks, doubled, weights, fixed=False)[0]
     if not slope > 0:
         raise UserError("the scores don't rise with the truth on validation; don't calibrate them")
     return Platt(float(slope), float(intercept))

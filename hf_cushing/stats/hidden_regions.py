@@ -8,8 +8,8 @@ import numpy as np
 
 from hf_cushing.stats import DRAWS
 from hf_cushing.stats.metrics import weighted_auroc
-from hf_cushing.stats.region_shares import RegionRow, group_sizes, ratio, region_rows, sex_masks
-from hf_cushing.stats.resampling import Patients, strata_of
+from hf_cushing.stats.region_shares import RegionRow, group_sizes, ratio, region_rows
+from hf_cushing.stats.resampling import Patients, sex_masks, strata_of
 
 NOTHING = "nothing hidden"
 

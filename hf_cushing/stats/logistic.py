@@ -13,9 +13,11 @@ SEPARATION = 50.0
 
 
 def fit_logistic(
-    truth: np.ndarray, odds: np.ndarray, weights: np.ndarray, start: np.ndarray, *, fixed: bool
+    truth: np.ndarray, odds: np.ndarray, weights: np.ndarray, *, fixed: bool
 ) -> np.ndarray:
     """Logistic regression of the truth on log-odds, for many weightings at once.
+
+    All start from the fit of the photos counted once; the fits of draws lie near it.
 
     Parameters
     ----------
@@ -25,8 +27,6 @@ def fit_logistic(
         float, shape (n,).
     weights : numpy.ndarray
         float, shape (m, n).
-    start : numpy.ndarray
-        Intercept and slope to set out from.
     fixed : bool
         Hold the slope at 1.
 
@@ -35,11 +35,13 @@ def fit_logistic(
     numpy.ndarray
         Intercept and slope, shape (m, 2); NaN where there is one class only, or none is best.
     """
-    if fixed:
-        return _newton(truth, odds, weights, np.array([start[0], 1.0]), fixed=True)
-    middle, spread = odds.mean(), odds.std() or 1.0  # so that steps are of one size
-    first = np.array([start[0] + start[1] * middle, start[1] * spread])
-    fits = _newton(truth, (odds - middle) / spread, weights, first, fixed=False)
+    middle, spread = (0.0, 1.0) if fixed else (odds.mean(), odds.std() or 1.0)
+    odds = (odds - middle) / spread  # so that steps are of one size
+    start = np.array([0.0, 1.0 if fixed else 0.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        once = _newton(truth, odds, np.ones((1, len(odds))), start, fixed=fixed)[0]
+        start = np.where(np.isnan(once), start, once)
+        fits = _newton(truth, odds, weights, start, fixed=fixed)
     slope = fits[:, 1] / spread
     return np.stack([fits[:, 0] - slope * middle, slope], 1)
 

@@ -152,7 +152,6 @@ def weighted_metrics(
         return {name: np.full(len(weights), np.nan) for name in names}
     order = np.argsort(decisions.score, kind="stable")
     decisions = decisions.select(order)
-    start = _calibration_start(decisions) if set(names) & set(CALIBRATION) else None
     parts = []
     for block in blocks(len(weights), len(decisions)):
         part = weights[block][:, order].astype(np.float64)
@@ -162,8 +161,8 @@ def weighted_metrics(
                 found |= _by_ranks(decisions, part)
             if set(names) & set(OF_PROBABILITY):
                 found |= _by_probability(decisions, part)
-            if start is not None:
-                found |= _calibration(decisions, part, start)
+            if set(names) & set(CALIBRATION):
+                found |= _calibration(decisions, part)
         parts.append(found)
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
@@ -334,21 +333,10 @@ def _calibration_error(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
     return np.abs(sums.reshape(len(weights), BINS)).sum(1)
 
 
-def _calibration_start(decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
-    """The fits on all photos, from which those of the draws set out; zeros if there are none."""
-    once, rows = np.ones((1, len(decisions))), (decisions.truth, logit(decisions.score))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = fit_logistic(*rows, once, np.zeros(2), fixed=False)[0]
-        shift = fit_logistic(*rows, once, np.array([0.0, 1.0]), fixed=True)[0]
-    return np.nan_to_num(slope, nan=0.0), np.nan_to_num(shift, nan=0.0)
-
-
-def _calibration(
-    decisions: Decisions, weights: np.ndarray, start: tuple[np.ndarray, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _calibration(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Logistic regression of the truth on the log-odds; with slope 1 for the intercept."""
     rows = decisions.truth, logit(decisions.score)
     return {
-        "calibration_slope": fit_logistic(*rows, weights, start[0], fixed=False)[:, 1],
-        "calibration_intercept": fit_logistic(*rows, weights, start[1], fixed=True)[:, 0],
+        "calibration_slope": fit_logistic(*rows, weights, fixed=False)[:, 1],
+        "calibration_intercept": fit_logistic(*rows, weights, fixed=True)[:, 0],
     }

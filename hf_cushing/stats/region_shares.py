@@ -11,7 +11,7 @@ import numpy as np
 from hf_cushing.faces.regions import REGIONS
 from hf_cushing.stats import DRAWS
 from hf_cushing.stats.intervals import interval_of
-from hf_cushing.stats.resampling import Patients, strata_of
+from hf_cushing.stats.resampling import Patients, sex_masks, strata_of
 
 OUTSIDE = "outside"
 SHORTCUT = 0.5
@@ -142,12 +142,6 @@ def shares(values: np.ndarray) -> np.ndarray:
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Quotients; NaN where `below` is 0 or less."""
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
-
-
-def sex_masks(sexes: np.ndarray) -> dict[str, np.ndarray]:
-    """Photos of all, women and men: bool, shape (n,) each."""
-    masks = {sex: sexes == sex for sex in ("female", "male")}
-    return {"all": np.full(len(sexes), True)} | masks
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ def strata_of(labels: np.ndarray, sexes: np.ndarray) -> np.ndarray:
     return np.char.add(np.char.add(labels.astype(str), "/"), sexes.astype(str))
 
 
+def sex_masks(sexes: np.ndarray) -> dict[str, np.ndarray]:
+    """Photos of ``all``, ``female`` and ``male``: bool, shape (n,) each."""
+    everybody = {"all": np.full(len(sexes), True)}
+    return everybody | {sex: sexes == sex for sex in ("female", "male")}
+
+
 class Patients:
     """Who is in which photo, and which patients may stand in for each other.
 
