@@ -6,7 +6,7 @@ import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -107,6 +107,35 @@ def photos(
     writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+
+
+@command(quiet=False)
+def controls(
+    source: Annotated[Path, typer.Argument(help="Folder of the collection, as it lies on disk.")],
+    layout: Annotated[
+        Literal["lfw", "utkface", "fairface", "celeba"], typer.Option(help="Which collection.")
+    ],
+    out: Annotated[Path, typer.Option(help="Clinic folder of controls to make.")],
+    sex_table: Annotated[
+        Path | None, typer.Option(help="For lfw: lines of `name sex` or `name,sex`.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many, drawn at random.")] = None,
+    min_age: Annotated[float, typer.Option(help="Years; who is younger is left out.")] = 18.0,
+    seed: Annotated[int, typer.Option(help="Of --limit.")] = 0,
+) -> None:
+    """Turn a public face collection into controls for `prepare --controls`.
+
+    lfw: Name/Name_0001.jpg. utkface: age_gender_race_date.jpg, at any depth. fairface:
+    fairface_label_*.csv beside train/ and val/. celeba: list_attr_celeba.txt or .csv, images in
+    img_align_celeba/, identity_CelebA.txt if there. Nothing is downloaded.
+    """
+    from hf_cushing.data.public import build_controls
+
+    count, left_out = build_controls(
+        source, out, layout=layout, sex_table=sex_table, limit=limit, min_age=min_age, seed=seed
+    )
+    reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(left_out.items()))
+    say(f"{count} photos in {out}; left out: {reasons or 'none'}")
 
 
 def _say_account(account: Any, out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_cushing.data.table import read_table, write_csv
 from hf_cushing.files import replace_folder, write_text
 from hf_cushing.schema import CONTROL, SEX_SPELLINGS, UserError
 
@@ -129,13 +129,11 @@ def _write_folder(out: Path, photos: list[Listed], layout: str) -> None:
             shutil.copyfile(photo.path, work / name)
         person = hashlib.sha256(f"{layout}/{photo.person}".encode()).hexdigest()[:12]
         age = "" if photo.age is None else f"{photo.age:g}"
-        rows.append((name, f"{layout}-{person}", photo.sex, CONTROL, age, layout))
-    with open(work / "metadata.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file_name", "patient_id", "sex", "label", "age", "source"))
-        writer.writerows(rows)
+        row = {"file_name": name, "patient_id": f"{layout}-{person}", "sex": photo.sex}
+        rows.append(row | {"label": CONTROL, "age": age, "source": layout})
+    write_csv(work / "metadata.csv", rows, list(rows[0]))
     facts = LAYOUTS[layout]
-    people = len({row[1] for row in rows})
+    people = len({row["patient_id"] for row in rows})
     write_text(work / "PROVENANCE.md", PROVENANCE.format(
         title=facts.title, terms=facts.terms, photos=len(rows), people=people))  # fmt: skip
     replace_folder(work, out)
@@ -224,12 +222,11 @@ def _celeba_rows(table: Path) -> Iterator[tuple[str, str]]:
 
 
 def _read_rows(table: Path, needed: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in needed if name not in (rows.fieldnames or ())]
+    for _, cells in read_table(table):
+        missing = [name for name in needed if name not in cells]
         if missing:
             raise UserError(f"{table} lacks the column {', '.join(missing)}; take the original")
-        yield from rows
+        yield cells
 
 
 def _photos(folder: Path) -> Iterator[Path]:

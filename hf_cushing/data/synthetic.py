@@ -6,7 +6,6 @@ look like round-faced or red-cheeked controls, so that no model can be perfect.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -22,6 +21,7 @@ from PIL import Image
 
 from hf_cushing import __version__
 from hf_cushing.data.drawing import Color, Person, Shot, Signs, draw
+from hf_cushing.data.table import write_csv
 from hf_cushing.files import replace_folder
 from hf_cushing.schema import CONTROL, DRAWN_SOURCE, UserError
 
@@ -43,6 +43,9 @@ CAMERAS = {"phone": (0.7, 0.010, 88), "compact": (0.4, 0.006, 92), "reflex": (0.
 
 DISEASES = ("cushing", "acromegaly")
 
+FEMALE_SHARE = {True: 0.75, False: 0.60}
+"""Share of women among patients with a disease, and among controls."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CohortOptions:
@@ -56,8 +59,6 @@ class CohortOptions:
         ``cushing``, ``acromegaly`` or both.
     positive_share : float
         Share of the patients with a disease.
-    female_share_positive, female_share_control : float
-        Share of women among them.
     severity : tuple of float
         Mean severity in women and in men, 0..1; single patients vary around it.
     seed : int
@@ -66,8 +67,6 @@ class CohortOptions:
     photos: int = 343
     diseases: tuple[str, ...] = ("cushing",)
     positive_share: float = 0.45
-    female_share_positive: float = 0.75
-    female_share_control: float = 0.60
     severity: tuple[float, float] = (0.62, 0.62)
     seed: int = 0
 
@@ -127,8 +126,8 @@ def make_cohort(
             rows.append(row)
             advance(1)
     names = ("file_name", "patient_id", "sex", "label", "age", "view", "visit", "site", "source")
-    _write_table(work[0] / "metadata.csv", rows, names)
-    _write_table(work[1] / "truth.csv", rows, ("photo_id", "file_name", "cushing", "acromegaly"))
+    write_csv(work[0] / "metadata.csv", rows, names)
+    write_csv(work[1] / "truth.csv", rows, ("photo_id", "file_name", "cushing", "acromegaly"))
     for folder, target in zip(work, (out, truth), strict=True):
         replace_folder(folder, target)
     return len(rows)
@@ -166,8 +165,7 @@ def _plan_patient(
 ) -> Iterator[Plan]:
     sick = rng.random() < options.positive_share
     label = str(rng.choice(options.diseases)) if sick else CONTROL
-    share = options.female_share_positive if sick else options.female_share_control
-    sex = "female" if rng.random() < share else "male"
+    sex = "female" if rng.random() < FEMALE_SHARE[sick] else "male"
     age = int(rng.integers(20, 75))
     mean = options.severity[sex == "male"]
     severity = float(np.clip(rng.normal(mean, 0.22), 0.05, 1)) if sick else 0.0
@@ -261,10 +259,3 @@ def _write_photo(plan: Plan, folders: list[Path]) -> dict[str, object]:
         "cushing": round(plan.signs.cushing, 3),
         "acromegaly": round(plan.signs.acromegaly, 3),
     }
-
-
-def _write_table(path: Path, rows: list[dict[str, object]], names: tuple[str, ...]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
