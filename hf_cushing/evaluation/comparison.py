@@ -229,18 +229,18 @@ def _differences(
     """Every metric's difference, with p values adjusted for there being several."""
     whole = [binary_metrics(decisions) for decisions in pair]
     drawn = [weighted_metrics(decisions, sample.weights) for decisions in pair]
-    found = []
+    differences = []
     for metric, kind in METRICS.items():
         first, second = (metrics[metric] for metrics in whole)
         bare = Difference(metric, first, second, first - second)
         if math.isnan(bare.difference):
-            found.append(replace(bare, reason=f"undefined: {kind.undefined}"))
+            differences.append(replace(bare, reason=f"undefined: {kind.undefined}"))
         elif few:
-            found.append(replace(bare, reason=TOO_FEW))
+            differences.append(replace(bare, reason=TOO_FEW))
         else:
             draws = drawn[0][metric] - drawn[1][metric]
-            found.append(_judged(_with_intervals(bare, draws, pair, sample.who), margin))
-    return {difference.metric: difference for difference in with_holm(found)}
+            differences.append(_judged(_with_intervals(bare, draws, pair, sample.who), margin))
+    return {difference.metric: difference for difference in with_holm(differences)}
 
 
 def _with_intervals(
@@ -291,22 +291,22 @@ def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray
     return 2 * (1 - ((1 - LEVELS) / 2) ** (1 / rarest))
 
 
-def _judged(found: Difference, margin: float) -> Difference:
+def _judged(difference: Difference, margin: float) -> Difference:
     """Add z, p values and the verdict."""
-    z = found.difference / found.error
-    shown = found.low > NO_SPREAD or found.high < -NO_SPREAD
-    equivalent = -margin < found.inner_low and found.inner_high < margin
-    verdict, reason = "equivalent" if equivalent else "undecided", found.reason
-    goal = METRICS[found.metric].goal
+    z = difference.difference / difference.error
+    shown = difference.low > NO_SPREAD or difference.high < -NO_SPREAD
+    equivalent = -margin < difference.inner_low and difference.inner_high < margin
+    verdict, reason = "equivalent" if equivalent else "undecided", difference.reason
+    goal = METRICS[difference.metric].goal
     if shown and goal:
-        verdict = "first better" if (found.low > 0) == (goal > 0) else "second better"
+        verdict = "first better" if (difference.low > 0) == (goal > 0) else "second better"
     elif shown:
         reason = "neither direction is better"
     return replace(
-        found,
+        difference,
         z=z,
         p=2 * float(ndtr(-abs(z))),
-        equivalence_p=tost(found.difference, found.error, margin),
+        equivalence_p=tost(difference.difference, difference.error, margin),
         equivalent=equivalent,
         verdict=verdict,
         reason=reason,

@@ -243,12 +243,12 @@ def _worst_of_patients(rows: Predictions, label: str) -> np.ndarray:
 def _check_known(known: Collection[tuple[str, str]], predictions: Predictions) -> None:
     """Refuse photos for which no limit was set."""
     models, labels = ({key[place] for key in known} for place in (0, 1))
-    for kind, found in (
+    for kind, unknown in (
         ("model", sorted(set(predictions.model_revision.tolist()) - models)),
         ("class", [label for label in predictions.labels if label not in labels]),
     ):
-        if found:
+        if unknown:
             raise UserError(
-                f"no abstention limits are known for {kind} {found[0]}; fit them on its own "
+                f"no abstention limits are known for {kind} {unknown[0]}; fit them on its own "
                 "validation photos"
             )

@@ -173,12 +173,12 @@ def _sensitivities(group: Group) -> np.ndarray:
     """Sensitivity over the grid of false alarms in each draw: shape (draws, grid)."""
     rows = group.decisions
     curve = threshold_curve(rows.truth, rows.score, group.weights.astype(np.float64))
-    found = [
+    curves = [
         np.interp(GRID, alarms[::-1] / alarms[0], hits[::-1] / hits[0])
         for hits, alarms in zip(curve.positive, curve.negative, strict=True)
         if hits[0] and alarms[0]
     ]
-    return np.array(found)
+    return np.array(curves)
 
 
 def _precision_curve(decisions: Decisions, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ def metric_gaps(
     permuted : sequence of mapping
         The metrics of both sides when the sexes are permuted: shape (shuffles,) each.
     """
-    found = []
+    gaps = []
     for metric, goal in goals.items():
         values = [side.report.values[metric] for side in sides]
         reason = next((f"undefined: {v.reason}" for v in values if math.isnan(v.estimate)), "")
@@ -144,11 +144,11 @@ def metric_gaps(
             method = "from both intervals"
         women, men = (value.estimate for value in values)
         chance = permutation_p(women - men, permuted[0][metric] - permuted[1][metric])
-        found.append(
+        gaps.append(
             _gap(label, sides[0].report.unit, metric, women, men, size=_size(sides), goal=goal,
                  bounds=bounds, method=method, chance=chance, reason=reason)
         )  # fmt: skip
-    return found
+    return gaps
 
 
 def _gap(

@@ -54,7 +54,7 @@ class GradeRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Grading:
-    """How well grades are told.
+    """How well grades are called.
 
     Attributes
     ----------
@@ -107,10 +107,10 @@ def report_grades(
     for sample in samples:
         graded = GradedSample(sample, grades)
         masks = subgroup_masks(sample.rows, by)
-        found = {name: graded.subgroup(name, mask) for name, mask in masks.items()}
-        rows += [resampled.report for resampled in found.values()]
+        subgroups = {name: graded.subgroup(name, mask) for name, mask in masks.items()}
+        rows += [subgroup.report for subgroup in subgroups.values()]
         if WOMEN in masks:
-            gaps += graded.gaps((found[WOMEN], found[MEN]), shuffles)
+            gaps += graded.gaps((subgroups[WOMEN], subgroups[MEN]), shuffles)
     constant, error = _best_constant(np.array(rows[0].pairs).sum(1))
     return Grading(
         grades=tuple(grades),
@@ -163,9 +163,9 @@ class GradedSample:
         few = TOO_FEW if size == "insufficient" else ""
         values = {
             metric: value_of(
-                float(found[0]), draws[metric], level=level, undefined=UNDEFINED, few=few
+                float(estimate[0]), draws[metric], level=level, undefined=UNDEFINED, few=few
             )
-            for metric, found in pair_metrics(pairs).items()
+            for metric, estimate in pair_metrics(pairs).items()
         }
         row = GradeRow(
             subgroup=name,

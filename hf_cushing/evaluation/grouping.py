@@ -36,16 +36,16 @@ def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str,
     """
     masks = {"all": np.full(len(rows), True)}
     for term in by:
-        found = {"": np.full(len(rows), True)}
+        crossed = {"": np.full(len(rows), True)}
         for part in term.split("*"):
             level = _levels(rows, part)
-            found = {
+            crossed = {
                 f"{name} & {word}" if name else word: mask & inside
-                for name, mask in found.items()
+                for name, mask in crossed.items()
                 for word, inside in level.items()
             }
         several = "*" in term
-        masks |= {name: mask for name, mask in found.items() if mask.any() or not several}
+        masks |= {name: mask for name, mask in crossed.items() if mask.any() or not several}
     return masks
 
 

@@ -118,14 +118,14 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
     )
 
 
-def _grading(found: dict[str, Any]) -> Grading:
-    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in found["rows"]]
-    gaps = [Gap(**_with_nan(gap, Gap)) for gap in found["gaps"]]
-    return Grading(**found | {"grades": tuple(found["grades"]), "rows": rows, "gaps": gaps})
+def _grading(grading: dict[str, Any]) -> Grading:
+    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in grading["rows"]]
+    gaps = [Gap(**_with_nan(gap, Gap)) for gap in grading["gaps"]]
+    return Grading(**grading | {"grades": tuple(grading["grades"]), "rows": rows, "gaps": gaps})
 
 
-def _values(found: dict[str, Any]) -> dict[str, Value]:
-    return {name: Value(**_with_nan(value, Value)) for name, value in found.items()}
+def _values(values: dict[str, Any]) -> dict[str, Value]:
+    return {name: Value(**_with_nan(value, Value)) for name, value in values.items()}
 
 
 def _subgroup(row: dict[str, Any]) -> SubgroupReport:

@@ -91,12 +91,12 @@ def _subgroups_and_gaps(
     reports, gaps = [], []
     for sample in samples:
         masks, labels = subgroup_masks(sample.rows, options.by), sample.rows.positive_labels
-        found = [report_subgroups(sample, label, points, masks) for label in labels]
+        per_label = [report_subgroups(sample, label, points, masks) for label in labels]
         if "sex" in options.by:
-            for label, resampled in zip(labels, found, strict=True):
+            for label, resampled in zip(labels, per_label, strict=True):
                 gaps += sex_gaps(sample, label, points, resampled, shuffles=options.shuffles)
-        found += [mean_subgroups(found)] if len(found) > 1 else []
-        reports += [part.report for resampled in found for part in resampled.values()]
+        per_label += [mean_subgroups(per_label)] if len(per_label) > 1 else []
+        reports += [part.report for resampled in per_label for part in resampled.values()]
     return reports, gaps
 
 

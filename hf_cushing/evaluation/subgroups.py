@@ -207,12 +207,12 @@ def _closed_forms(
 ) -> dict[str, Value]:
     """Intervals in closed form, where there are any; proportions have one however few they are."""
     rates = rate_intervals(part.truth, part.called, who)
-    found = {name: ("wilson", low, high) for name, (_, low, high) in rates.items()}
+    intervals = {name: ("wilson", low, high) for name, (_, low, high) in rates.items()}
     if not few:
-        found["auroc"] = ("delong", *clustered_auroc(part.truth, part.score, who).interval())
+        intervals["auroc"] = ("delong", *clustered_auroc(part.truth, part.score, who).interval())
     return {
         name: replace(values[name], low=low, high=high, method=method, reason="")
-        for name, (method, low, high) in found.items()
+        for name, (method, low, high) in intervals.items()
         if not math.isnan(values[name].estimate)
     }
 
@@ -255,7 +255,7 @@ def mean_subgroups(
     per_label: Sequence[dict[str, Resampled[SubgroupReport]]], label: str = MACRO
 ) -> dict[str, Resampled[SubgroupReport]]:
     """The mean over several diseases or seeds, with intervals from their common draws."""
-    found = {}
+    subgroups = {}
     for name in per_label[0]:
         parts = [resampled[name] for resampled in per_label]
         reports = [part.report for part in parts]
@@ -275,5 +275,5 @@ def mean_subgroups(
             cells = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
             negatives = report.rows - positives
             report = replace(report, positives=positives, negatives=negatives, cells=cells)
-        found[name] = Resampled(report, draws, parts[0].level)
-    return found
+        subgroups[name] = Resampled(report, draws, parts[0].level)
+    return subgroups

@@ -29,19 +29,19 @@ from hf_cushing.stats.metrics import METRICS
 
 def report_tables(report: Report) -> list[Table]:
     """Subgroups and gaps of each disease, then grades and whatever else was asked for."""
-    found = []
+    tables = []
     for unit in report.units:
         for label in report.labels:
-            found.append(subgroup_table(report, label, unit))
+            tables.append(subgroup_table(report, label, unit))
             gaps = report.gaps_of(label, unit)
-            found += [gap_table(gaps)] if gaps else []
+            tables += [gap_table(gaps)] if gaps else []
     if report.grading:
-        found += grade_tables(report.grading, report.split)
+        tables += grade_tables(report.grading, report.split)
     if report.shared:
-        found.append(_shared_table(report))
+        tables.append(_shared_table(report))
     if report.abstention:
-        found.append(_abstention_table(report))
-    return found + [_comparison_table(comparison) for comparison in report.comparisons]
+        tables.append(_abstention_table(report))
+    return tables + [_comparison_table(comparison) for comparison in report.comparisons]
 
 
 def subgroup_table(

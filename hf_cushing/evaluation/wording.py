@@ -55,20 +55,20 @@ def format_value(value: Value, digits: int = 3) -> str:
 
 def verdicts(report: Report) -> list[str]:
     """The few sentences to read first."""
-    found = [
+    sentences = [
         f"Grades, {row.subgroup}: quadratic kappa {format_value(row.values[KAPPA], 2)}, mean error "
         f"{format_value(row.values[ERROR], 2)} grades, {row.patients} patients" + _ending(row.size)
         for row in (report.grading.rows if report.grading else ())
         if row.unit == "photo"
     ]
-    found += [
+    sentences += [
         f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
         f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
         f"{row.negative_patients} without the disease" + _ending(row.size)
         for row in report.subgroups
         if row.unit == "photo" and row.label != MACRO
     ]
-    return found + [
+    return sentences + [
         f"{gap.label}: {gap_sentence(gap)}"
         for gap in report.gaps
         if gap.unit == "photo" and gap.metric in ("f1", "auroc")
@@ -114,8 +114,8 @@ def _goal(metric: str) -> int:
     return GOALS[metric] if metric in GOALS else METRICS[metric].goal
 
 
-def verdict_text(found: Difference) -> str:
+def verdict_text(difference: Difference) -> str:
     """The verdict, with the reason for none, and a warning where correction takes it back."""
-    if found.verdict.endswith("better") and not found.p_holm < 0.05:
-        return f"{found.verdict} (not after correction)"
-    return found.verdict + (f" ({found.reason})" if found.reason else "")
+    if difference.verdict.endswith("better") and not difference.p_holm < 0.05:
+        return f"{difference.verdict} (not after correction)"
+    return difference.verdict + (f" ({difference.reason})" if difference.reason else "")

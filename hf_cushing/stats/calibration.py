@@ -79,8 +79,8 @@ def fit_temperature(logits: np.ndarray, numbers: np.ndarray) -> Temperature:
         return -float(log_softmax(logits / np.exp(log_value), axis=1)[rows, numbers].mean())
 
     bounds = (np.log(COOLEST), np.log(HOTTEST))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return Temperature(float(np.exp(found.x)))
+    fit = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return Temperature(float(np.exp(fit.x)))
 
 
 def fit_platt(logits: np.ndarray, numbers: np.ndarray) -> Platt:

@@ -69,7 +69,7 @@ def hidden_table(
     for number, name in enumerate(names):
         known = np.isfinite(absent[:, number]) & np.isfinite(only[:, number])
         parts = {group: mask & known for group, mask in masks.items()}
-        found = {
+        measured = {
             group: _measures(
                 weights[:, mask], absent[mask, number], only[mask, number], log_odds[mask],
                 truth[mask],
@@ -78,7 +78,7 @@ def hidden_table(
         }  # fmt: skip
         for measure in HIDDEN_MEASURES:
             classes = (truth,) if measure == "effect" else (truth, ~truth)
-            values = {group: found[group][measure] for group in parts}
+            values = {group: measured[group][measure] for group in parts}
             rows += region_rows(name, measure, values, group_sizes(who, parts, classes))
     return rows
 

@@ -130,11 +130,11 @@ def rate_intervals(
         "f1": (truth & called, truth | called),
         "selection_rate": (called, everybody),
     }
-    found = {}
+    rates = {}
     for name, (part, whole) in ratios.items():
         ratio = clustered_ratio(part, whole, who)
-        found[name] = (ratio.estimate, *ratio.interval())
-    return found | {"f1": tuple(2 * x / (1 + x) for x in found["f1"])}
+        rates[name] = (ratio.estimate, *ratio.interval())
+    return rates | {"f1": tuple(2 * x / (1 + x) for x in rates["f1"])}
 
 
 def _between_patients(residual: np.ndarray, who: Patients) -> float:

@@ -125,8 +125,8 @@ def binary_metrics(decisions: Decisions) -> dict[str, float]:
     >>> m["recall"], m["specificity"], m["auroc"]
     (0.5, 1.0, 1.0)
     """
-    found = weighted_metrics(decisions, np.ones((1, len(decisions))))
-    return {name: float(values[0]) for name, values in found.items()}
+    metrics = weighted_metrics(decisions, np.ones((1, len(decisions))))
+    return {name: float(values[0]) for name, values in metrics.items()}
 
 
 def weighted_metrics(
@@ -156,14 +156,14 @@ def weighted_metrics(
     for block in blocks(len(weights), len(decisions)):
         part = weights[block][:, order].astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = _by_counts(decisions, part)
+            metrics = _by_counts(decisions, part)
             if set(names) & set(RANKED):
-                found |= _by_ranks(decisions, part)
+                metrics |= _by_ranks(decisions, part)
             if set(names) & set(OF_PROBABILITY):
-                found |= _by_probability(decisions, part)
+                metrics |= _by_probability(decisions, part)
             if set(names) & set(CALIBRATION):
-                found |= _calibration(decisions, part)
-        parts.append(found)
+                metrics |= _calibration(decisions, part)
+        parts.append(metrics)
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 

@@ -95,7 +95,6 @@ class MrmcComparison:
 
     Attributes
     ----------
-    metric : str
     figures : numpy.ndarray
         Shape (readers, modalities).
     means : dict
@@ -105,7 +104,6 @@ class MrmcComparison:
         Name in `ANALYSES` to `Analysis`.
     """
 
-    metric: str
     figures: np.ndarray
     means: dict[str, float]
     covariances: FixedCovariances
@@ -118,7 +116,6 @@ class ModelComparison:
 
     Attributes
     ----------
-    metric : str
     figures : numpy.ndarray
         Shape (readers,).
     reader_mean, model : float
@@ -126,7 +123,6 @@ class ModelComparison:
         Name in `ANALYSES` to `Estimate` of the readers' mean minus the model.
     """
 
-    metric: str
     figures: np.ndarray
     reader_mean: float
     model: float
@@ -156,7 +152,6 @@ def compare_modalities(
     table, covariance = reader_figures(scores, metric, method=method)
     fixed, names = averaged(covariance), scores.modalities
     return MrmcComparison(
-        metric=metric,
         figures=table,
         means=dict(zip(names, table.mean(0).tolist(), strict=True)),
         covariances=fixed,
@@ -271,12 +266,12 @@ def reader_average(
     """
     table, covariance = reader_figures(scores, metric)
     place = _place(scores, modality)
-    found = mean_estimate(table[:, place], covariance[:, place, :, place], analysis=analysis)
-    low, high = np.clip([found.low, found.high], 0, 1).tolist()
-    if 0 < found.estimate < 1:
-        half = (found.high - found.estimate) / (found.estimate * (1 - found.estimate))
-        low, high = expit(logit(found.estimate) + np.array([-half, half])).tolist()
-    return replace(found, low=low, high=high, p=NAN)
+    mean = mean_estimate(table[:, place], covariance[:, place, :, place], analysis=analysis)
+    low, high = np.clip([mean.low, mean.high], 0, 1).tolist()
+    if 0 < mean.estimate < 1:
+        half = (mean.high - mean.estimate) / (mean.estimate * (1 - mean.estimate))
+        low, high = expit(logit(mean.estimate) + np.array([-half, half])).tolist()
+    return replace(mean, low=low, high=high, p=NAN)
 
 
 def _place(scores: ReaderScores, modality: str) -> int:
@@ -316,7 +311,6 @@ def compare_with_model(
     contrast = np.hstack([np.eye(len(values) - 1), -np.ones((len(values) - 1, 1))])
     differences, between = contrast @ values, contrast @ covariance @ contrast.T
     return ModelComparison(
-        metric=metric,
         figures=values[:-1],
         reader_mean=float(values[:-1].mean()),
         model=float(values[-1]),

@@ -161,8 +161,8 @@ def figures_of_rows(
     if method != "jackknife":
         raise UserError(f"method {method!r}: expected delong or jackknife")
     weights = np.concatenate([np.ones((1, len(scores.truth))), scores.who.left_out()])
-    found = np.stack([weighted_auroc(scores.truth, row, weights) for row in rows])
-    return found[:, 0], _jackknife(found[:, 1:])
+    areas = np.stack([weighted_auroc(scores.truth, row, weights) for row in rows])
+    return areas[:, 0], _jackknife(areas[:, 1:])
 
 
 def _shares(right: np.ndarray, scores: ReaderScores, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -192,11 +192,11 @@ def averaged(covariance: np.ndarray) -> FixedCovariances:
     reader, modality = np.divmod(np.arange(len(flat)), modalities)
     same = [row[:, None] == row for row in (reader, modality)]
     kinds = {"var": (True, True), "cov1": (True, False), "cov2": (False, True)}
-    found = {}
+    means = {}
     for name, kind in (kinds | {"cov3": (False, False)}).items():
         cells = flat[(same[0] == kind[0]) & (same[1] == kind[1])]
-        found[name] = float(cells.mean()) if len(cells) else NAN
-    return FixedCovariances(**found)
+        means[name] = float(cells.mean()) if len(cells) else NAN
+    return FixedCovariances(**means)
 
 
 @dataclass(frozen=True)
@@ -247,20 +247,21 @@ def matched_point(
     with np.errstate(invalid="ignore"):
         hits, alarms = (rate / rate[:, -1:] for rate in rates)
     if specificity is None:
-        found = 1 - _read_off(hits, alarms, asked)
+        other = 1 - _read_off(hits, alarms, asked)
     else:
-        found = 1 - _read_off(1 - alarms[:, ::-1], 1 - hits[:, ::-1], asked)
-    low, high = percentile_interval(found[1:], who.level())
-    pair = (asked, float(found[0])) if specificity is None else (float(found[0]), asked)
+        other = 1 - _read_off(1 - alarms[:, ::-1], 1 - hits[:, ::-1], asked)
+    low, high = percentile_interval(other[1:], who.level())
+    point = float(other[0])
+    pair = (asked, point) if specificity is None else (point, asked)
     return MatchedPoint(*pair, low, high)
 
 
 def _read_off(along: np.ndarray, up: np.ndarray, at: float) -> np.ndarray:
     """Height of each rising curve (rows) at one place; the lowest where it rises straight."""
-    found = np.full(len(along), NAN)
+    heights = np.full(len(along), NAN)
     for row, (x, y) in enumerate(zip(along, up, strict=True)):
         if np.isfinite(x).all() and np.isfinite(y).all():
             place = int(np.searchsorted(x, at - ROUNDING))
             steep = x[place] <= at + ROUNDING
-            found[row] = y[place] if steep else np.interp(at, x, y)
-    return found
+            heights[row] = y[place] if steep else np.interp(at, x, y)
+    return heights

@@ -95,7 +95,7 @@ def region_table(
     who = Patients(patients, strata_of(classes, sexes))
     weights = who.weights(draws)
     masks = sex_masks(sexes)
-    found = {
+    measured = {
         group: _measures(weights[:, mask], share[mask], extent[mask], names)
         for group, mask in masks.items()
     }
@@ -103,9 +103,9 @@ def region_table(
     sizes = group_sizes(who, {group: mask & known for group, mask in masks.items()})
     return [
         row
-        for measure, region in found["all"]
+        for measure, region in measured["all"]
         for row in region_rows(
-            region, measure, {group: found[group][measure, region] for group in masks}, sizes
+            region, measure, {group: measured[group][measure, region] for group in masks}, sizes
         )
     ]
 
@@ -117,14 +117,14 @@ def _measures(
     known = np.isfinite(share)
     mean = _means(weights, share, known)
     density = ratio(mean, _means(weights, extent, known))
-    found = {("share", name): mean[:, n] for n, name in enumerate(names)}
-    found |= {("density", name): density[:, n] for n, name in enumerate(names)}
+    measures = {("share", name): mean[:, n] for n, name in enumerate(names)}
+    measures |= {("density", name): density[:, n] for n, name in enumerate(names)}
     for right, name in enumerate(names):
         pair = name.removesuffix("_right")
         if pair != name and f"{pair}_left" in names:
             a, b = mean[:, right], mean[:, list(names).index(f"{pair}_left")]
-            found["asymmetry", pair] = ratio(a - b, a + b)
-    return found
+            measures["asymmetry", pair] = ratio(a - b, a + b)
+    return measures
 
 
 def _means(weights: np.ndarray, values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -188,15 +188,13 @@ def region_rows(
         )  # fmt: skip
 
 
-def shortcut_alarm(
-    table: Sequence[RegionRow], *, region: str = OUTSIDE, limit: float = SHORTCUT
-) -> str:
+def shortcut_alarm(table: Sequence[RegionRow]) -> str:
     """A sentence for each group in which a model looks beside the face; empty if in none.
 
-    The alarm rings where the lower end of an interval lies above `limit` (share) or above 1
+    The alarm rings where the lower end of an interval lies above `SHORTCUT` (share) or above 1
     (density: more than the area alone would get). No interval, no alarm.
     """
-    limits = {"share": limit, "density": 1.0}
+    limits = {"share": SHORTCUT, "density": 1.0}
     texts = {
         "share": "{:.0%} ({:.0%} to {:.0%}) of the attribution lies outside the face",
         "density": "the field outside the face draws {:.2f} ({:.2f} to {:.2f}) times what its "
@@ -206,7 +204,7 @@ def shortcut_alarm(
         f"Possible shortcut ({row.group}): "
         f"{texts[row.measure].format(row.estimate, row.low, row.high)}."
         for row in table
-        if row.region == region
+        if row.region == OUTSIDE
         and row.group != DIFFERENCE
         and row.low > limits.get(row.measure, math.inf)
     )

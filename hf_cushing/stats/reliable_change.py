@@ -163,9 +163,9 @@ class Repeatability:
         more = (inverse - visits * self.inverse) * photo
         spread = whole**2 / self.visit_freedom + more**2 / self.photo_freedom
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.where(spread > 0, (whole + more) ** 2 / spread, free)
+            freedom = np.where(spread > 0, (whole + more) ** 2 / spread, free)
         alone = whole + more < photo * inverse  # the day's variance comes out below 0
-        return np.where(alone, photo * inverse, whole + more), np.where(alone, free, found)
+        return np.where(alone, photo * inverse, whole + more), np.where(alone, free, freedom)
 
     def within_sd(self, photos: int) -> tuple[float, float, float]:
         """Within-person SD of a visit of so many photos, with the interval of chi squared."""
