@@ -11,7 +11,8 @@ from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, metric_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.options import SHUFFLES
 from hf_cushing.evaluation.subgroups import Resampled, Sample, Value, size_word, value_of
-from hf_cushing.stats.grade_metrics import GOALS, check_grades, median_grades, pair_metrics
+from hf_cushing.schema import CONTROL, UsageError
+from hf_cushing.stats.grade_metrics import GOALS, median_grades, pair_metrics
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.significance import with_holm
 
@@ -119,6 +120,26 @@ def report_grades(
         constant=grades[constant],
         constant_error=error,
     )
+
+
+def check_grades(grades: Sequence[str], labels: Sequence[str]) -> None:
+    """Refuse grades that are not the labels in some order that begins with ``control``."""
+    faults = []
+    for fault, odd in (
+        ("lacks", [label for label in labels if label not in grades]),
+        ("doesn't know", [grade for grade in grades if grade not in labels]),
+    ):
+        if odd:
+            subject = "--grades" if fault == "lacks" else "the dataset"
+            faults.append(f"{subject} {fault} {', '.join(odd)}")
+    if not faults and len(grades) != len(labels):
+        faults.append("--grades names a label twice")
+    if not faults and grades[0] != CONTROL:
+        faults.append(f"--grades begins with {grades[0]} instead of {CONTROL}")
+    if faults:
+        raise UsageError(
+            f"{'; '.join(faults)}; give all labels ({', '.join(labels)}) from none to worst"
+        )
 
 
 def _best_constant(counts: np.ndarray) -> tuple[int, float]:

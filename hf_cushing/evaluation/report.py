@@ -9,11 +9,13 @@ import numpy as np
 
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
+from hf_cushing.evaluation.curves import plot_roc
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grades import report_grades
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
+from hf_cushing.evaluation.page import write_page
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, report_to_json
 from hf_cushing.evaluation.subgroups import (
@@ -139,9 +141,6 @@ def write_report(
     With `full` also ``metrics.csv``, ``metrics.tex``, all figures, and ``report.html`` that
     holds everything.
     """
-    from hf_cushing.evaluation.curves import plot_roc
-    from hf_cushing.evaluation.page import write_page
-
     write_json(out / "metrics.json", report_to_json(report))
     tables = report_tables(report)
     write_text(out / "metrics.md", tables_to_markdown(tables))

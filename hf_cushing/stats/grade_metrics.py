@@ -1,39 +1,17 @@
-"""Grades of severity: what they must be, how they are called, and how good the calls are."""
+"""Grades of severity: how they are called, and how good the calls are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
-from hf_cushing.schema import CONTROL, UsageError
 from hf_cushing.stats.metrics import auroc
 
 KAPPA, ERROR = "quadratic_kappa", "mean_absolute_error"
 GOALS = {KAPPA: 1, ERROR: -1}
 """Metrics of grades: 1 where higher is better, -1 where lower is."""
-
-
-def check_grades(grades: Sequence[str], labels: Sequence[str]) -> None:
-    """Refuse grades that are not the labels in some order that begins with ``control``."""
-    faults = []
-    for fault, odd in (
-        ("lacks", [label for label in labels if label not in grades]),
-        ("doesn't know", [grade for grade in grades if grade not in labels]),
-    ):
-        if odd:
-            subject = "--grades" if fault == "lacks" else "the dataset"
-            faults.append(f"{subject} {fault} {', '.join(odd)}")
-    if not faults and len(grades) != len(labels):
-        faults.append("--grades names a label twice")
-    if not faults and grades[0] != CONTROL:
-        faults.append(f"--grades begins with {grades[0]} instead of {CONTROL}")
-    if faults:
-        raise UsageError(
-            f"{'; '.join(faults)}; give all labels ({', '.join(labels)}) from none to worst"
-        )
 
 
 def median_grades(probabilities: np.ndarray) -> np.ndarray:

@@ -6,12 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import somersd
-from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_score
+from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
-from hf_cushing.evaluation.grades import GradedSample, report_grades
+from hf_cushing.evaluation.grades import GradedSample, check_grades, report_grades
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.subgroups import make_sample, make_samples
@@ -22,10 +19,7 @@ from hf_cushing.stats.agreement import cohen_kappa
 from hf_cushing.stats.grade_metrics import (
     ERROR,
     KAPPA,
-    check_grades,
-    concordance,
     median_grades,
-    pair_metrics,
 )
 from tests.evaluation.test_report import make_predictions
 
@@ -70,16 +64,6 @@ def test_figures_are_those_of_scikit_learn_for_all_and_each_sex(rng):
         assert np.array(row.pairs).sum() == mask.sum()
 
 
-def test_weights_are_as_good_as_repeated_photos(rng):
-    truth, called, times = (rng.integers(0, n, 60) for n in (4, 4, 3))
-    pairs = np.zeros((1, 4, 4))
-    np.add.at(pairs[0], (truth, called), times)
-    many = [np.repeat(side, times) for side in (truth, called)]
-    found = pair_metrics(pairs)
-    assert found[KAPPA][0] == pytest.approx(cohen_kappa_score(*many, weights="quadratic"))
-    assert found[ERROR][0] == pytest.approx(mean_absolute_error(*many))
-
-
 def test_interval_by_bootstrap_agrees_with_the_closed_form(rng):
     predictions, truth = graded(rng, n=1600)
     graded_sample = GradedSample(make_sample(predictions, draws=1000), GRADES)
@@ -92,25 +76,6 @@ def test_interval_by_bootstrap_agrees_with_the_closed_form(rng):
     value = row.values[KAPPA]
     assert value.low < value.estimate < value.high
     assert value.high - value.low == pytest.approx(known.high - known.low, rel=0.25)
-
-
-@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=6))
-def test_median_is_the_grade_of_least_expected_error(weights):
-    shares = np.array(weights) / np.sum(weights)
-    places = np.arange(len(shares))
-    expected = np.abs(places[:, None] - places) @ shares
-    assert expected[median_grades(shares[None])[0]] == pytest.approx(expected.min())
-
-
-def test_concordance_is_somers_d_and_of_two_grades_the_auroc(rng):
-    place = rng.integers(0, 4, 120)
-    score = np.round(place + rng.normal(size=120), 1)  # with ties
-    assert concordance(score, place) == pytest.approx((somersd(place, score).statistic + 1) / 2)
-    two = place < 2
-    assert concordance(score[two], place[two]) == pytest.approx(
-        roc_auc_score(place[two], score[two])
-    )
-    assert math.isnan(concordance(score, np.zeros(120)))
 
 
 def test_gap_is_found_where_the_model_is_blind_in_one_sex(rng):
