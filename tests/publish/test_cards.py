@@ -15,7 +15,7 @@ from hf_cushing.publish.cards import HUB_METRICS, model_card
 from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
 from hf_cushing.publish.gate import Finding
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
-from tests.evaluation.test_ordinal import FEW, graded
+from tests.evaluation.test_grades import FEW, graded
 
 
 @pytest.fixture(scope="module")
