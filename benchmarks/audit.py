@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hf_cushing.data.audit_run import audit
+from hf_cushing.data.audit_report import audit
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.files import read_json

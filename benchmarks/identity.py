@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.data.audit import OTHER_FACE_RATIO
-from hf_cushing.data.audit_run import clinic_photos
+from hf_cushing.data.audit_photos import photos_of_clinic
+from hf_cushing.data.options import no_progress
 from hf_cushing.data.pairs import (
     IDENTITY_DISTANCE,
     IDENTITY_RATIO,
@@ -61,7 +62,9 @@ def main() -> None:
     sets = {}
     for name in ("lfw_moonface", "lfw_controls"):
         with tempfile.TemporaryDirectory() as work:
-            photos = clinic_photos(SHARED / name, Path(work), num_proc=2)
+            photos = photos_of_clinic(
+                SHARED / name, Path(work), identity=True, num_proc=2, progress=no_progress
+            )
         sets[name] = (photos.measures.descriptor, photos.columns["patient_id"])
         print_rates(name, *sets[name])
     print_rates("both", *(np.concatenate(part) for part in zip(*sets.values(), strict=True)))

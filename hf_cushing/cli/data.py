@@ -72,7 +72,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Find leakage, shortcuts and bad photos; exit 1 if a person may cross a split."""
-    from hf_cushing.data.audit_run import audit as run
+    from hf_cushing.data.audit_report import audit as run
 
     if out is None and not (source / "data").is_dir():
         raise UsageError("give --out DIR: the report is not written into the clinic folder")

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from hf_cushing.data.audit_photos import AuditPhotos
-from hf_cushing.data.counts import count_cells
 from hf_cushing.data.pairs import exact_copies, local_scales, near_duplicates, same_person_pairs
-from hf_cushing.data.probes import Probe, run_probes
 from hf_cushing.faces.quality import QUALITY_LIMITS
 from hf_cushing.schema import CONTROL
 
@@ -54,52 +52,12 @@ class Finding:
     ratio: float = math.nan
 
 
-@dataclass(frozen=True)
-class Audit:
-    """Everything the audit found.
-
-    Attributes
-    ----------
-    findings : list of Finding
-        Leaks first.
-    probes : list of Probe
-    counts : list of dict
-        Photos and patients by label × sex × site (and split).
-    quality : list of dict
-        For each flag: rows, share among the controls and among the others.
-    identity_checked : bool
-    photos, patients : int
-    """
-
-    findings: list[Finding]
-    probes: list[Probe]
-    counts: list[dict[str, Any]]
-    quality: list[dict[str, Any]]
-    identity_checked: bool
-    photos: int
-    patients: int
-
-    @property
-    def leaks(self) -> list[Finding]:
-        """The findings that let a person be on both sides."""
-        return [finding for finding in self.findings if finding.leak]
-
-
-def audit_photos(photos: AuditPhotos, more: Sequence[Finding] = ()) -> Audit:
-    """Audit a cohort; `more` are findings made elsewhere."""
-    checked = bool(np.isfinite(photos.measures.descriptor).all()) and len(photos) > 0
+def find_problems(photos: AuditPhotos, more: Sequence[Finding] = ()) -> list[Finding]:
+    """Leaks first, then what contradicts itself or stands twice; `more` were found elsewhere."""
     findings = [*more, *_find_alike(photos), *_find_contradictions(photos)]
-    if checked:
+    if photos.identity_checked:
         findings += _find_other_faces(photos)
-    return Audit(
-        findings=sorted(findings, key=lambda f: (not f.leak, f.kind)),
-        probes=run_probes(photos),
-        counts=count_cells(photos.columns, ("label", "sex", "site", "split")),
-        quality=flag_quality(photos),
-        identity_checked=checked,
-        photos=len(photos),
-        patients=len(set(photos.columns["patient_id"].tolist())),
-    )
+    return sorted(findings, key=lambda f: (not f.leak, f.kind))
 
 
 def shared_persons(photos: AuditPhotos, other: AuditPhotos) -> Iterator[Finding]:

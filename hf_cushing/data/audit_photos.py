@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from hf_cushing.data.chunks import FILE_NAMES, read_crops, run_tasks
-from hf_cushing.data.crops import Crops
-from hf_cushing.data.intake import row_name
+from hf_cushing.data.crops import Crops, align_intake
+from hf_cushing.data.intake import read_intake, row_name, with_photo_ids
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.data.measure import QUALITY_NAMES, Measures, measure_crop, measures_from
 from hf_cushing.data.options import Progress
 from hf_cushing.data.parquet import shards_of
 from hf_cushing.data.splits import Splits
-from hf_cushing.schema import SPLITS, UserError
+from hf_cushing.data.table import TABLE_NAMES, find_tables
+from hf_cushing.schema import CROP_SIDE, SPLITS, UserError
 
 WORDS = ("photo_id", "patient_id", "label", "sex", "site", "source", "view")
 NUMBERS = ("age", "bmi")
@@ -49,6 +50,11 @@ class AuditPhotos:
         return len(self.columns["photo_id"])
 
     @property
+    def identity_checked(self) -> bool:
+        """Whether faces were described, so that persons can be told apart."""
+        return len(self) > 0 and bool(np.isfinite(self.measures.descriptor).all())
+
+    @property
     def folds(self) -> list[str]:
         """Names of the columns of folds."""
         return [name for name in self.columns if name.startswith("fold")]
@@ -58,6 +64,34 @@ class AuditPhotos:
         """Columns of `Quality`, and the width of the face in the photo."""
         columns = dict(zip(QUALITY_NAMES, self.measures.quality.T, strict=True))
         return columns | {"face_side": self.columns["face_side"]}
+
+
+def photos_of(
+    source: Path, work: Path, *, identity: bool, num_proc: int, progress: Progress
+) -> AuditPhotos:
+    """Audit input from a prepared dataset or a clinic folder, with crops under `work`."""
+    how = {"identity": identity, "num_proc": num_proc, "progress": progress}
+    if find_tables(source):
+        return photos_of_clinic(source, work, **how)
+    if (source / "data").is_dir():
+        return photos_of_folder(source, **how)
+    raise UserError(
+        f"{source} is neither a prepared dataset (data/*.parquet) nor a clinic folder "
+        f"({', '.join(TABLE_NAMES)}); give one of them"
+    )
+
+
+def photos_of_clinic(
+    raw: Path, work: Path, *, identity: bool, num_proc: int, progress: Progress
+) -> AuditPhotos:
+    """Align and measure a clinic folder's photos, with crops under `work`, which must stay."""
+    intake = with_photo_ids(read_intake(raw), progress)
+    crops = align_intake(
+        intake, work, side=CROP_SIDE, identity=identity, num_proc=num_proc, progress=progress
+    )
+    if not crops.kept:
+        raise UserError(f"{intake.table}: no photo could be used; run `hf-cushing prepare` for why")
+    return photos_of_crops(crops)
 
 
 def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
@@ -90,22 +124,7 @@ def photos_of_folder(
     UserError
         If it holds no shards, or a damaged one.
     """
-    import pyarrow
-    import pyarrow.parquet
-
-    shards = [(split, path) for split in SPLITS for path in shards_of(folder, split)]
-    if not shards:
-        raise UserError(f"{folder}/data holds no Parquet shards; prepare it again")
-    groups, tables, splits = [], [], []
-    try:
-        for split, path in shards:
-            file = pyarrow.parquet.ParquetFile(path)
-            names = [n for n in file.schema_arrow.names if n not in ("image", "landmarks")]
-            tables.append(file.read(columns=names))
-            splits += [split] * file.metadata.num_rows
-            groups += [(path, group) for group in range(file.metadata.num_row_groups)]
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} can't be read ({error}); prepare the dataset again") from None
+    groups, table, splits = _shards_without_pictures(folder)
     advance = progress("Measuring crops", len(splits))
     measured: dict[int, list[dict[str, bytes]]] = {}
     tasks = [(number, *group, identity) for number, group in enumerate(groups)]
@@ -113,13 +132,13 @@ def photos_of_folder(
         measured[number] = rows
         advance(len(rows))
     measures = measures_from([row for number in sorted(measured) for row in measured[number]])
-    columns = _table_columns(pyarrow.concat_tables(tables)) | {"split": np.array(splits)}
+    columns = _table_columns(table) | {"split": np.array(splits)}
     columns["row"], file_facts = _from_report(folder, columns["photo_id"].tolist())
 
     def pictures(rows: Sequence[int]) -> dict[int, bytes]:
         found, first = {}, 0
-        for path, group in groups:
-            images = pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=["image"])
+        for group in groups:
+            images = _read_group(*group, ["image"])
             for row in set(rows) & set(range(first, first + images.num_rows)):
                 found[row] = images["image"][row - first].as_py()["bytes"]
             first += images.num_rows
@@ -128,13 +147,37 @@ def photos_of_folder(
     return AuditPhotos(columns, file_facts, measures, pictures)
 
 
+def _shards_without_pictures(folder: Path) -> tuple[list[tuple[Path, int]], Any, list[str]]:
+    """Row groups (file, number), a table of all other columns, and the split of each row."""
+    import pyarrow
+    import pyarrow.parquet
+
+    groups, tables, splits = [], [], []
+    try:
+        for split in SPLITS:
+            for path in shards_of(folder, split):
+                file = pyarrow.parquet.ParquetFile(path)
+                names = [n for n in file.schema_arrow.names if n not in ("image", "landmarks")]
+                tables.append(file.read(columns=names))
+                splits += [split] * file.metadata.num_rows
+                groups += [(path, group) for group in range(file.metadata.num_row_groups)]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path} can't be read ({error}); prepare the dataset again") from None
+    if not tables:
+        raise UserError(f"{folder}/data holds no Parquet shards; prepare it again")
+    return groups, pyarrow.concat_tables(tables), splits
+
+
+def _read_group(path: Path, group: int, names: list[str]) -> Any:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=names)
+
+
 def _measure_group(
     number: int, path: Path, group: int, identity: bool
 ) -> tuple[int, list[dict[str, bytes]]]:
-    import pyarrow.parquet
-
-    names = ["image", "landmarks"]
-    rows = pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=names).to_pylist()
+    rows = _read_group(path, group, ["image", "landmarks"]).to_pylist()
     return number, [
         measure_crop(
             row["image"]["bytes"], np.array(row["landmarks"], np.float32), identity=identity

@@ -1,24 +1,24 @@
-"""``audit.json`` and ``audit.html``: what the audit found, for programs and for people."""
+"""`hf-cushing audit`: ``audit.json`` for programs and ``audit.html`` for people."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from hf_cushing import __version__
-from hf_cushing.data.audit import (
-    Audit,
-    Finding,
-    audit_photos,
-)
-from hf_cushing.data.audit_photos import AuditPhotos
+from hf_cushing.data.audit import Finding, find_problems, flag_quality, shared_persons
+from hf_cushing.data.audit_photos import AuditPhotos, photos_of
+from hf_cushing.data.counts import count_cells
+from hf_cushing.data.options import Progress, no_progress
 from hf_cushing.data.pairs import IDENTITY_DISTANCE, IDENTITY_RATIO
-from hf_cushing.data.probes import RAISED_ABOVE, Probe
+from hf_cushing.data.probes import RAISED_ABOVE, Probe, run_probes
 from hf_cushing.faces.photo import encode_crop
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
@@ -26,6 +26,48 @@ from hf_cushing.schema import RESEARCH_NOTICE, UserError
 THUMBNAIL_SIDE = 96
 SHOWN_FINDINGS = 200
 SHOWN_A_FLAG = 8
+
+
+def audit(
+    source: Path,
+    out: Path,
+    *,
+    against: Path | None = None,
+    identity: bool = True,
+    thumbnails: bool = True,
+    num_proc: int | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Audit a prepared dataset folder, or a clinic folder before it is prepared.
+
+    In a clinic folder every pair of ids that seem to be one person counts as leakage, since a
+    split may part them.
+
+    Parameters
+    ----------
+    source : Path
+    out : Path
+        Folder that receives ``audit.json`` and ``audit.html``.
+    against : Path, optional
+        Another dataset or clinic folder: a person found in both counts as leakage.
+    identity : bool
+        Compare faces.
+    thumbnails : bool
+        Show faces in the page.
+
+    Returns
+    -------
+    dict
+        The content of ``audit.json``.
+    """
+    how = {"identity": identity, "num_proc": num_proc or os.cpu_count() or 1}
+    how["progress"] = progress
+    with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
+        photos = photos_of(Path(source), Path(work, "here"), **how)
+        more = []
+        if against is not None:
+            more = shared_persons(photos, photos_of(Path(against), Path(work, "there"), **how))
+        return write_audit(Path(out), photos, thumbnails=thumbnails, more=list(more))
 
 
 def write_audit(
@@ -43,18 +85,35 @@ def write_audit(
     dict
         The content of ``audit.json``.
     """
-    audit = audit_photos(photos, more)
-    facts = audit_to_json(audit, photos)
-    shown = _rows_shown(audit) if thumbnails else []
+    columns = photos.columns
+    findings, probes = find_problems(photos, more), run_probes(photos)
+    flags = flag_quality(photos)
+    facts = {
+        "notice": RESEARCH_NOTICE,
+        "version": __version__,
+        "photos": len(photos),
+        "patients": len(set(columns["patient_id"].tolist())),
+        "identity_checked": photos.identity_checked,
+        "identity_ratio": IDENTITY_RATIO,
+        "identity_distance": IDENTITY_DISTANCE,
+        "leaks": sum(finding.leak for finding in findings),
+        "warnings": list(_warnings(photos, findings, probes)),
+        "findings": [_finding_to_json(finding, photos) for finding in findings],
+        "probes": [_probe_to_json(probe) for probe in probes],
+        "counts": count_cells(columns, ("label", "sex", "site", "split")),
+        "quality": [_flag_to_json(flag, photos) for flag in flags],
+    }
+    shown = _rows_shown(findings, flags) if thumbnails else []
     pictures = photos.pictures(shown) if shown else {}
-    images = {row: _thumbnail(image) for row, image in pictures.items()}
     text = render_template(
         "audit.html.jinja",
         facts=facts,
-        audit=audit,
-        columns=photos.columns,
-        images=images,
-        counts=_by_split(audit.counts),
+        findings=findings,
+        probes=probes,
+        flags=flags,
+        columns=columns,
+        images={row: _thumbnail(image) for row, image in pictures.items()},
+        counts=_by_split(facts["counts"]),
         shown_findings=SHOWN_FINDINGS,
         shown_a_flag=SHOWN_A_FLAG,
         raised_above=RAISED_ABOVE,
@@ -69,30 +128,6 @@ def read_audit(folder: Path) -> dict[str, Any]:
     if not (folder / "audit.json").is_file():
         raise UserError(f"{folder} holds no audit.json; run `hf-cushing audit {folder}`")
     return read_json(folder / "audit.json")
-
-
-def audit_to_json(audit: Audit, photos: AuditPhotos) -> dict[str, Any]:
-    """Everything the audit found, photos by photo_id."""
-    ids = photos.columns["photo_id"]
-    return {
-        "notice": RESEARCH_NOTICE,
-        "version": __version__,
-        "photos": audit.photos,
-        "patients": audit.patients,
-        "identity_checked": audit.identity_checked,
-        "identity_ratio": IDENTITY_RATIO,
-        "identity_distance": IDENTITY_DISTANCE,
-        "leaks": len(audit.leaks),
-        "warnings": list(_warnings(audit)),
-        "findings": [_finding_to_json(finding, photos) for finding in audit.findings],
-        "probes": [_probe_to_json(result) for result in audit.probes],
-        "counts": audit.counts,
-        "quality": [
-            {k: v for k, v in flag.items() if k != "rows"}
-            | {"photo_ids": ids[flag["rows"]].tolist()}
-            for flag in audit.quality
-        ],
-    }
 
 
 def _finding_to_json(finding: Finding, photos: AuditPhotos) -> dict[str, Any]:
@@ -116,27 +151,32 @@ def _probe_to_json(result: Probe) -> dict[str, Any]:
     return words | numbers
 
 
-def _warnings(audit: Audit) -> list[str]:
-    lines = []
-    if not audit.identity_checked:
-        lines.append("whether one person stands under two patient ids was not checked")
-    for result in audit.probes:
+def _flag_to_json(flag: dict[str, Any], photos: AuditPhotos) -> dict[str, Any]:
+    facts = {name: value for name, value in flag.items() if name != "rows"}
+    return facts | {"photo_ids": photos.columns["photo_id"][flag["rows"]].tolist()}
+
+
+def _warnings(
+    photos: AuditPhotos, findings: Sequence[Finding], probes: Sequence[Probe]
+) -> Iterator[str]:
+    if not photos.identity_checked:
+        yield "whether one person stands under two patient ids was not checked"
+    for result in probes:
         figure = f"AUROC {result.auroc:.2f} ({result.low:.2f}–{result.high:.2f})"
         if result.raised and result.kind == "shortcut":
-            lines.append(
+            yield (
                 f"'{result.name}' alone predicts the label, {figure}: a model may learn it "
                 "instead of the face; balance it, or test on a site where it differs"
             )
         elif result.raised:
-            lines.append(
+            yield (
                 f"'{result.name}' differs between the labels, {figure}: part of what a model "
                 "learns may be that; match the groups, or report within strata"
             )
-    kinds = [finding.kind for finding in audit.findings if not finding.leak]
+    kinds = [finding.kind for finding in findings if not finding.leak]
     for kind, text in _OTHERS.items():
         if count := kinds.count(kind):
-            lines.append(f"{count} × {text}")
-    return lines
+            yield f"{count} × {text}"
 
 
 _OTHERS = {
@@ -159,9 +199,9 @@ def _by_split(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _rows_shown(audit: Audit) -> list[int]:
-    rows = {row for finding in audit.findings[:SHOWN_FINDINGS] for row in finding.photos}
-    rows |= {row for flag in audit.quality for row in flag["rows"][:SHOWN_A_FLAG]}
+def _rows_shown(findings: Sequence[Finding], flags: Sequence[dict[str, Any]]) -> list[int]:
+    rows = {row for finding in findings[:SHOWN_FINDINGS] for row in finding.photos}
+    rows |= {row for flag in flags for row in flag["rows"][:SHOWN_A_FLAG]}
     return sorted(rows)
 
 
