@@ -48,13 +48,13 @@ def head_linear(model: nn.Module) -> nn.Linear:
     Raises
     ------
     UserError
-        The head doesn't end in one.
+        The head has none with a bias, or several.
     """
     layers = [layer for layer in head_module(model).modules() if isinstance(layer, nn.Linear)]
-    if len(layers) != 1:
+    if len(layers) != 1 or layers[0].bias is None:
         raise UserError(
-            f"the head of this {type(model).__name__} has {len(layers)} linear layers, so it can't "
-            "be fitted on features; choose --finetune full"
+            f"the head of this {type(model).__name__} is no single linear layer with a bias, so it "
+            "can't be fitted on features; choose --finetune full"
         )
     return layers[0]
 

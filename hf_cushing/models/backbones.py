@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -20,14 +24,32 @@ class Backbone:
     model_type : str
         The name of the architecture in transformers.
     hub_id : str or None
-        Pretrained weights on the Hub; None for the `tiny-*` ones, which have none.
+        Pretrained weights on the Hub; None for the `tiny-*` ones, which have none, and for
+        `face-resnet`, whose weights are installed.
     settings : dict
         What differs from the default config, so that random weights need no network.
+    installed : bool
+        The pretrained weights are part of the installation.
+    side, field : int and float
+        Input side in pixels where it isn't the family's, and the share of the crop's side, from
+        its middle, that the network sees.
+    mean, std : tuple of float
+        Of the input's channels, 0..1, where no checkpoint says.
     """
 
     model_type: str
     hub_id: str | None
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    installed: bool = False
+    side: int | None = None
+    field: float = 1.0
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether there are pretrained weights at all."""
+        return self.installed or self.hub_id is not None
 
     def config(self) -> PretrainedConfig:
         """Build the architecture's config without the network."""
@@ -68,7 +90,23 @@ def _densenet(architecture: str, weights: str) -> Backbone:
 
 WIDE = [256, 512, 1024, 2048]
 
+FACE_RESNET = Backbone(
+    "resnet",
+    None,
+    {"embedding_size": 32, "hidden_sizes": [32, 96, 192, 384, 512], "depths": [3, 4, 3, 3, 1],
+     "layer_type": "basic", "downsample_in_first_stage": False},
+    installed=True,
+    side=134,
+    field=134 / 210,
+    mean=(122.782 / 255, 117.001 / 255, 104.298 / 255),
+    std=(256 / 255,) * 3,
+)  # fmt: skip
+"""dlib's face-recognition network (`models/face_resnet.py`): its widths and what its shortcuts need
+beside them; the mean that dlib subtracts. Side and field were chosen on development folds
+(docs/choices.md)."""
+
 BACKBONES: dict[str, Backbone] = {
+    "face-resnet": FACE_RESNET,
     "vit-b16": _vit("base", 16, 768, 12, 12),
     "vit-b32": _vit("base", 32, 768, 12, 12),
     "vit-l16": _vit("large", 16, 1024, 24, 16),
@@ -111,6 +149,8 @@ TINY_SIDE = 96
 
 def input_side(name: str, config: PretrainedConfig) -> int:
     """Side of the square input, in pixels, for a short name of the table."""
+    if BACKBONES[name].side:
+        return BACKBONES[name].side
     if BACKBONES[name].hub_id is None:
         return getattr(config, "image_size", TINY_SIDE)
     return INPUT_SIDE.get(config.model_type, 224)

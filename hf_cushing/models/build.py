@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,14 @@ from safetensors import SafetensorError
 from torch import nn
 
 from hf_cushing.models.adapt import head_names
-from hf_cushing.models.backbones import BACKBONES, input_side, unknown_model
+from hf_cushing.models.backbones import (
+    BACKBONES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    input_side,
+    unknown_model,
+)
+from hf_cushing.models.face_resnet import load_face_resnet
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 BICUBIC = 3
 LOADING_ERRORS = (OSError, ValueError, KeyError, SafetensorError)
 
@@ -40,6 +47,7 @@ def build_classifier(
     *,
     init: str = "pretrained",
     image_size: int | None = None,
+    field: float | None = None,
     revision: str | None = None,
     drop_path: float = 0.0,
 ) -> Classifier:
@@ -55,6 +63,8 @@ def build_classifier(
         ``pretrained`` loads weights (safetensors only); ``random`` needs no weights.
     image_size : int, optional
         Side of the input in pixels; the model's own by default.
+    field : float, optional
+        Share of the crop's side that the network sees, from its middle; the model's own by default.
     revision : str, optional
         Branch, tag or commit on the Hub.
     drop_path : float
@@ -73,11 +83,14 @@ def build_classifier(
     _set_drop_path(config, drop_path)
     if config.model_type == "timm_wrapper":
         _require_timm()
-    if init == "random":
-        processor = square_processor(image_size or _side(name, config))
+    known = BACKBONES.get(name)
+    if init == "random" or (known and known.installed):
+        processor = _table_processor(name, config, image_size, field)
         model = _random_model(config)
+        if init != "random":
+            load_face_resnet(model)
     else:
-        processor = _pretrained_processor(name, source, config, image_size, revision)
+        processor = _pretrained_processor(name, source, config, image_size, field, revision)
         model = _pretrained_model(source, config, revision)
     _allow_other_sizes(model, processor)
     return Classifier(model, processor)
@@ -118,26 +131,28 @@ def no_such_run(run: str) -> UserError:
 
 def square_processor(
     side: int,
-    mean: list[float] | None = None,
-    std: list[float] | None = None,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
     resample: int = BICUBIC,
+    *,
+    field: float = 1.0,
 ) -> BaseImageProcessor:
-    """Give a processor that resizes to `side` pixels without stretching and without cutting a crop.
+    """Give a processor that makes `side` pixels of the middle `field` of a square crop.
 
-    Our crops are square, so the whole crop is kept; of another shape, the middle square. It
-    works on PIL, whose values don't depend on what else is installed.
+    Nothing is stretched; of another shape, the middle square is taken. It works on PIL, whose
+    values don't depend on what else is installed.
     """
     from transformers import BitImageProcessorPil
 
     return BitImageProcessorPil(
-        size={"shortest_edge": side},
+        size={"shortest_edge": round(side / field)},
         crop_size={"height": side, "width": side},
         do_resize=True,
         do_center_crop=True,
         do_convert_rgb=True,
         resample=resample,
-        image_mean=mean or IMAGENET_MEAN,
-        image_std=std or IMAGENET_STD,
+        image_mean=list(mean),
+        image_std=list(std),
     )
 
 
@@ -151,10 +166,9 @@ def _source(name: str, init: str) -> str:
     if folder := _existing_folder(name):
         return folder
     if name in BACKBONES:
-        hub_id = BACKBONES[name].hub_id
-        if hub_id is None and init == "pretrained":
+        if init == "pretrained" and not BACKBONES[name].pretrained:
             raise UserError(f"--model {name} has no pretrained weights; add --init random")
-        return hub_id or ""
+        return BACKBONES[name].hub_id or ""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise unknown_model(name)
     return name
@@ -163,7 +177,7 @@ def _source(name: str, init: str) -> str:
 def _config(name: str, source: str, init: str, revision: str | None) -> PretrainedConfig:
     from transformers import AutoConfig
 
-    if init == "random" and name in BACKBONES:
+    if name in BACKBONES and (init == "random" or BACKBONES[name].installed):
         return BACKBONES[name].config()
     if not _existing_folder(name):
         log.info("looking for %s in the cache and on the Hub", source)
@@ -234,28 +248,53 @@ def _check_backbone_loaded(model: PreTrainedModel, source: str, report: dict[str
         )
 
 
-def _pretrained_processor(
-    name: str, source: str, config: PretrainedConfig, image_size: int | None, revision: str | None
+def _table_processor(
+    name: str, config: PretrainedConfig, image_size: int | None, field: float | None
 ) -> BaseImageProcessor:
-    """Our square processor with the checkpoint's own size, mean and standard deviation."""
+    """Our square processor with what the table of short names says."""
+    side, known = image_size or _side(name, config), BACKBONES.get(name)
+    if known is None:
+        return square_processor(side, field=field or 1.0)
+    return square_processor(side, known.mean, known.std, field=field or known.field)
+
+
+def _pretrained_processor(
+    name: str,
+    source: str,
+    config: PretrainedConfig,
+    image_size: int | None,
+    field: float | None,
+    revision: str | None,
+) -> BaseImageProcessor:
+    """Our square processor with the checkpoint's own size, mean and standard deviation.
+
+    A run of ours keeps the field that it learned from; other checkpoints, which cut photographs
+    of things, see all of the crop.
+    """
     from transformers import AutoImageProcessor
 
     try:
         own = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
     except (OSError, ValueError):
-        return square_processor(image_size or _side(name, config))
+        return _table_processor(name, config, image_size, field)
     if config.model_type == "timm_wrapper":
         timm_settings = config.pretrained_cfg or {}
         config.pretrained_cfg = None
         side = timm_settings.get("input_size", (3, 224, 224))[-1]
         mean, std = timm_settings.get("mean"), timm_settings.get("std")
-        return square_processor(image_size or side, list(mean or []), list(std or []))
+        return square_processor(
+            image_size or side, mean or IMAGENET_MEAN, std or IMAGENET_STD, field=field or 1.0
+        )
     size = dict(own.size)
     crop = (
         dict(getattr(own, "crop_size", None) or {}) if getattr(own, "do_center_crop", False) else {}
     )
     side = crop.get("height") or size.get("height") or size.get("shortest_edge") or 224
-    return square_processor(image_size or side, own.image_mean, own.image_std, int(own.resample))
+    if field is None and (Path(source) / "manifest.json").is_file():
+        field = min(1.0, side / (size.get("shortest_edge") or side))
+    return square_processor(
+        image_size or side, own.image_mean, own.image_std, int(own.resample), field=field or 1.0
+    )
 
 
 def _allow_other_sizes(model: PreTrainedModel, processor: BaseImageProcessor) -> None:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from hf_cushing.faces.landmarks import dlib_model
 from hf_cushing.files import sha256_file
+from hf_cushing.models.backbones import FACE_RESNET
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
@@ -38,19 +39,6 @@ SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
 STEM, STAGES = 32, ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
 """Channels and blocks of dlib's network; all stages but the first halve the side."""
-
-SETTINGS = {
-    "embedding_size": STEM,
-    "hidden_sizes": [32, 96, 192, 384, 512],
-    "depths": [3, 4, 3, 3, 1],
-    "layer_type": "basic",
-    "downsample_in_first_stage": False,
-}
-"""Of `ResNetConfig`: dlib's widths and what the shortcuts need beside them."""
-
-MEAN = (122.782 / 255, 117.001 / 255, 104.298 / 255)
-STD = (256 / 255,) * 3
-"""Of pixels from 0 to 1, as dlib subtracts and divides."""
 
 STATISTICS_FACES = 8
 """Drawn faces from which the batch norms get their statistics."""
@@ -98,7 +86,7 @@ class DlibNetwork(NamedTuple):
         Parameters
         ----------
         pixels : torch.Tensor
-            float32, shape (n, 3, 150, 150): dlib's chips, normalised by `MEAN` and `STD`.
+            float32, shape (n, 3, 150, 150): dlib's chips, as `normalised` gives them.
 
         Returns
         -------
@@ -195,7 +183,7 @@ def _sizes(data: bytes, place: int) -> tuple[list[int], int]:
 
 
 def load_face_resnet(model: PreTrainedModel) -> None:
-    """Put the weights into a `ResNetForImageClassification` made from `SETTINGS`; not its head.
+    """Put the weights into a `ResNetForImageClassification` of these settings; not its head.
 
     In evaluation mode the network computes what dlib's does, up to the border. The batch norms'
     statistics are those of a few drawn faces, with gain and shift set so that the output stays.
@@ -284,5 +272,10 @@ def _drawn_faces() -> Tensor:
         person = invent_person(rng, ("female", "male")[number % 2], int(rng.integers(20, 70)))
         photo, _ = draw(person, take_shot(rng, min(CAMERAS)), Signs())
         faces.append(np.asarray(Image.fromarray(photo).resize((150, 150))))
-    pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2) / 255
-    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    return normalised(np.stack(faces))
+
+
+def normalised(chips: np.ndarray) -> Tensor:
+    """Network input, float32, (n, 3, side, side), of RGB chips: uint8, (n, side, side, 3)."""
+    mean, std = torch.tensor(FACE_RESNET.mean), torch.tensor(FACE_RESNET.std)
+    return ((torch.from_numpy(chips) / 255 - mean) / std).permute(0, 3, 1, 2)

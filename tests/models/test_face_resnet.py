@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForImageClassification, ResNetConfig
+from transformers import AutoModelForImageClassification
 
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import open_photo
 from hf_cushing.models import face_resnet
+from hf_cushing.models.backbones import FACE_RESNET
 from hf_cushing.models.face_resnet import (
-    MEAN,
-    SETTINGS,
-    STD,
     dlib_network,
     load_face_resnet,
+    normalised,
     set_statistics,
 )
 from hf_cushing.schema import UserError
@@ -32,11 +31,6 @@ def chip_of(photo):
     return dlib.get_face_chip(np.asarray(face.image), detection, 150, 0.25)
 
 
-def as_input(chips):
-    pixels = torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2) / 255
-    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
-
-
 def check_against_dlib(photos):
     import dlib
 
@@ -46,7 +40,7 @@ def check_against_dlib(photos):
     original = dlib.face_recognition_model_v1(str(dlib_model(face_resnet.FILE)))
     expected = np.array([original.compute_face_descriptor(chip) for chip in chips])
     with torch.no_grad():
-        found = dlib_network().descriptors(as_input(chips)).numpy()
+        found = dlib_network().descriptors(normalised(np.stack(chips))).numpy()
     assert np.abs(found - expected).max() <= 1e-5
 
 
@@ -61,7 +55,9 @@ def test_exact_pass_equals_dlibs_descriptor_of_twenty_photographs():
 
 @pytest.fixture(scope="module")
 def native():
-    model = AutoModelForImageClassification.from_config(ResNetConfig(**SETTINGS, num_labels=2))
+    model = AutoModelForImageClassification.from_config(
+        ResNetConfig(**FACE_RESNET.settings, num_labels=2)
+    )
     load_face_resnet(model.eval())
     return model
 
@@ -88,7 +84,9 @@ def test_native_network_computes_what_dlibs_does_away_from_the_border(native):
 
 
 def test_statistics_leave_the_output_as_it_was(native, monkeypatch):
-    bare = AutoModelForImageClassification.from_config(ResNetConfig(**SETTINGS, num_labels=2))
+    bare = AutoModelForImageClassification.from_config(
+        ResNetConfig(**FACE_RESNET.settings, num_labels=2)
+    )
     with monkeypatch.context() as patched:
         patched.setattr(face_resnet, "set_statistics", lambda *_: None)
         load_face_resnet(bare.eval())
