@@ -55,9 +55,7 @@ def test_exact_pass_equals_dlibs_descriptor_of_twenty_photographs():
 
 @pytest.fixture(scope="module")
 def native():
-    model = AutoModelForImageClassification.from_config(
-        ResNetConfig(**FACE_RESNET.settings, num_labels=2)
-    )
+    model = AutoModelForImageClassification.from_config(FACE_RESNET.config())
     load_face_resnet(model.eval())
     return model
 
@@ -84,9 +82,7 @@ def test_native_network_computes_what_dlibs_does_away_from_the_border(native):
 
 
 def test_statistics_leave_the_output_as_it_was(native, monkeypatch):
-    bare = AutoModelForImageClassification.from_config(
-        ResNetConfig(**FACE_RESNET.settings, num_labels=2)
-    )
+    bare = AutoModelForImageClassification.from_config(FACE_RESNET.config())
     with monkeypatch.context() as patched:
         patched.setattr(face_resnet, "set_statistics", lambda *_: None)
         load_face_resnet(bare.eval())
