@@ -16,9 +16,9 @@ from hf_cushing.evaluation.figures import counts_text
 from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.subgroups import make_sample, size_word
+from hf_cushing.evaluation.subgroups import make_sample
 from hf_cushing.reports.style import STYLES, Style, new_figure, save
-from hf_cushing.stats.intervals import wilson
+from hf_cushing.stats.intervals import size_word, wilson
 from hf_cushing.stats.metrics import Decisions, roc_points, threshold_curve
 from hf_cushing.stats.resampling import Patients, sex_masks
 

@@ -10,10 +10,10 @@ import numpy as np
 from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, metric_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.options import SHUFFLES
-from hf_cushing.evaluation.subgroups import Resampled, Sample, Value, size_word, value_of
+from hf_cushing.evaluation.subgroups import Resampled, Sample, Value, value_of
 from hf_cushing.schema import CONTROL, UsageError
 from hf_cushing.stats.grade_metrics import GOALS, median_grades, pair_metrics
-from hf_cushing.stats.intervals import INSUFFICIENT
+from hf_cushing.stats.intervals import INSUFFICIENT, size_word
 from hf_cushing.stats.significance import with_holm
 
 GRADES = "grades"

@@ -11,14 +11,12 @@ import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions, by_patient
-from hf_cushing.stats.intervals import INSUFFICIENT, WIDE, clustered_auroc, rate_intervals
+from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
 from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
 
 MACRO = "macro"
 """In place of a label: the mean over the diseases, each against everything else."""
-
-SIZES = ("insufficient", "wide", "ok")
 
 TOO_FEW = f"no interval: fewer than {INSUFFICIENT} positive or negative patients"
 
@@ -189,11 +187,6 @@ def _report(
         draws,
         level,
     )
-
-
-def size_word(patients: int) -> str:
-    """What a sample with so many patients of the rarer class allows: one of `SIZES`."""
-    return SIZES[(patients >= INSUFFICIENT) + (patients >= WIDE)]
 
 
 def _cells(part: Decisions) -> dict[str, int]:

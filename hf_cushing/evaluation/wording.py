@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from hf_cushing.evaluation.comparison import Difference
 from hf_cushing.evaluation.gaps import Gap, power_note
 from hf_cushing.evaluation.grades import GRADES
 from hf_cushing.evaluation.record import Report
@@ -13,6 +12,7 @@ from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
 from hf_cushing.stats.grade_metrics import ERROR, GOALS, KAPPA
 from hf_cushing.stats.metrics import FIXED, METRICS
+from hf_cushing.stats.paired_metrics import Difference
 
 NAMES = {
     "balanced_accuracy": "balanced accuracy",

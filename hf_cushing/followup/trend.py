@@ -13,9 +13,8 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import ttest_1samp, ttest_ind
 
-from hf_cushing.evaluation.subgroups import size_word
 from hf_cushing.schema import UserError
-from hf_cushing.stats.intervals import LEVEL
+from hf_cushing.stats.intervals import LEVEL, size_word
 
 YEAR = 12.0
 """Months; the model is fitted in years, which keeps its numbers near 1."""

@@ -16,7 +16,14 @@ LEVEL = 0.95
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positive or negative patients than this: no statement possible; only a rough one."""
 
+SIZES = ("insufficient", "wide", "ok")
+
 TOO_FEW = f"insufficient: fewer than {INSUFFICIENT} patients"
+
+
+def size_word(patients: int) -> str:
+    """What a sample with so many patients of the rarer class allows: one of `SIZES`."""
+    return SIZES[(patients >= INSUFFICIENT) + (patients >= WIDE)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,186 @@
+"""Metrics of two models on the same photos: differences, equivalence, verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from hf_cushing.stats.intervals import LEVEL, clustered_aurocs
+from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
+from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
+from hf_cushing.stats.significance import tost, with_holm
+
+NAN = math.nan
+
+NO_SPREAD = 1e-8
+"""Differences and errors below this are rounding."""
+
+LEVELS = np.array([LEVEL, 2 * LEVEL - 1])
+"""Of the interval that is shown, and of the one for equivalence: two one-sided tests at 5 %."""
+
+UNBOUNDED = ("log_loss", "calibration_slope", "calibration_intercept", "net_benefit")
+"""One photo can change these by any amount, so that agreement in a sample bounds nothing."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of the first model minus that of the second; NaN where undefined.
+
+    Attributes
+    ----------
+    metric : str
+    first, second, difference : float
+    low, high, inner_low, inner_high : float
+        95 % interval of the difference, and its 90 % interval.
+    error, z, p : float
+        Standard error, difference / error, and its two-sided p by the normal distribution.
+    p_holm : float
+        `p` adjusted for all metrics of the comparison.
+    equivalence_p : float
+        Of `tost`.
+    equivalent : bool
+        The 90 % interval lies within the margin.
+    method : str
+        ``bootstrap`` (percentiles; both models on the same draws of patients), ``delong``, or
+        ``none seen``: the models differ by the same in every draw, so that there is no error.
+    verdict : str
+        ``first better`` or ``second better`` (the 95 % interval excludes 0), else ``equivalent``
+        or ``undecided``. What is better may still be equivalent: look at `equivalent`.
+    reason : str
+        Why something is undefined, or why neither model is called better.
+    """
+
+    metric: str
+    first: float
+    second: float
+    difference: float
+    low: float = NAN
+    high: float = NAN
+    inner_low: float = NAN
+    inner_high: float = NAN
+    error: float = NAN
+    z: float = NAN
+    p: float = NAN
+    p_holm: float = NAN
+    equivalence_p: float = NAN
+    equivalent: bool = False
+    method: str = ""
+    verdict: str = "undecided"
+    reason: str = ""
+
+
+def paired_differences(
+    pair: tuple[Decisions, Decisions],
+    who: Patients,
+    weights: np.ndarray,
+    *,
+    margin: float,
+    few: str = "",
+) -> dict[str, Difference]:
+    """Every metric's difference, with p values adjusted for there being several.
+
+    Parameters
+    ----------
+    pair : tuple of Decisions
+        Of two models on the same photos.
+    who : Patients
+    weights : numpy.ndarray
+        Draws of patients, common to both: shape (draws, n).
+    margin : float
+        Above 0: differences smaller than this don't matter.
+    few : str
+        Why the sample is too small for intervals; empty if it is not.
+
+    Returns
+    -------
+    dict
+        Metric to `Difference`, in the order of `METRICS`.
+    """
+    whole = [binary_metrics(decisions) for decisions in pair]
+    drawn = [weighted_metrics(decisions, weights) for decisions in pair]
+    differences = []
+    for metric, kind in METRICS.items():
+        first, second = (metrics[metric] for metrics in whole)
+        bare = Difference(metric, first, second, first - second)
+        if math.isnan(bare.difference):
+            differences.append(replace(bare, reason=f"undefined: {kind.undefined}"))
+        elif few:
+            differences.append(replace(bare, reason=few))
+        else:
+            draws = drawn[0][metric] - drawn[1][metric]
+            differences.append(_judged(_with_intervals(bare, draws, pair, who), margin))
+    return {difference.metric: difference for difference in with_holm(differences)}
+
+
+def _with_intervals(
+    bare: Difference, draws: np.ndarray, pair: Sequence[Decisions], who: Patients
+) -> Difference:
+    """By DeLong for the AUROC, else by the draws; by the rule of three where nothing varies."""
+    if bare.metric == "auroc":
+        error, method = _area_error(pair, who), "delong"
+        ends = _around(bare, error * ndtri(0.5 + LEVELS / 2))
+    else:
+        method = "bootstrap"
+        ends = np.array([percentile_interval(draws, level) for level in LEVELS])
+        error = NAN if np.isnan(ends).any() else float(draws[np.isfinite(draws)].std(ddof=1))
+    reason = UNSTABLE if np.isnan(ends).any() else ""
+    if error <= NO_SPREAD:
+        error, method, ends = NAN, "none seen", _around(bare, _unseen(bare.metric, pair, who))
+        reason = "no interval: the models agree here" if np.isnan(ends).any() else ""
+    (low, high), (inner_low, inner_high) = ends.tolist()
+    return replace(
+        bare, low=low, high=high, inner_low=inner_low, inner_high=inner_high, error=error,
+        method="" if reason else method, reason=reason,
+    )  # fmt: skip
+
+
+def _around(bare: Difference, halves: np.ndarray) -> np.ndarray:
+    return bare.difference + np.outer(halves, [-1, 1])
+
+
+def _area_error(pair: Sequence[Decisions], who: Patients) -> float:
+    """Standard error of the difference of two AUROCs on the same photos."""
+    scores = np.stack([decisions.score for decisions in pair])
+    covariance = clustered_aurocs(pair[0].truth, scores, who)[1]
+    return math.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
+
+
+def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray:
+    """How far metrics may differ though they do in no draw, at `LEVELS`.
+
+    Of n patients none does otherwise, so that a share of 1 - (tail)^(1/n) may at most (the "rule
+    of three", Hanley and Lippman-Hand 1983, JAMA 249:1743), and each moves a difference by 2 at
+    most. The rarest of positives, negatives, called and not called are those n.
+    """
+    if metric in UNBOUNDED:
+        return np.full(2, NAN)
+    masks = [mask for each in pair for mask in (each.truth, each.called)]
+    sides = [side for mask in masks for side in (mask, ~mask) if side.any()]
+    rarest = min(who.count_in(side) for side in sides)
+    return 2 * (1 - ((1 - LEVELS) / 2) ** (1 / rarest))
+
+
+def _judged(difference: Difference, margin: float) -> Difference:
+    """Add z, p values and the verdict."""
+    z = difference.difference / difference.error
+    shown = difference.low > NO_SPREAD or difference.high < -NO_SPREAD
+    equivalent = -margin < difference.inner_low and difference.inner_high < margin
+    verdict, reason = "equivalent" if equivalent else "undecided", difference.reason
+    goal = METRICS[difference.metric].goal
+    if shown and goal:
+        verdict = "first better" if (difference.low > 0) == (goal > 0) else "second better"
+    elif shown:
+        reason = "neither direction is better"
+    return replace(
+        difference,
+        z=z,
+        p=2 * float(ndtr(-abs(z))),
+        equivalence_p=tost(difference.difference, difference.error, margin),
+        equivalent=equivalent,
+        verdict=verdict,
+        reason=reason,
+    )
