@@ -1,1 +1,1 @@
-"""Metrics by subgroup from `predictions.parquet`; numpy and scipy only."""
+"""The command `evaluate`: metrics by subgroup, rebuilt from `predictions.parquet`."""
