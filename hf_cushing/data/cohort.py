@@ -32,7 +32,7 @@ class Cohort:
     """
 
     clinic: Intake
-    controls: Intake | None
+    controls: Intake | None = None
 
     @property
     def intakes(self) -> list[Intake]:
@@ -50,13 +50,12 @@ def read_cohort(raw: Path, options: PrepareOptions, progress: Progress) -> Cohor
     """
     clinic = read_intake(raw, labels=options.labels, keep_columns=options.keep_columns)
     check_cohort(clinic.photos, folds=options.folds, where=str(clinic.table))
-    offered = read_controls(options.controls.folder) if options.controls else None
-    clinic = with_photo_ids(clinic, progress)
-    check_copies(clinic)
-    controls = with_photo_ids(offered, progress) if offered else None
-    return Cohort(
-        hash_ids(clinic, options.salt), hash_ids(controls, options.salt) if controls else None
+    offered = [read_controls(options.controls.folder)] if options.controls else []
+    cohort = Cohort(
+        *(hash_ids(with_photo_ids(one, progress), options.salt) for one in (clinic, *offered))
     )
+    check_copies(cohort.clinic)
+    return cohort
 
 
 def check_cohort(

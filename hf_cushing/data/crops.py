@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,7 +128,7 @@ def align_intake(
 
 def _why_not_read(intake: Intake, photo: FacePhoto) -> Outcome:
     """Say why a file has no photo_id."""
-    if os.path.exists(os.path.join(intake.root, photo.file_name)):
+    if Path(intake.root, photo.file_name).exists():
         try:
             locate(intake.root, photo.file_name)
         except PhotoError as error:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 from hf_cushing.data.options import Progress
@@ -140,16 +138,10 @@ def locate(root: Path, file_name: str) -> Path:
     PhotoError
         ``outside``.
     """
-    path = os.path.join(root, file_name)
-    folder = _real_folder(str(root))
-    if os.path.commonpath((folder, os.path.realpath(path))) != folder:
+    path = Path(root, file_name)
+    if not path.resolve().is_relative_to(Path(root).resolve()):
         raise PhotoError("outside", "it lies outside the folder; put a copy into the folder")
-    return Path(path)
-
-
-@cache
-def _real_folder(root: str) -> str:
-    return os.path.realpath(root)
+    return path
 
 
 def row_name(row: int, public: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hf_cushing.data.audit_photos import photos_of_crops
 from hf_cushing.data.audit_report import write_audit
-from hf_cushing.data.chunks import WorkerLost, read_crops
+from hf_cushing.data.chunks import WorkerLost
 from hf_cushing.data.cohort import Cohort, fingerprint_of, read_cohort
 from hf_cushing.data.crops import align_cohort
 from hf_cushing.data.intake_report import (
@@ -95,7 +95,7 @@ def _write_dataset(
     report = build_intake_report(cohort, crops, splits, options, fingerprint)
     result = work / "result"
     shutil.rmtree(result, ignore_errors=True)
-    write_shards(result, report, read_crops(crops.chunks))
+    write_shards(result, report, crops.chunks)
     write_intake_report(result, report)
     write_audit(result, photos_of_crops(crops, splits), thumbnails=options.thumbnails)
     return report

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hf_cushing.data.audit_photos import AuditPhotos
+from hf_cushing.schema import CONTROL
 
 FILE_PROBES = ("image size", "file format and JPEG quality")
 
@@ -95,7 +95,7 @@ def probe(
         return Probe(name=name, kind=kind, reason=f"insufficient: {number} patients with '{few}'")
     scores, fold, classes = _out_of_fold(features, labels, patients)
     strata = np.char.add(labels.astype(str), sexes.astype(str))
-    columns = range(1, 2) if len(classes) == 2 else range(len(classes))
+    columns = [c for c, name in enumerate(classes) if len(classes) > 2 or name != CONTROL]
     drawn = np.concatenate(
         [
             np.mean([_auroc(scores[:, c], labels == classes[c], fold, w) for c in columns], axis=0)
@@ -121,26 +121,26 @@ def one_hot(values: np.ndarray) -> np.ndarray:
 
 def _out_of_fold(
     features: np.ndarray, labels: np.ndarray, patients: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-probability of each class (n, classes), fold of each photo (n,), class names."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     parts = [StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)]
     if features.shape[1] > 3 * MAX_WORDS:
         parts.insert(1, PCA(min(MAX_WORDS, len(labels) // 3), random_state=0))
-    classes = sorted(set(labels.tolist()), key=lambda label: (label != "control", label))
-    scores, fold = np.empty((len(labels), len(classes))), np.empty(len(labels), int)
-    split = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    for number, (train, test) in enumerate(split.split(features, labels, patients)):
-        model = make_pipeline(*parts).fit(features[train], labels[train])
-        order = [model.classes_.tolist().index(name) for name in classes]
-        scores[test] = model.predict_log_proba(features[test])[:, order]
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    folds = list(splitter.split(features, labels, patients))
+    scores = cross_val_predict(
+        make_pipeline(*parts), features, labels, cv=folds, method="predict_log_proba"
+    )
+    fold = np.empty(len(labels), int)
+    for number, (_, test) in enumerate(folds):
         fold[test] = number
-    return scores, fold, classes
+    return scores, fold, np.unique(labels)
 
 
 def _patient_draws(patients: np.ndarray, strata: np.ndarray) -> Iterator[np.ndarray]:
