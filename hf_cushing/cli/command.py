@@ -31,7 +31,9 @@ class Command(TyperCommand):
             if getattr(option, "is_flag", False):
                 option.metavar = ""
                 if not option.default:
-                    option.secondary_opts, option.show_default = [], False
+                    names = option.secondary_opts
+                    option.secondary_opts = [n for n in names if not n.startswith("--no-")]
+                    option.show_default = False
         super().format_help(ctx, formatter)
 
 

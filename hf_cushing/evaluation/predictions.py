@@ -62,7 +62,7 @@ class Predictions:
         return len(self.photo_id)
 
     def select(self, mask: np.ndarray) -> Predictions:
-        """The rows where `mask` (bool, shape (n,)) is true."""
+        """The rows where `mask` (bool, shape (n,)) is true, or whose numbers it gives."""
         kept = {name: values[mask] for name, values in self.attributes.items()}
         rows = {name: getattr(self, name)[mask] for name in COLUMNS}
         return replace(self, **rows, attributes=kept)
@@ -74,6 +74,10 @@ class Predictions:
             found = ", ".join(sorted(set(self.split.tolist()))) or "none"
             raise UserError(f"the predictions have no rows of split '{split}' (found: {found})")
         return self.select(mask)
+
+    def spread(self, most: int) -> Predictions:
+        """At most so many rows, evenly over all of them."""
+        return self.select(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int))
 
     @property
     def drawn(self) -> bool:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.counts import count_cells
 from hf_cushing.data.intake_report import read_intake_report
-from hf_cushing.evaluation.predictions import Predictions, load_predictions
-from hf_cushing.evaluation.record import Report, report_from_json
+from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.record import Report
 from hf_cushing.files import read_json
 from hf_cushing.models.backbones import BACKBONES
-from hf_cushing.schema import SEXES, SPLITS, UserError
-from hf_cushing.training.run_folder import read_manifest
+from hf_cushing.publish.options import ModelOptions
+from hf_cushing.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,50 +86,29 @@ class ModelFacts:
         return any(cell["split"] == "train" for cell in self.cells)
 
 
-def model_facts(
-    run: Path,
-    repo_id: str,
-    *,
-    license: str = "",
-    dataset: Path | None = None,
-    dataset_id: str = "",
-    explain: Path | None = None,
-) -> ModelFacts:
+def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
     """Read the facts of a finished run.
-
-    Parameters
-    ----------
-    run : Path
-    repo_id : str
-    license : str
-    dataset : Path, optional
-        The prepared dataset folder, for what a person said of it.
-    dataset_id : str
-        Its Hub id; by default that of the run, if the run had it from the Hub.
-    explain : Path, optional
-        Folder of ``hf-cushing explain``.
 
     Raises
     ------
     UserError
         An unfinished run, or files that can't be read.
     """
-    manifest = read_manifest(run)
-    metrics = read_json(run / "metrics.json")
-    predictions = load_predictions(run)
+    manifest, predictions = run.finished_manifest, run.recorded_predictions
     trained_on = manifest["config"]["data"]["dataset"]
+    intake = read_intake_report(options.dataset) if options.dataset else None
     return ModelFacts(
-        repo_id=repo_id,
-        license=license,
-        dataset_id=dataset_id or (trained_on if "/" in trained_on else ""),
+        repo_id=options.repo_id,
+        license=options.license,
+        dataset_id=options.dataset_id or (trained_on if "/" in trained_on else ""),
         manifest=manifest,
-        report=report_from_json(metrics),
-        points=metrics["operating_points"],
+        report=run.report,
+        points=run.metrics["operating_points"],
         predictions=predictions,
-        cells=_in_order(manifest.get("cells") or _cells(predictions), manifest["labels"]),
-        datasheet=_datasheet(dataset),
-        input_side=read_json(run / "preprocessor_config.json")["crop_size"]["height"],
-        regions=_regions(explain, manifest["model_revision"]) if explain else None,
+        cells=manifest.get("cells") or _cells(predictions),
+        datasheet=intake.datasheet if intake else {},
+        input_side=read_json(run.folder / "preprocessor_config.json")["crop_size"]["height"],
+        regions=run.companion("explain.json", options.explain) if options.explain else None,
     )
 
 
@@ -139,28 +117,3 @@ def _cells(predictions: Predictions) -> list[dict[str, Any]]:
     by = ("split", "label", "sex")
     columns = {name: getattr(predictions, name).tolist() for name in (*by, "patient_id")}
     return count_cells(columns, by)
-
-
-def _in_order(cells: list[dict[str, Any]], labels: list[str]) -> list[dict[str, Any]]:
-    """By split, label, sex; roles of training beside the splits come after `train`."""
-
-    def place(cell: dict[str, Any]) -> tuple[float, int, int]:
-        split = SPLITS.index(cell["split"]) if cell["split"] in SPLITS else 0.5
-        return split, labels.index(cell["label"]), SEXES.index(cell["sex"])
-
-    return sorted(cells, key=place)
-
-
-def _datasheet(dataset: Path | None) -> dict[str, str]:
-    report = read_intake_report(dataset) if dataset else None
-    return report.datasheet if report else {}
-
-
-def _regions(explain: Path, revision: str) -> dict[str, Any]:
-    path = explain / "explain.json"
-    if not path.is_file():
-        raise UserError(f"{explain} holds no explain.json; make it with `hf-cushing explain`")
-    found = read_json(path)
-    if found.get("model_revision") != revision:
-        raise UserError(f"{path} was made with another model; run `hf-cushing explain` on this run")
-    return found

@@ -23,10 +23,10 @@ from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
 from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
-from hf_cushing.publish.gate import Finding
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
 from hf_cushing.publish.rules_model import ALLOWED
-from hf_cushing.reports.table import markdown_lines
+from hf_cushing.publish.staged import Finding
+from hf_cushing.reports.table import Table, markdown_lines
 from hf_cushing.schema import RESEARCH_NOTICE
 
 HUB_METRICS = {
@@ -86,7 +86,7 @@ def model_card(
         notice=RESEARCH_NOTICE,
         version=__version__,
         results=list(_results(facts)),
-        grades=list(_grades(facts)),
+        grades=_grades(facts),
         verdicts=list(_verdicts(facts)),
         title=facts.repo_id.partition("/")[2],
         override=override,
@@ -94,7 +94,7 @@ def model_card(
         broken=broken,
         checked=findings is not None and "reproduces" not in broken,
         allowed=ALLOWED,
-        raw=raw and raw_table(raw),
+        raw=raw and _shown(raw_table(raw)),
     )
     return _card(ModelCard, _model_metadata(facts), body)
 
@@ -114,12 +114,15 @@ def _model_metadata(facts: ModelFacts) -> ModelCardData:
     )
 
 
+def _photo_rows(facts: ModelFacts) -> list[SubgroupReport]:
+    """Every disease and subgroup, by photo."""
+    return [r for r in facts.report.subgroups if r.unit == "photo" and r.label != MACRO]
+
+
 def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
     """A row for each disease, subgroup and metric that is defined, with interval and counts."""
     name = facts.config["data"]["dataset"].split("/")[-1]
-    for row in facts.report.subgroups:
-        if row.unit != "photo" or row.label == MACRO:
-            continue
+    for row in _photo_rows(facts):
         for metric, hub_name in HUB_METRICS.items():
             value = row.values[metric]
             if math.isnan(value.estimate):
@@ -155,37 +158,36 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     for label in facts.report.labels:
         table = subgroup_table(facts.report, label, metrics=SHOWN)
         calibration = subgroup_table(facts.report, label, metrics=CALIBRATION)
-        found = facts.report.gaps_of(label)
-        gaps = gap_table(found, SHOWN) if found else None
+        gaps = facts.report.gaps_of(label)
         yield {
             "label": label,
             "macro": label == MACRO,
-            "table": _table(table.header, table.body),
-            "notes": table.notes,
-            "gaps": _table(gaps.header, gaps.body) if gaps else "",
-            "gap_notes": gaps.notes if gaps else [],
-            "calibration": _table(table.header, calibration.body[-len(CALIBRATION) :]),
+            **_shown(table),
+            "gaps": _shown(gap_table(gaps, SHOWN)) if gaps else None,
+            "calibration": _markdown(table.header, calibration.body[-len(CALIBRATION) :]),
         }
 
 
-def _grades(facts: ModelFacts) -> Iterator[dict[str, Any]]:
+def _grades(facts: ModelFacts) -> list[dict[str, Any]]:
     """Tables of grades of severity, by photo; none where the labels are no grades."""
-    if facts.report.grading:
-        for table in grade_tables(facts.report.grading, facts.report.split):
-            if not table.name.endswith("_patient"):
-                text = _table(table.header, table.body)
-                yield {"title": table.title, "table": text, "notes": table.notes}
+    grading = facts.report.grading
+    tables = grade_tables(grading, facts.report.split) if grading else ()
+    return [_shown(table) for table in tables if not table.name.endswith("_patient")]
 
 
-def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def _shown(table: Table) -> dict[str, Any]:
+    """A table as the templates take it."""
+    text = _markdown(table.header, table.body)
+    return {"title": table.title, "table": text, "notes": table.notes}
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(markdown_lines(header, body))
 
 
 def _verdicts(facts: ModelFacts) -> Iterator[str]:
     """What to read first: one sentence for each disease and subgroup."""
-    for row in facts.report.subgroups:
-        if row.unit != "photo" or row.label == MACRO:
-            continue
+    for row in _photo_rows(facts):
         who = {"all": "All", "female": "Women", "male": "Men"}.get(row.subgroup, row.subgroup)
         people = (
             f"{row.positive_patients} patients with {row.label}, {row.negative_patients} without"
@@ -204,7 +206,7 @@ def dataset_card(
     *,
     license: str = "",
     gated: bool = False,
-    audit: str = "",
+    audit: dict[str, Any],
     override: str = "",
     findings: Sequence[Finding] = (),
 ) -> DatasetCard:
@@ -214,8 +216,8 @@ def dataset_card(
     ----------
     folder : Path
         The prepared dataset.
-    audit : str
-        Markdown of `audit_tables`.
+    audit : dict
+        Its ``audit.json``.
     """
     card = DatasetCard.load(folder / "README.md")
     data: DatasetCardData = card.data
@@ -226,7 +228,7 @@ def dataset_card(
         data.extra_gated_fields = GATED_FIELDS
     more = render_template(
         "dataset_published.md.jinja",
-        audit=audit,
+        audit=_audit_text(audit),
         gated=gated,
         license=license,
         override=override,
@@ -274,7 +276,7 @@ def _card(kind: type[RepoCard], data: Any, body: str) -> Any:
     return kind(f"---\n{data.to_yaml()}\n---\n\n{body}")
 
 
-def audit_tables(audit: dict[str, Any]) -> str:
+def _audit_text(audit: dict[str, Any]) -> str:
     """What the audit found, as Markdown: counts and probes, no photos and no ids."""
     leaks = audit["leaks"]
     found = "No leakage between splits or folds was found."
@@ -282,16 +284,17 @@ def audit_tables(audit: dict[str, Any]) -> str:
         found = (
             f"Pairs of photos that may show one person on both sides of a split or fold: {leaks}."
         )
+    body = [[probe["name"], probe["kind"], _probe_text(probe)] for probe in audit["probes"]]
     lines = [
         found + ("" if audit["identity_checked"] else " The faces themselves were not compared."),
         "",
         "How well the label can be told without the face, AUROC out of fold by patient (0.5 is "
         "chance):",
         "",
+        *markdown_lines(["seen alone", "kind", "AUROC (95 %)"], body),
+        "",
+        *(f"- {warning}" for warning in audit["warnings"]),
     ]
-    body = [[probe["name"], probe["kind"], _probe_text(probe)] for probe in audit["probes"]]
-    lines += markdown_lines(["seen alone", "kind", "AUROC (95 %)"], body)
-    lines += ["", *(f"- {warning}" for warning in audit["warnings"])]
     return "\n".join(lines)
 
 

@@ -27,13 +27,12 @@ print(json.dumps(scores))
 """What runs there: nothing of ours."""
 
 
+TIMEOUT = 600.0
+"""Seconds for the model to load and score."""
+
+
 def clean_scores(
-    folder: Path,
-    paths: Sequence[Path],
-    *,
-    backends: Sequence[str],
-    work: Path,
-    timeout: float,
+    folder: Path, paths: Sequence[Path], *, backends: Sequence[str], work: Path
 ) -> dict[str, list[dict[str, float]]]:
     """Scores of photos by a model folder, from a fresh Python process on the CPU.
 
@@ -47,8 +46,6 @@ def clean_scores(
         Ways of resizing: ``pil`` (ours), ``default`` (what transformers chooses by itself).
     work : Path
         Empty folder for the cache.
-    timeout : float
-        Seconds.
 
     Returns
     -------
@@ -58,18 +55,18 @@ def clean_scores(
     Raises
     ------
     UserError
-        The model doesn't load, or not in time.
+        The model doesn't load, or not within `TIMEOUT`.
     """
     command = [sys.executable, "-I", "-c", SCRIPT, str(Path(folder).resolve()), ",".join(backends)]
     command += [str(path.resolve()) for path in paths]
     environment = clean_environment(os.environ, work / "cache")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=timeout,
+            command, capture_output=True, text=True, check=False, timeout=TIMEOUT,
             env=environment, cwd=work,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise UserError(f"the model did not load and score within {timeout:g} s") from None
+        raise UserError(f"the model did not load and score within {TIMEOUT:g} s") from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"transformers can't load the model in a clean process: {last}")

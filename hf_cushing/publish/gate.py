@@ -4,69 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hf_cushing.publish import rules_files, rules_model
+from hf_cushing.publish.staged import Finding, Staged
 
 KINDS = ("model", "dataset", "space")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One reason to refuse.
-
-    Attributes
-    ----------
-    rule : str
-        Name of the rule, of `RULES`.
-    message : str
-        What was found, and where.
-    remedy : str
-    """
-
-    rule: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What the rules look at.
-
-    Attributes
-    ----------
-    kind : str
-        ``model``, ``dataset`` or ``space``.
-    folder : Path
-        Exactly the files that would go.
-    source : Path
-        The run folder or dataset folder that `folder` was made from.
-    private, gated : bool
-    license : str
-        Empty where none was given.
-    dataset : Path or None
-        The dataset whose photos a model must score as it did.
-    timeout : float
-        Seconds that a model may take to load and score.
-    """
-
-    kind: str
-    folder: Path
-    source: Path
-    private: bool = True
-    gated: bool = False
-    license: str = ""
-    dataset: Path | None = None
-    timeout: float = 600
-
-
-@dataclass(frozen=True)
 class Rule:
-    """A rule: which repos it is for, what it looks for, and what to do about it."""
+    """A rule: which repos it is for, what finds faults, and what to do about them."""
 
     name: str
     kinds: tuple[str, ...]
-    look: Callable[[Case], Iterator[str]]
+    faults: Callable[[Staged], Iterator[str]]
     remedy: str
 
 
@@ -108,11 +59,11 @@ RULES = (
 )  # fmt: skip
 
 
-def check(case: Case) -> tuple[Finding, ...]:
+def check(staged: Staged) -> tuple[Finding, ...]:
     """All reasons not to publish, in the order of the rules; none: it is safe by these rules."""
     return tuple(
         Finding(rule.name, message, rule.remedy)
         for rule in RULES
-        if case.kind in rule.kinds
-        for message in rule.look(case)
+        if staged.kind in rule.kinds
+        for message in rule.faults(staged)
     )

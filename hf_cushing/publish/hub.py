@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
 from hf_cushing.files import sha256_file
-from hf_cushing.publish.patience import CONFLICT, Patience, is_passing, reason, remedy, status
 from hf_cushing.publish.remote import Remote, read_remote
+from hf_cushing.publish.retries import CONFLICT, Retries, is_transient, reason, remedy, status
+from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 
-if TYPE_CHECKING:
-    from hf_cushing.publish.staging import Staged
-
+NO_FILE = "{folder} holds no file to publish"
 NO_TOKEN = "no token for the Hub: run `hf auth login`, or set HF_TOKEN to one with write access"
 READ_TOKEN = "the token may only read: make one with write access, then `hf auth login`"
 GATED_SPACE = "a Space can't ask for access requests, so one with photographs must stay private"
@@ -56,31 +54,39 @@ class Published:
 
 @dataclass
 class Upload:
-    """One upload on its way; `state` says what stands on the Hub if it stops here."""
+    """One upload on its way.
+
+    Attributes
+    ----------
+    digests : dict
+        SHA-256 of each file by its path in the repo.
+    state : str
+        What stands on the Hub if it stops here.
+    """
 
     api: HfApi
     staged: Staged
-    patience: Patience
-    overridden: bool = False
+    retries: Retries
+    digests: dict[str, str]
     state: str = ""
 
     @property
-    def repo(self) -> dict[str, str]:  # the arguments that name it
-        return {"repo_id": self.staged.repo_id, "repo_type": self.staged.kind}
-
-    @property
-    def may_gate(self) -> bool:  # Spaces know no access requests
+    def may_gate(self) -> bool:
+        """Whether access is to be asked for; Spaces know no access requests."""
         return self.staged.gated and self.staged.kind != "space"
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the Hub's library on the repo, with retries."""
+        request = getattr(self.api, method)
+        return self.retries(lambda: request(**self.staged.repo, **arguments))
+
+    def read(self) -> Remote | None:
+        """The repo as it stands."""
+        return read_remote(self.api, self.staged, self.retries)
 
 
 def upload(
-    staged: Staged,
-    *,
-    tag: str | None = None,
-    collection: str | None = None,
-    overridden: bool = False,
-    api: HfApi | None = None,
-    patience: Patience | None = None,
+    staged: Staged, *, api: HfApi | None = None, retries: Retries | None = None
 ) -> Published:
     """Publish a staged folder; the repo then holds exactly its files.
 
@@ -92,78 +98,62 @@ def upload(
     Parameters
     ----------
     staged : Staged
-    tag : str, optional
-        Name of this version; by default the next of v1, v2, …
-    collection : str, optional
-        Title of the owner's collection that links the repos; made if missing.
-    overridden : bool
-        Publish in spite of `staged.findings`, and over files that are not ours.
+        With `options.override` it is published in spite of `findings`, and over files that are
+        not ours.
     api : HfApi, optional
         By default, with the endpoint and the token of the environment.
-    patience : Patience, optional
+    retries : Retries, optional
 
     Raises
     ------
     UserError
         Says what went wrong, what stands on the Hub, and what to do.
     """
-    api = api or HfApi()
-    if staged.findings and not overridden:
+    if staged.findings and staged.options.override is None:
         raise UserError("; ".join(f"{f.rule}: {f.message}" for f in staged.findings))
-    local = local_digests(staged.folder)
-    job = Upload(api, staged, patience or Patience(), overridden)
+    digests = {name: sha256_file(path) for name, path in staged.files.items()}
+    if not digests:
+        raise UserError(NO_FILE.format(folder=staged.folder))
+    job = Upload(api or HfApi(), staged, retries or Retries(), digests)
     try:
-        return _run(job, local, tag, collection)
+        return _run(job)
     except (HTTPError, OfflineModeIsEnabled, ValueError, OSError, RuntimeError) as error:
         raise UserError(_failure(job, error)) from None
 
 
-def planned_files(folder: Path) -> dict[str, int]:
-    """Paths in the repo and sizes in bytes of all files that would go, by name."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def local_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file by its path in the repo."""
-    names = planned_files(folder)
-    if not names:
-        raise UserError(f"{folder} holds no file to publish")
-    return {name: sha256_file(folder / name) for name in names}
-
-
-def _run(job: Upload, local: dict[str, str], tag: str | None, collection: str | None) -> Published:
-    repo_id, kind = job.staged.repo_id, job.staged.kind
+def _run(job: Upload) -> Published:
+    staged, repo_id = job.staged, job.staged.repo_id
     _check_token(job)
-    remote = _read(job, local)
-    same = remote is not None and remote.files == local
-    _check_repo(job, remote, tag, same=same)
+    remote = job.read()
+    same = remote is not None and remote.files == job.digests
+    _check_repo(job, remote, same=same)
     job.state = f"No file was changed in {repo_id}."
     if remote is None:
-        remote = _create(job, local)
+        remote = _create(job)
     if job.may_gate and not remote.gated:
-        job.patience(lambda: job.api.update_repo_settings(**job.repo, gated="manual"))
-    commit = remote.head if same else _commit(job, remote, local)
+        job.call("update_repo_settings", gated="manual")
+    commit = remote.head if same else _commit(job, remote)
     complete = f"All files are in {repo_id} (commit {commit[:7]})"
-    if remote.private and not job.staged.private:
+    if remote.private and not staged.private:
         job.state = f"{complete}; it is private still, and tag and collection are missing."
-        job.patience(lambda: job.api.update_repo_settings(**job.repo, private=False))
+        job.call("update_repo_settings", private=False)
     job.state = f"{complete}; tag and collection are missing."
-    tag = tag or _version(remote.tags, commit)
-    job.patience(lambda: job.api.create_tag(**job.repo, tag=tag, revision=commit, exist_ok=True))
+    tag = staged.options.tag or _version(remote.tags, commit)
+    job.call("create_tag", tag=tag, revision=commit, exist_ok=True)
     job.state = f"{complete}; only the collection is missing."
-    slug = job.patience(lambda: _collect(job, collection)) if collection else None
-    prefix = "" if kind == "model" else f"{kind}s/"
+    title = staged.options.collection
+    slug = job.retries(lambda: _add_to_collection(job, title)) if title else None
+    prefix = "" if staged.kind == "model" else f"{staged.kind}s/"
     return Published(
-        kind=kind,
+        kind=staged.kind,
         repo_id=repo_id,
         url=f"{job.api.endpoint}/{prefix}{repo_id}",
         commit=commit,
         tag=tag,
         collection=slug,
-        private=job.staged.private,
+        private=staged.private,
         gated=job.may_gate or remote.gated,
-        files=len(local),
+        files=len(job.digests),
     )
 
 
@@ -172,19 +162,19 @@ def _check_token(job: Upload) -> None:
     if not (job.api.token or get_token()):
         raise UserError(NO_TOKEN)
     job.state = "Nothing was sent."
-    token = job.patience(job.api.whoami).get("auth", {}).get("accessToken", {})
+    token = job.retries(job.api.whoami).get("auth", {}).get("accessToken", {})
     if token.get("role") == "read":
         raise UserError(READ_TOKEN)
 
 
-def _check_repo(job: Upload, remote: Remote | None, tag: str | None, *, same: bool) -> None:
+def _check_repo(job: Upload, remote: Remote | None, *, same: bool) -> None:
     """Refuse what a repo's files, visibility or tags forbid, before anything is changed."""
-    staged = job.staged
+    staged, tag = job.staged, job.staged.options.tag
     if staged.gated and staged.kind == "space" and not staged.private:
         raise UserError(GATED_SPACE)
     if remote is None:
         return
-    if not same and not job.overridden:
+    if not same and staged.options.override is None:
         remote.refuse_foreign(staged.repo_id)
     if staged.private and not remote.private:
         raise UserError(NOW_PUBLIC.format(repo=staged.repo_id))
@@ -192,71 +182,62 @@ def _check_repo(job: Upload, remote: Remote | None, tag: str | None, *, same: bo
         raise UserError(OLD_TAG.format(tag=tag, repo=staged.repo_id))
 
 
-def _create(job: Upload, local: dict[str, str]) -> Remote:
+def _create(job: Upload) -> Remote:
     """Make the repo, private whatever is asked: it goes public when its files are complete."""
     repo_id = job.staged.repo_id
     job.state = f"{repo_id} was not made, or is empty and private."
     sdk = {"space_sdk": "gradio"} if job.staged.kind == "space" else {}
-    job.patience(lambda: job.api.create_repo(**job.repo, private=True, exist_ok=True, **sdk))
+    job.call("create_repo", private=True, exist_ok=True, **sdk)
     job.state = f"{repo_id} was made; it is empty and private, and the next run fills it."
-    remote = _read(job, local)
+    remote = job.read()
     if remote is None or not remote.private:
         raise UserError(f"{repo_id} isn't the private repo that was asked for: look at it first")
     return remote
 
 
-def _read(job: Upload, local: dict[str, str]) -> Remote | None:
-    return read_remote(job.api, job.staged, local, job.patience)
-
-
-def _commit(job: Upload, remote: Remote, local: dict[str, str]) -> str:
+def _commit(job: Upload, remote: Remote) -> str:
     """Send all files and delete all others in one commit on top of what was read."""
-    folder = job.staged.folder
-    additions = [CommitOperationAdd(name, folder / name) for name in local]
-    deletions = [CommitOperationDelete(name) for name in remote.deletions(local)]
+    additions = [CommitOperationAdd(name, path) for name, path in job.staged.files.items()]
+    deletions = [CommitOperationDelete(name) for name in remote.deletions(job.digests)]
     # The Hub's .gitignore of an older version must not drop files silently: hence the empty one.
     # This call has the library's own retries; what arrived is not sent again.
     job.api.preupload_lfs_files(
-        additions=additions, gitignore_content="", free_memory=False, **job.repo
+        additions=additions, gitignore_content="", free_memory=False, **job.staged.repo
     )
-
-    def send() -> str:
-        return job.api.create_commit(
-            operations=[*deletions, *additions],
-            commit_message="Publish with hf-cushing",
-            parent_commit=remote.head,
-            **job.repo,
-        ).oid
-
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*about to commit a data file")
-            commit = job.patience(send)
+            commit = job.call(
+                "create_commit",
+                operations=[*deletions, *additions],
+                commit_message="Publish with hf-cushing",
+                parent_commit=remote.head,
+            ).oid
     except (HTTPError, json.JSONDecodeError) as error:
-        if not (is_passing(error) or status(error) in CONFLICT):
+        if not (is_transient(error) or status(error) in CONFLICT):
             raise
-        commit = _arrived(job, local, error)
-    _verify(job, local, commit)
+        commit = _arrived(job, error)
+    _verify(job, commit)
     return commit
 
 
-def _arrived(job: Upload, local: dict[str, str], error: Exception) -> str:
+def _arrived(job: Upload, error: Exception) -> str:
     """The commit after all, where it arrived and only its answer was lost; else the error."""
     previous = job.state
     job.state = f"Either all files arrived in {job.staged.repo_id} or none; the next run looks."
-    remote = _read(job, local)
-    if remote is not None and remote.files == local:
+    remote = job.read()
+    if remote is not None and remote.files == job.digests:
         return remote.head
     job.state = previous
     raise error
 
 
-def _verify(job: Upload, local: dict[str, str], commit: str) -> None:
+def _verify(job: Upload, commit: str) -> None:
     job.state = f"The commit {commit[:7]} of {job.staged.repo_id} was accepted, but not checked."
-    remote = _read(job, local)
-    if remote is None or remote.files != local:
-        found = remote.files if remote else {}
-        wrong = sorted(name for name in local.keys() | found if local.get(name) != found.get(name))
+    remote = job.read()
+    if remote is None or remote.files != job.digests:
+        found = set(remote.files.items() if remote else ())
+        wrong = sorted({name for name, _ in found ^ set(job.digests.items())})
         raise UserError(
             f"{job.staged.repo_id} doesn't hold what was sent ({', '.join(wrong[:5])}): "
             "somebody else changed it, or the upload is damaged; run again"
@@ -272,7 +253,7 @@ def _version(tags: dict[str, str], commit: str) -> str:
     return f"v{max(numbers, default=0) + 1}"
 
 
-def _collect(job: Upload, title: str) -> str:
+def _add_to_collection(job: Upload, title: str) -> str:
     """Put the repo into the owner's collection of that title, made private if missing."""
     api, owner = job.api, job.staged.repo_id.split("/")[0]
     found = next((c for c in api.list_collections(owner=owner) if c.title == title), None)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.evaluation.options import EvaluationOptions
-from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.record import Report, points_from_json
+from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.evaluation.wording import NAMES, format_value
-from hf_cushing.faces.photo import PhotoError
-from hf_cushing.files import read_json
+from hf_cushing.predict.answer import Answer, Predictor
 from hf_cushing.publish.clean_process import clean_scores
 from hf_cushing.reports.table import Table
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 
 MOST_PHOTOS = 200
@@ -47,55 +48,56 @@ class RawFigures:
     refused: int
 
 
-def measure_raw(
-    run: Path, predictions: Predictions, *, raw: Path, dataset: Path, timeout: float
-) -> RawFigures:
+def measure_raw(run: Run, *, raw: Path, dataset: Path) -> RawFigures:
     """Score the clinic's original photos of the test split in both ways.
 
     Parameters
     ----------
-    run : Path
-    predictions : Predictions
-        Of the run.
+    run : Run
     raw : Path
         The clinic folder that `dataset` was prepared from.
     dataset : Path
-        Prepared dataset, whose account knows the files.
-    timeout : float
-        Seconds for the plain pipeline.
+        Prepared dataset, whose intake report knows the files.
 
     Raises
     ------
     UserError
-        The dataset's account or a photo is missing.
+        The dataset's intake report or a photo is missing.
     """
-    test = predictions.of_split("test")
-    chosen = np.linspace(0, len(test) - 1, min(MOST_PHOTOS, len(test))).astype(int)
-    test = test.select(chosen)
-    files = _originals(dataset, raw)
-    missing = [p for p in test.photo_id.tolist() if not files.get(p, Path("-")).is_file()]
+    test = run.recorded_predictions.of_split("test").spread(MOST_PHOTOS)
+    files = _originals(dataset, raw, test.photo_id.tolist())
+    answers = list(Predictor(run, cpu=True).answers(files))
+    kept = np.array([isinstance(answer, Answer) for answer in answers])
+    if not kept.any():
+        raise UserError("no face was found in any original photo; is this the right folder?")
+    aligned = [answer.probabilities for answer in answers if isinstance(answer, Answer)]
+    with tempfile.TemporaryDirectory(prefix="hf-cushing-raw-") as work:
+        faces = [file for file, there in zip(files, kept, strict=True) if there]
+        plain = clean_scores(run.folder, faces, backends=["default"], work=Path(work))["default"]
+    rows = test.select(kept)
+    reports = []
+    for scores in (aligned, plain):
+        table = np.array([[row[label] for label in rows.labels] for row in scores])
+        scored = replace(rows, probabilities=table)
+        points = list(run.operating_points)
+        reports.append(evaluate(scored, EvaluationOptions(), operating_points=points))
+    return RawFigures(*reports, photos=len(rows), refused=int((~kept).sum()))
+
+
+def _originals(dataset: Path, raw: Path, photo_ids: Sequence[str]) -> list[Path]:
+    """The clinic's own files of these photos."""
+    intake = read_intake_report(dataset)
+    if intake is None:
+        raise UserError(f"{dataset} has no intake.json; give the folder that `prepare` made")
+    rows = [row for row in intake.kept.values() if not row["public"]]
+    names = {row["columns"]["photo_id"]: row["file_name"] for row in rows}
+    missing = [p for p in photo_ids if p not in names or not (raw / names[p]).is_file()]
     if missing:
         raise UserError(
             f"{raw} lacks {len(missing)} photos of the test split (such as photo {missing[0]}); "
             "give the clinic folder that the dataset was prepared from"
         )
-    aligned, kept = _aligned_scores(run, [files[p] for p in test.photo_id.tolist()], test.labels)
-    rows = test.select(kept)
-    with tempfile.TemporaryDirectory(prefix="hf-cushing-raw-") as work:
-        scores = clean_scores(
-            run,
-            [files[p] for p in rows.photo_id.tolist()],
-            backends=["default"],
-            work=Path(work),
-            timeout=timeout,
-        )["default"]
-    plain = np.array([[row[label] for label in rows.labels] for row in scores])
-    points = points_from_json(read_json(run / "metrics.json"))
-    reports = [
-        evaluate(replace(rows, probabilities=p), EvaluationOptions(), operating_points=points)
-        for p in (aligned, plain)
-    ]
-    return RawFigures(*reports, photos=len(rows), refused=int((~kept).sum()))
+    return [raw / names[photo] for photo in photo_ids]
 
 
 def raw_table(figures: RawFigures) -> Table:
@@ -116,30 +118,3 @@ def raw_table(figures: RawFigures) -> Table:
     ]
     header = ["", "metric", "hf_cushing.pipeline", "plain pipeline"]
     return Table("raw", "Aligned against raw photographs", header, body, notes)
-
-
-def _originals(dataset: Path, raw: Path) -> dict[str, Path]:
-    """Photo to the clinic's own file."""
-    rows = read_json(dataset / "intake.json")["rows"]
-    kept = [row for row in rows if row["status"] == "kept" and not row["public"]]
-    return {row["columns"]["photo_id"]: raw / row["file_name"] for row in kept}
-
-
-def _aligned_scores(
-    run: Path, paths: list[Path], labels: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of the photos with a face, and which those are."""
-    from hf_cushing.predict.pipeline import pipeline
-
-    classify = pipeline(str(run), device="cpu", top_k=None)
-    rows, kept = [], np.full(len(paths), False)
-    for number, path in enumerate(paths):
-        try:
-            found = {entry["label"]: entry["score"] for entry in classify(str(path))}
-        except PhotoError:
-            continue
-        rows.append([found[label] for label in labels])
-        kept[number] = True
-    if not kept.any():
-        raise UserError("no face was found in any original photo; is this the right folder?")
-    return np.array(rows), kept

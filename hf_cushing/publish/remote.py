@@ -7,18 +7,17 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
+from hf_cushing.files import sha256_file
 from hf_cushing.publish.cards import TAGS
-from hf_cushing.publish.patience import Patience, reason, status
+from hf_cushing.publish.retries import Retries, reason, status
+from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import UserError
-
-if TYPE_CHECKING:
-    from hf_cushing.publish.staging import Staged
 
 HUB_OWN = ".gitattributes"
 """The Hub makes this file itself; it is left alone."""
@@ -56,7 +55,7 @@ class Remote:
             raise UserError(FOREIGN.format(repo=repo_id, count=len(self.files), tag=TAGS[0]))
 
 
-def look(staged: Staged, api: HfApi | None = None) -> Remote | None:
+def preview_remote(staged: Staged) -> Remote | None:
     """The repo that `staged` would go to, asked for once; None where there is none.
 
     Raises
@@ -65,40 +64,33 @@ def look(staged: Staged, api: HfApi | None = None) -> Remote | None:
         The Hub doesn't answer, or the token may not see the repo.
     """
     try:
-        return read_remote(api or HfApi(), staged, {}, Patience(tries=1))
+        return read_remote(HfApi(), staged, Retries(tries=1))
     except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError) as error:
         raise UserError(reason(error)) from None
 
 
-def read_remote(
-    api: HfApi, staged: Staged, local: dict[str, str], patience: Patience
-) -> Remote | None:
-    """The repo's head, settings, files and tags; None where there is no such repo.
-
-    Parameters
-    ----------
-    local : dict
-        SHA-256 of the staged files by path, see `_digest`.
-    """
-    repo = {"repo_id": staged.repo_id, "repo_type": staged.kind}
+def read_remote(api: HfApi, staged: Staged, retries: Retries) -> Remote | None:
+    """The repo's head, settings, files and tags; None where there is no such repo."""
     try:
-        info = patience(lambda: api.repo_info(**repo))
+        info = retries(lambda: api.repo_info(**staged.repo))
     except RepositoryNotFoundError as error:
         if status(error) != 404:  # the library says so of a 401, too
             raise
         return None
-    entries = patience(lambda: list(api.list_repo_tree(**repo, recursive=True, revision=info.sha)))
-    tags = patience(lambda: api.list_repo_refs(**repo)).tags
-    files = {
-        entry.path: _digest(entry, staged.folder / entry.path, local.get(entry.path, ""))
-        for entry in entries
-        if isinstance(entry, RepoFile) and (entry.path != HUB_OWN or HUB_OWN in local)
-    }
+    entries = retries(
+        lambda: list(api.list_repo_tree(**staged.repo, recursive=True, revision=info.sha))
+    )
+    tags = retries(lambda: api.list_repo_refs(**staged.repo)).tags
+    local = staged.files
     return Remote(
         head=info.sha,
         private=bool(info.private),
         gated=bool(getattr(info, "gated", False)),
-        files=files,
+        files={
+            entry.path: _digest(entry, local.get(entry.path))
+            for entry in entries
+            if isinstance(entry, RepoFile) and (entry.path != HUB_OWN or HUB_OWN in local)
+        },
         tags={entry.name: entry.target_commit for entry in tags},
         ours=TAGS[0] in _card_tags(info),
     )
@@ -109,14 +101,15 @@ def _card_tags(info: Any) -> list[str]:
     return [*(info.tags or ()), *(getattr(getattr(info, "card_data", None), "tags", None) or ())]
 
 
-def _digest(entry: RepoFile, path: Path, local: str) -> str:
+def _digest(entry: RepoFile, local: Path | None) -> str:
     """SHA-256 of a file in the repo, or its git id where the Hub knows no SHA-256 of it.
 
-    The git id of the local file is compared first: if it is the same, so is the SHA-256.
+    Where the local file of that path has the same git id, it has the same SHA-256.
     """
     if entry.lfs:
         return entry.lfs.sha256
-    return local if local and git_id(path) == entry.blob_id else f"git:{entry.blob_id}"
+    same = local is not None and git_id(local) == entry.blob_id
+    return sha256_file(local) if same else f"git:{entry.blob_id}"
 
 
 def git_id(path: Path) -> str:

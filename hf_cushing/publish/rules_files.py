@@ -14,17 +14,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 from PIL import Image, UnidentifiedImageError
 
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import DRAWN_SOURCE, RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
-
-if TYPE_CHECKING:
-    from hf_cushing.publish.gate import Case
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic")
 PHOTOGRAPHS = (".jpg", ".jpeg", ".webp", ".heic", ".tif", ".tiff", ".bmp")
@@ -51,58 +51,53 @@ HOME = re.compile(
 """An absolute path of two parts or more, on Windows of one: no URL, link or route of an API."""
 
 
-def files_of(folder: Path) -> list[Path]:
-    """All files, by name."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def licence(case: Case) -> Iterator[str]:
+def licence(staged: Staged) -> Iterator[str]:
     """A licence must be given, and stand in the card."""
-    if not case.license:
+    if not staged.options.license:
         yield "no licence is given: nobody would know what they may do"
-    elif _metadata(case.folder).get("license") != case.license:
-        yield f"README.md doesn't name the licence {case.license}"
+    elif _metadata(staged.folder).get("license") != staged.options.license:
+        yield f"README.md doesn't name the licence {staged.options.license}"
 
 
-def notice(case: Case) -> Iterator[str]:
+def notice(staged: Staged) -> Iterator[str]:
     """The research notice must stand in the card."""
-    path = case.folder / "README.md"
+    path = staged.folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if RESEARCH_NOTICE not in " ".join(text.replace("\n>", "\n").split()):
         yield "README.md lacks the notice that this is for research only"
 
 
-def crossing(case: Case) -> Iterator[str]:
+def crossing(staged: Staged) -> Iterator[str]:
     """No patient in two splits, and no leak that the audit found."""
     seen: dict[str, str] = {}
     crossing: set[str] = set()
-    for path, table in _tables(case.folder, ["patient_id"]):
-        split = path.name.partition("-")[0]
+    for name, table in _tables(staged, ["patient_id"]):
+        split = name.partition("-")[0]
         for patient in set(table["patient_id"]):
             if seen.setdefault(patient, split) != split:
                 crossing.add(patient)
     if crossing:
         yield f"{len(crossing)} patients are in more than one split"
-    if not (case.source / "audit.json").is_file():
+    if not (staged.source / "audit.json").is_file():
         yield "the dataset was not audited; run `hf-cushing audit` on it"
         return
-    audit = read_audit(case.source)
+    audit = read_audit(staged.source)
     if audit["leaks"]:
         yield f"the audit found leaks between splits or folds: {audit['leaks']}"
-    if holds_photographs(case.folder) and not audit["identity_checked"]:
+    if holds_photographs(staged) and not audit["identity_checked"]:
         yield "the audit did not compare faces, so one person under two ids would be unnoticed"
 
 
-def image_metadata(case: Case) -> Iterator[str]:
+def image_metadata(staged: Staged) -> Iterator[str]:
     """No image may carry EXIF, comments, profiles or its old file name."""
     found: list[str] = []
-    for path in files_of(case.folder):
+    for path in staged.files.values():
         if path.suffix.lower() in IMAGES:
             found += [f"{path.name}: {word}" for word in _metadata_of(path.read_bytes())]
-    for path, table in _tables(case.folder, ["image", "photo_id"]):
+    for name, table in _tables(staged, ["image", "photo_id"]):
         for image, photo_id in zip(table["image"], table["photo_id"], strict=True):
             words = _metadata_of(image["bytes"]) + (["file name"] if image["path"] else [])
-            found += [f"{path.name}, photo {photo_id}: {word}" for word in words]
+            found += [f"{name}, photo {photo_id}: {word}" for word in words]
     if found:
         yield f"{len(found)} × metadata in images, such as {found[0]}"
 
@@ -126,13 +121,10 @@ def _harmless(name: str, value: Any) -> bool:
     return name in HARMLESS or (name == "Software" and str(value).startswith("Matplotlib"))
 
 
-def free_text(case: Case) -> Iterator[str]:
+def free_text(staged: Staged) -> Iterator[str]:
     """No column beyond the known ones, and only codes in the columns of text."""
-    import pyarrow
-    import pyarrow.parquet
-
     words: dict[str, set[str]] = {}
-    for path in _shards(case.folder):
+    for path in _shards(staged):
         schema = pyarrow.parquet.read_schema(path)
         text = [f.name for f in schema if pyarrow.types.is_string(f.type)]
         unknown = [name for name in text if name not in ("patient_id", "photo_id", *TEXT_COLUMNS)]
@@ -153,76 +145,73 @@ def _is_prose(value: str) -> bool:
     return long or "@" in value or bool(DATE.search(value))
 
 
-def patient_ids(case: Case) -> Iterator[str]:
+def patient_ids(staged: Staged) -> Iterator[str]:
     """The clinic's own ids stay at the clinic."""
-    if not holds_photographs(case.folder):
+    if not holds_photographs(staged):
         return
-    ids = {
-        name for _, table in _tables(case.folder, ["patient_id"]) for name in table["patient_id"]
-    }
+    ids = {name for _, table in _tables(staged, ["patient_id"]) for name in table["patient_id"]}
     plain = sum(not HASHED.fullmatch(name) for name in ids)
-    report = read_intake_report(case.source)
+    report = read_intake_report(staged.source)
     if plain:
         yield f"{plain} of {len(ids)} patient ids are the clinic's own"
     elif report is None or not report.options.get("hash_ids"):
         yield "nothing says that the patient ids were hashed: a clinic's numbers may look the same"
 
 
-def datasheet(case: Case) -> Iterator[str]:
+def datasheet(staged: Staged) -> Iterator[str]:
     """What only a person can say of photographs, consent above all, must be said."""
-    if not holds_photographs(case.folder):
+    if not holds_photographs(staged):
         return
-    report = read_intake_report(case.source)
+    report = read_intake_report(staged.source)
     missing = Datasheet(**report.datasheet if report else {}).missing
     if missing:
         yield f"the datasheet lacks {len(missing)} answers: {', '.join(missing)}"
 
 
-def public_photographs(case: Case) -> Iterator[str]:
+def public_photographs(staged: Staged) -> Iterator[str]:
     """Faces don't go into a public repo."""
-    if not case.private and holds_photographs(case.folder):
+    if not staged.private and holds_photographs(staged):
         yield "the repo would be public, and it holds photographs of faces"
 
 
-def ungated_photographs(case: Case) -> Iterator[str]:
+def ungated_photographs(staged: Staged) -> Iterator[str]:
     """Faces don't go into a repo that hands them to anybody who may see it."""
-    if not case.gated and holds_photographs(case.folder):
+    if not staged.gated and holds_photographs(staged):
         yield "the repo would not be gated, and it holds photographs of faces"
 
 
-def app(case: Case) -> Iterator[str]:
+def app(staged: Staged) -> Iterator[str]:
     """A Space starts something."""
     for name in ("app.py", "hf_cushing/app/app.py", "requirements.txt"):
-        if not (case.folder / name).is_file():
+        if not (staged.folder / name).is_file():
             yield f"{name} is missing"
 
 
-def holds_photographs(folder: Path) -> bool:
+def holds_photographs(staged: Staged) -> bool:
     """Whether there are images that may show persons: all but drawn faces and our figures."""
-    for path in files_of(folder):
+    for path in staged.files.values():
         if path.suffix.lower() in PHOTOGRAPHS:
             return True
         if path.suffix == ".html" and "data:image/jpeg" in path.read_text(encoding="utf-8"):
             return True
     return any(
-        set(table["source"]) != {DRAWN_SOURCE} for _, table in _tables(folder, ["image", "source"])
+        set(table["source"]) != {DRAWN_SOURCE} for _, table in _tables(staged, ["image", "source"])
     )
 
 
-def pickles(case: Case) -> Iterator[str]:
+def pickles(staged: Staged) -> Iterator[str]:
     """No file that runs code when it is read."""
-    for path in files_of(case.folder):
+    for name, path in staged.files.items():
         with open(path, "rb") as file:
             start = file.read(2)
         pickled = start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
         if path.suffix.lower() in PICKLES or pickled:
-            yield f"{path.relative_to(case.folder)} is, or may hold, a pickle"
+            yield f"{name} is, or may hold, a pickle"
 
 
-def remote_code(case: Case) -> Iterator[str]:
+def remote_code(staged: Staged) -> Iterator[str]:
     """A model or dataset is data: no code that a reader's computer would run."""
-    for path in files_of(case.folder):
-        name = path.relative_to(case.folder)
+    for name, path in staged.files.items():
         if path.suffix in (".py", ".pyc", ".so", ".ipynb", ".sh"):
             yield f"{name} is code"
         elif path.suffix == ".json" and {"auto_map", "custom_pipelines"} & set(_keys(path)):
@@ -234,16 +223,16 @@ def _keys(path: Path) -> list[str]:
     return list(found) if isinstance(found, dict) else []
 
 
-def traces(case: Case) -> Iterator[str]:
+def traces(staged: Staged) -> Iterator[str]:
     """No path, user or host of the machine that made the files."""
     patterns = [HOME, *(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in _own_names())]
-    for path in files_of(case.folder):
+    for name, path in staged.files.items():
         if path.suffix in TEXT:
             text = path.read_text(encoding="utf-8")
             found = next((m for p in patterns if (m := p.search(text))), None)
             if found:
                 line = text.count("\n", 0, found.start()) + 1
-                yield f"{path.relative_to(case.folder)}, line {line} holds '{found.group()}'"
+                yield f"{name}, line {line} holds '{found.group()}'"
 
 
 def _own_names() -> list[str]:
@@ -254,18 +243,17 @@ def _own_names() -> list[str]:
     return sorted(n for n in names if len(n) > 3 and (re.search(r"[^a-z]", n) or len(n) > 8))
 
 
-def _shards(folder: Path) -> list[Path]:
-    return [p for split in SPLITS for p in sorted((folder / "data").glob(f"{split}-*.parquet"))]
+def _shards(staged: Staged) -> list[Path]:
+    data = staged.folder / "data"
+    return [path for split in SPLITS for path in sorted(data.glob(f"{split}-*.parquet"))]
 
 
-def _tables(folder: Path, columns: list[str]) -> Iterator[tuple[Path, dict[str, list[Any]]]]:
-    """Some columns of the shards, one row group at a time."""
-    import pyarrow.parquet
-
-    for path in _shards(folder):
+def _tables(staged: Staged, columns: list[str]) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    """File name and some columns of the shards, one row group at a time."""
+    for path in _shards(staged):
         file = pyarrow.parquet.ParquetFile(path)
         for group in range(file.metadata.num_row_groups):
-            yield path, file.read_row_group(group, columns=columns).to_pydict()
+            yield path.name, file.read_row_group(group, columns=columns).to_pydict()
 
 
 def _metadata(folder: Path) -> dict[str, Any]:

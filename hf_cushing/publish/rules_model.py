@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pyarrow.parquet
 from PIL import Image
 
-from hf_cushing.evaluation.predictions import COLUMNS, Predictions, load_predictions
-from hf_cushing.files import read_json, sha256_file
+from hf_cushing.evaluation.predictions import COLUMNS, Predictions
 from hf_cushing.publish.clean_process import clean_scores
+from hf_cushing.publish.staged import Staged
+from hf_cushing.run import WEIGHTS, Run
 from hf_cushing.schema import PROBABILITY_PREFIX, UserError
-
-if TYPE_CHECKING:
-    from hf_cushing.publish.gate import Case
 
 PHOTOS = 24
 """Test photos that the loaded model must score as it did."""
@@ -32,9 +29,9 @@ transformers chooses by itself, whose pixels differ by up to 2 of 255 levels; se
 NUMBERED = re.compile(r"(patient|photo)-\d+")
 
 
-def crossing(case: Case) -> Iterator[str]:
+def crossing(staged: Staged) -> Iterator[str]:
     """No patient both chose the threshold and was tested."""
-    scored = load_predictions(case.source)
+    scored = Run(staged.source).recorded_predictions
     roles: dict[str, set[str]] = {}
     for patient, split in zip(scored.patient_id.tolist(), scored.split.tolist(), strict=True):
         roles.setdefault(patient, set()).add(split)
@@ -43,12 +40,15 @@ def crossing(case: Case) -> Iterator[str]:
         yield f"{several} patients were scored in more than one split"
 
 
-def counts(case: Case) -> Iterator[str]:
+def counts(staged: Staged) -> Iterator[str]:
     """For every disease, for all, women and men: the counts are there and are right."""
-    metrics = read_json(case.folder / "metrics.json")
-    scored = load_predictions(case.folder)
-    scored = scored.select(scored.split == metrics["split"])
-    rows = {(r["label"], r["subgroup"]): r for r in metrics["subgroups"] if r["unit"] == "photo"}
+    run = Run(staged.folder)
+    scored = run.recorded_predictions.of_split(run.metrics["split"])
+    rows = {
+        (row["label"], row["subgroup"]): row
+        for row in run.metrics["subgroups"]
+        if row["unit"] == "photo"
+    }
     for label in scored.positive_labels:
         for sex in ("all", "female", "male"):
             row = rows.get((label, sex))
@@ -73,70 +73,58 @@ def _counted(scored: Predictions, label: str, sex: str) -> dict[str, int]:
     }
 
 
-def threshold(case: Case) -> Iterator[str]:
+def threshold(staged: Staged) -> Iterator[str]:
     """There is a threshold for every disease, and none comes from the test split."""
-    metrics = read_json(case.folder / "metrics.json")
-    points = metrics.get("operating_points", [])
+    run = Run(staged.folder)
+    points = run.metrics.get("operating_points", [])
     for point in points:
-        if point.get("split") in (None, "", "test", metrics["split"]):
+        if point.get("split") in (None, "", "test", run.metrics["split"]):
             origin = point.get("split") or "an unknown split"
             yield f"the threshold of {point['label']} ({point['sex']}) was chosen on {origin}"
-    labels = load_predictions(case.folder).positive_labels
-    for label in labels:
+    for label in run.recorded_predictions.positive_labels:
         if not any(p["label"] == label and p["sex"] == "all" for p in points):
             yield f"metrics.json has no threshold for {label}"
 
 
-def weights(case: Case) -> Iterator[str]:
+def weights(staged: Staged) -> Iterator[str]:
     """Figures, predictions and thresholds belong to these very weights."""
-    path = case.folder / "model.safetensors"
-    if not path.is_file():
-        yield "there is no model.safetensors"
+    run = Run(staged.folder)
+    own = run.weights_revision
+    if not own:
+        yield f"there is no {WEIGHTS}"
         return
-    own = sha256_file(path)[:16]
-    points = read_json(case.folder / "metrics.json")["operating_points"]
-    known = {point["model_revision"] for point in points}
-    known |= set(load_predictions(case.folder).model_revision.tolist())
+    known = {point["model_revision"] for point in run.metrics["operating_points"]}
+    known |= set(run.recorded_predictions.model_revision.tolist())
     if known != {own}:
         yield f"the figures belong to the weights {', '.join(sorted(known))}, these are {own}"
 
 
-def free_text(case: Case) -> Iterator[str]:
+def free_text(staged: Staged) -> Iterator[str]:
     """The predictions name nobody: no further column, and numbers in place of ids."""
-    scored = load_predictions(case.folder)
-    if scored.attributes:
-        yield f"predictions.parquet holds {', '.join(scored.attributes)}"
+    run = Run(staged.folder)
+    scored = run.recorded_predictions
+    known = {*COLUMNS, *(PROBABILITY_PREFIX + label for label in run.labels)}
+    names = pyarrow.parquet.read_schema(run.file("predictions.parquet")).names
+    if other := sorted(set(names) - known):
+        yield f"predictions.parquet holds {', '.join(other)}"
     for name in ("patient_id", "photo_id"):
         if not all(NUMBERED.fullmatch(word) for word in getattr(scored, name).tolist()):
             yield f"predictions.parquet holds the dataset's own {name}"
-    manifest = read_json(case.folder / "manifest.json")
-    if "seen_photo_ids" in manifest:
+    if "seen_photo_ids" in run.manifest:
         yield "manifest.json lists the photos that the model was trained on"
-    known = {*COLUMNS, *(PROBABILITY_PREFIX + label for label in manifest["labels"])}
-    other = sorted(set(_column_names(case.folder / "predictions.parquet")) - known)
-    if other and not scored.attributes:
-        yield f"predictions.parquet holds {', '.join(other)}"
 
 
-def _column_names(path: Path) -> list[str]:
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_schema(path).names
-
-
-def reproduces(case: Case) -> Iterator[str]:
+def reproduces(staged: Staged) -> Iterator[str]:
     """Loaded by transformers alone, in a clean process, the model scores photos as it did."""
     with tempfile.TemporaryDirectory(prefix="hf-cushing-gate-") as name:
         work = Path(name)
         try:
-            recorded = _test_photos(case, work)
+            recorded = _test_photos(staged, work)
             if not recorded:
                 yield "not checked against its own predictions: no photos were at hand"
                 Image.new("RGB", (256, 256), "grey").save(work / "0", "PNG")
             paths = [work / str(number) for number in range(max(1, len(recorded)))]
-            scores = clean_scores(
-                case.folder, paths, backends=list(ALLOWED), work=work, timeout=case.timeout
-            )
+            scores = clean_scores(staged.folder, paths, backends=list(ALLOWED), work=work)
         except UserError as error:
             yield str(error)
             return
@@ -149,34 +137,28 @@ def reproduces(case: Case) -> Iterator[str]:
             )
 
 
-def _test_photos(case: Case, work: Path) -> list[dict[str, float]]:
+def _test_photos(staged: Staged, work: Path) -> list[dict[str, float]]:
     """Write crops of the test split into `work`, named by number; give their recorded scores."""
-    if case.dataset is None:
+    run, dataset = Run(staged.source), staged.options.dataset
+    if dataset is None:
         return []
-    from hf_cushing.data.loading import load_faces
-
-    manifest = read_json(case.source / "manifest.json")
-    settings = manifest["config"]["data"]
-    data = load_faces(str(case.dataset), fold=settings["fold"], repeat=settings["repeat"])
-    if data.revision != manifest["dataset_revision"]:
-        raise UserError(f"{case.dataset} is not the dataset that the run was trained on")
-    scored = load_predictions(case.source).of_split("test")
+    data = run.load_faces(str(dataset))
+    if data.revision != run.manifest["dataset_revision"]:
+        raise UserError(f"{dataset} is not the dataset that the run was trained on")
+    scored = run.recorded_predictions.of_split("test").spread(PHOTOS)
     photos = data.roles["test"].select_columns(["image", "photo_id"]).with_format("arrow")[:]
     crops = dict(zip(photos["photo_id"].to_pylist(), photos["image"].to_pylist(), strict=True))
-    chosen = np.linspace(0, len(scored) - 1, min(PHOTOS, len(scored))).astype(int)
-    recorded = []
-    for number, row in enumerate(chosen.tolist()):
-        Path(work, str(number)).write_bytes(crops[str(scored.photo_id[row])]["bytes"])
-        recorded.append(dict(zip(scored.labels, scored.probabilities[row].tolist(), strict=True)))
-    return recorded
+    for number, photo in enumerate(scored.photo_id.tolist()):
+        (work / str(number)).write_bytes(crops[photo]["bytes"])
+    rows = scored.probabilities.tolist()
+    return [dict(zip(scored.labels, row, strict=True)) for row in rows]
 
 
-def _largest_difference(scores: list[dict[str, Any]], recorded: list[dict[str, float]]) -> float:
+def _largest_difference(
+    scores: Sequence[dict[str, float]], recorded: Sequence[dict[str, float]]
+) -> float:
     """Infinite where the classes differ."""
-    if any(set(own) != set(other) for own, other in zip(scores, recorded, strict=True)):
+    pairs = list(zip(scores, recorded, strict=True))
+    if any(set(own) != set(other) for own, other in pairs):
         return float("inf")
-    return max(
-        abs(own[label] - other[label])
-        for own, other in zip(scores, recorded, strict=True)
-        for label in other
-    )
+    return max(abs(own[label] - other[label]) for own, other in pairs for label in other)

@@ -1,4 +1,4 @@
-"""The files of a Space: the app, the source it needs, and what is to be installed."""
+"""The files of a Space: the app, the source it needs, and what is to be installed; the metric's."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ SOURCES = (".py", ".json", ".css", ".js", ".png", ".svg", ".txt", ".md")
 """Files of the package that a Space runs."""
 
 
+PACKAGE = Path(hf_cushing.__path__[0])
+
+METRIC = PACKAGE / "evaluation" / "subgroup_f1"
+"""The metric's own files; `evaluate` looks for a file of the repo's name."""
+
+METRIC_FILES = ("README.md", "app.py", "requirements.txt", f"{METRIC.name}.py")
+
+
 def write_app(folder: Path, model_id: str | None) -> None:
     """Write everything but the card: app.py, requirements, and our package.
 
     None of the resources: the app reads no template, and whoever fills in a file of ``configs``
     doesn't want it in a Space.
     """
-    _copy_tree(Path(hf_cushing.__path__[0]), folder / hf_cushing.__name__)
+    _copy_tree(PACKAGE, folder / PACKAGE.name)
     app = resource("spaces_app/app.py").read_text(encoding="utf-8")
     filled = app.replace('MODEL_ID = ""', f"MODEL_ID = {json.dumps(model_id or '')}")
     write_text(folder / "app.py", filled)

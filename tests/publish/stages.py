@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 
-from hf_cushing.publish.gate import RULES, Case
+from hf_cushing.publish.gate import RULES
+from hf_cushing.publish.options import ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.publish.staging import stage_dataset, stage_model, stage_space
+from hf_cushing.run import Run
 
 LICENCE = "cc-by-nc-4.0"
 
@@ -19,10 +22,13 @@ def staged(kind, run, dataset):
     """What staging gives for a clean run and its dataset; read only."""
     work = run.with_name("staged")
     if kind == "model":
-        return stage_model(run, "me/faces", work, license=LICENCE, dataset=dataset)
+        options = ModelOptions(repo_id="me/faces", license=LICENCE, dataset=dataset)
+        return stage_model(Run(run), options, work)
     if kind == "dataset":
-        return stage_dataset(dataset, "me/photos", work, license=LICENCE)
-    return stage_space(run, "me/app", work, model_id="me/faces", license=LICENCE)
+        options = PublishOptions(repo_id="me/photos", license=LICENCE)
+        return stage_dataset(dataset, options, work)
+    options = SpaceOptions(repo_id="me/app", license=LICENCE, model_id="me/faces")
+    return stage_space(Run(run), options, work)
 
 
 def case_of(kind, run, dataset, tmp_path):
@@ -31,14 +37,17 @@ def case_of(kind, run, dataset, tmp_path):
     folder, source = tmp_path / "folder", tmp_path / "source"
     shutil.copytree(made.folder, folder)
     shutil.copytree(dataset if kind == "dataset" else run, source)
-    return Case(
-        kind=kind, folder=folder, source=source, gated=made.gated, license=LICENCE, dataset=dataset
-    )
+    return replace(made, folder=folder, source=source, findings=())
+
+
+def with_options(staged, **options):
+    """The same folder, to be published otherwise."""
+    return replace(staged, options=replace(staged.options, **options))
 
 
 def messages(rule, case):
     """What one rule finds."""
-    return [m for r in RULES if r.name == rule and case.kind in r.kinds for m in r.look(case)]
+    return [m for r in RULES if r.name == rule and case.kind in r.kinds for m in r.faults(case)]
 
 
 def change_json(path: Path, change):

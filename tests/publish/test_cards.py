@@ -6,21 +6,26 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from hf_cushing.evaluation.command import model_revision
 from hf_cushing.evaluation.record import report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import plain, read_json
 from hf_cushing.publish.card_facts import model_facts
 from hf_cushing.publish.cards import HUB_METRICS, model_card
 from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
-from hf_cushing.publish.gate import Finding
+from hf_cushing.publish.options import ModelOptions
+from hf_cushing.publish.staged import Finding
+from hf_cushing.run import Run
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from tests.evaluation.test_grades import FEW, graded
 
 
+def facts_of(run, **options):
+    return model_facts(Run(run), ModelOptions(repo_id="me/faces", **options))
+
+
 @pytest.fixture(scope="module")
 def facts(run, dataset):
-    return model_facts(run, "me/faces", license="mit", dataset=dataset, dataset_id="me/photos")
+    return facts_of(run, license="mit", dataset=dataset, dataset_id="me/photos")
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +99,16 @@ def test_card_tells_notice_threshold_use_and_what_was_not_measured(card, facts):
 
 def test_card_tells_regions_if_they_were_explained(facts, run, tmp_path):
     report = {"label": "cushing", "photos": 9, "options": {"split": "test"},
-              "verdicts": ["So it is."], "model_revision": model_revision(str(run))}  # fmt: skip
+              "verdicts": ["So it is."], "model_revision": Run(run).weights_revision}  # fmt: skip
     (tmp_path / "explain.json").write_text(json.dumps(report))
-    text = str(model_card(model_facts(run, "me/faces", explain=tmp_path)))
+    text = str(model_card(facts_of(run, explain=tmp_path)))
     assert "cushing, 9 test photos, by `hf-cushing explain`:\n\n- So it is." in text
     assert "So it is." not in str(model_card(facts))
     with pytest.raises(UserError, match=r"holds no explain\.json"):
-        model_facts(run, "me/faces", explain=tmp_path / "nowhere")
+        facts_of(run, explain=tmp_path / "nowhere")
     (tmp_path / "explain.json").write_text(json.dumps(report | {"model_revision": "another"}))
     with pytest.raises(UserError, match="made with another model"):
-        model_facts(run, "me/faces", explain=tmp_path)
+        facts_of(run, explain=tmp_path)
 
 
 def test_override_stands_in_the_card_with_what_it_overrides(facts):
@@ -124,7 +129,7 @@ def test_threshold_from_test_is_called_too_good(run, facts):
 
 
 def test_same_run_gives_the_same_bytes(run, dataset):
-    made = [model_facts(run, "me/faces", license="mit", dataset=dataset) for _ in range(2)]
+    made = [facts_of(run, license="mit", dataset=dataset) for _ in range(2)]
     assert str(model_card(made[0])) == str(model_card(made[1]))
     assert checklist_page(made[0]) == checklist_page(made[1])
 
@@ -176,7 +181,7 @@ def test_card_of_a_model_of_grades_says_how_well_it_grades_women_and_men(run):
     report = evaluate(predictions, FEW)
     again = report_from_json(json.loads(json.dumps(plain(report_to_json(report)))))
     assert again.grading.grades == report.grading.grades
-    facts = replace(model_facts(run, "me/faces", license="mit"), report=again)
+    facts = replace(facts_of(run, license="mit"), report=again)
     text = str(model_card(facts))
     assert "### Grades, test photos" in text
     assert "kappa, quadratic weights" in text

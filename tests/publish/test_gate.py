@@ -13,12 +13,19 @@ from safetensors.torch import load_file, save_file
 from hf_cushing.data.cohort import hash_ids
 from hf_cushing.data.intake import Intake
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.publish import rules_model
+from hf_cushing.publish import clean_process, rules_model
 from hf_cushing.publish.clean_process import clean_environment
 from hf_cushing.publish.gate import RULES
 from hf_cushing.publish.rules_files import HOME
 from hf_cushing.schema import FacePhoto
-from tests.publish.stages import as_photographs, case_of, change_json, change_rows, messages
+from tests.publish.stages import (
+    as_photographs,
+    case_of,
+    change_json,
+    change_rows,
+    messages,
+    with_options,
+)
 
 
 def revealing(row):
@@ -69,17 +76,18 @@ def own_predictions(case):
     load_predictions(case.source).save(case.folder / "predictions.parquet")
 
 
-def photographs(**settings):
+def photographs(*, gated=True, **options):
     def spoil(case):
         as_photographs(case)
-        return replace(case, **settings)
+        return with_options(replace(case, gated=gated), **options)
 
     return spoil
 
 
 SPOILT = [
-    ("licence", "model", lambda case: replace(case, license=""), "no licence is given"),
-    ("licence", "dataset", lambda case: replace(case, license="mit"), "doesn't name the licence"),
+    ("licence", "model", lambda case: with_options(case, license=""), "no licence is given"),
+    ("licence", "dataset", lambda case: with_options(case, license="mit"),
+     "doesn't name the licence"),
     ("notice", "model", lambda case: rewrite(case.folder / "README.md", lambda text: text.replace(
         "Not a medical device", "A device")), "lacks the notice"),
     ("notice", "space", lambda case: (case.folder / "README.md").unlink(), "lacks the notice"),
@@ -111,9 +119,9 @@ SPOILT = [
         case.folder / "manifest.json", lambda m: m.update(seen_photo_ids=[])), "lists the photos"),
     ("patient ids", "dataset", photographs(), "patient ids are the clinic's own"),
     ("datasheet", "dataset", photographs(), "lacks 12 answers: purpose"),
-    ("public photographs", "dataset", photographs(private=False), "would be public"),
+    ("public photographs", "dataset", photographs(public=True), "would be public"),
     ("public photographs", "space", lambda case: (
-        (case.folder / "example.jpg").write_bytes(b""), replace(case, private=False))[1],
+        (case.folder / "example.jpg").write_bytes(b""), with_options(case, public=True))[1],
      "would be public"),
     ("ungated photographs", "dataset", photographs(gated=False), "would not be gated"),
     ("pickle", "model", lambda case: (case.folder / "pytorch_model.bin").write_bytes(b""),
@@ -128,7 +136,6 @@ SPOILT = [
     ("traces of this machine", "model", lambda case: change_json(
         case.folder / "metrics.json", lambda m: m.update(x="--out /gpfs/ward7/x")), "/gpfs/ward7"),
     ("app", "space", lambda case: (case.folder / "app.py").unlink(), "app.py is missing"),
-    ("reproduces", "model", lambda case: replace(case, timeout=0.01), "within 0.01 s"),
     ("reproduces", "model", lambda case: change_json(
         case.source / "manifest.json", lambda m: m.update(dataset_revision="other")),
      "is not the dataset that the run was trained on"),
@@ -197,6 +204,12 @@ def test_scores_may_differ_by_rounding_alone(
     assert bool(messages("reproduces", case)) == refused
 
 
+def test_model_that_takes_too_long_is_refused(run, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(clean_process, "TIMEOUT", 0.01)
+    (message,) = messages("reproduces", case_of("model", run, dataset, tmp_path))
+    assert "within 0.01 s" in message
+
+
 def test_space_with_an_app_passes(run, dataset, tmp_path):
     case = case_of("space", run, dataset, tmp_path)
     (case.folder / "app.py").write_text("")
@@ -222,7 +235,7 @@ def test_without_a_dataset_the_model_is_loaded_but_counts_as_not_checked(
     monkeypatch.setattr(
         rules_model, "clean_scores", lambda *given, **settings: loaded.append(given)
     )
-    case = replace(case_of("model", run, dataset, tmp_path), dataset=None)
+    case = with_options(case_of("model", run, dataset, tmp_path), dataset=None)
     assert messages("reproduces", case) == [
         "not checked against its own predictions: no photos were at hand"
     ]
@@ -264,6 +277,6 @@ def test_ids_that_prepare_hashed_pass_and_numbers_like_them_do_not(run, dataset,
 
 
 def test_drawn_faces_need_neither_gate_nor_datasheet(run, dataset, tmp_path):
-    case = replace(case_of("dataset", run, dataset, tmp_path), private=False, gated=False)
+    case = with_options(case_of("dataset", run, dataset, tmp_path), public=True)
     for rule in ("public photographs", "ungated photographs", "datasheet", "patient ids"):
         assert messages(rule, case) == []

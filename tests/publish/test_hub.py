@@ -4,16 +4,18 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import HfApi
 
-from hf_cushing.publish.gate import Finding
-from hf_cushing.publish.hub import planned_files
+from hf_cushing.publish.hub import upload
+from hf_cushing.publish.staged import Finding
 from hf_cushing.schema import UserError
 from tests.publish.loopback_hub import READ_TOKEN, WRITE_TOKEN
 from tests.publish.loopback_repo import File
-from tests.publish.uploads import TABLE, WEIGHTS, held, local, upload
+from tests.publish.stages import with_options
+from tests.publish.uploads import TABLE, WEIGHTS, held, local
 
 
-def test_planned_files_are_exactly_those_of_the_folder_with_their_sizes(staged):
-    assert planned_files(staged.folder) == {
+def test_files_are_exactly_those_of_the_folder_with_their_sizes(staged):
+    sizes = {name: path.stat().st_size for name, path in staged.files.items()}
+    assert sizes == {
         "README.md": 55,
         "figures/roc.svg": 6,
         "model.safetensors": len(WEIGHTS),
@@ -36,7 +38,7 @@ def test_repo_is_made_private_and_filled_by_one_commit_with_a_tag(hub, api, stag
 
 def test_collection_links_model_dataset_and_space(hub, api, staged):
     for kind, repo_id in (("model", "me/x"), ("dataset", "me/ds"), ("space", "me/app")):
-        upload(replace(staged, kind=kind, repo_id=repo_id), api=api)
+        upload(replace(with_options(staged, repo_id=repo_id), kind=kind), api=api)
     upload(staged, api=api)
     (collection,) = hub.collections.values()
     items = [(item["type"], item["id"]) for item in collection["items"]]
@@ -46,7 +48,7 @@ def test_collection_links_model_dataset_and_space(hub, api, staged):
 
 
 def test_photographs_are_gated_before_they_are_sent_and_public_only_at_last(hub, api, staged):
-    photos = replace(staged, kind="dataset", repo_id="me/ds", gated=True, private=False)
+    photos = replace(with_options(staged, repo_id="me/ds", public=True), kind="dataset", gated=True)
     done = upload(photos, api=api)
     repo = hub.repo("me/ds", "dataset")
     assert (repo.gated, repo.private) == ("manual", False)
@@ -62,7 +64,7 @@ def test_photographs_are_gated_before_they_are_sent_and_public_only_at_last(hub,
 def test_public_repo_is_private_while_it_is_not_complete(hub, api, staged, waits):
     hub.fail("/commit/main", times=99)
     with pytest.raises(UserError, match="empty and private"):
-        upload(replace(staged, private=False), api=api)
+        upload(with_options(staged, public=True), api=api)
     assert hub.repo("me/x").private
 
 
@@ -75,7 +77,7 @@ def test_photographs_do_not_go_into_a_repo_that_is_public_already(hub, api, stag
 
 
 def test_public_space_with_photographs_is_refused(hub, api, staged):
-    space = replace(staged, kind="space", gated=True, private=False)
+    space = replace(with_options(staged, public=True), kind="space", gated=True)
     with pytest.raises(UserError, match="must stay private"):
         upload(space, api=api)
     assert not hub.repos
@@ -86,7 +88,7 @@ def test_findings_refuse_unless_overridden(hub, api, staged):
     with pytest.raises(UserError, match=r"pickle: model\.pkl is a pickle"):
         upload(unsafe, api=api)
     assert not hub.log
-    assert upload(unsafe, api=api, overridden=True).tag == "v1"
+    assert upload(with_options(unsafe, override="so it is"), api=api).tag == "v1"
 
 
 def test_running_again_changes_nothing(hub, api, staged):
@@ -116,7 +118,7 @@ def test_files_of_somebody_else_are_not_replaced_unless_overridden(hub, api, sta
     with pytest.raises(UserError, match="me/x holds 5 files, and its card lacks the tag 'hf-cush"):
         upload(staged, api=api)
     assert repo.head == before
-    upload(staged, api=api, overridden=True)
+    upload(with_options(staged, override="so it is"), api=api)
     assert held(hub) == local(staged)
 
 
@@ -129,11 +131,11 @@ def test_repo_with_a_card_alone_is_filled(hub, api, staged):
 
 
 def test_tag_of_another_version_is_not_moved(hub, api, staged):
-    upload(staged, api=api, tag="paper")
-    assert upload(staged, api=api, tag="paper").tag == "paper"
+    upload(with_options(staged, tag="paper"), api=api)
+    assert upload(with_options(staged, tag="paper"), api=api).tag == "paper"
     (staged.folder / "new.txt").write_text("new")
     with pytest.raises(UserError, match="tag 'paper' of me/x already names another version"):
-        upload(staged, api=api, tag="paper")
+        upload(with_options(staged, tag="paper"), api=api)
     assert "new.txt" not in held(hub)
 
 
@@ -184,7 +186,7 @@ def test_useless_token_stops_before_anything_is_made(hub, staged, token, words):
 
 def test_unknown_owner_is_named(hub, api, staged):
     with pytest.raises(UserError, match="write access to 'nobody', or another --repo-id"):
-        upload(replace(staged, repo_id="nobody/x"), api=api)
+        upload(with_options(staged, repo_id="nobody/x"), api=api)
     assert not hub.repos
 
 

@@ -6,11 +6,13 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_cushing.files import sha256_file
-from hf_cushing.publish.patience import Patience
+from hf_cushing.publish.hub import upload
+from hf_cushing.publish.retries import Retries
 from hf_cushing.schema import UserError
 from tests.publish.loopback_hub import WRITE_TOKEN
 from tests.publish.loopback_repo import File
-from tests.publish.uploads import WEIGHTS, held, local, upload
+from tests.publish.stages import with_options
+from tests.publish.uploads import WEIGHTS, held, local
 
 STEPS = {
     "whoami": ("GET", "/api/whoami-v2"),
@@ -61,7 +63,7 @@ def test_retry_after_of_the_hub_is_kept(hub, api, staged, waits):
 
 def test_waits_double_up_to_the_longest(hub, api, staged, waits):
     hub.fail("/commit/", status=502, times=4)
-    upload(staged, api=api, patience=Patience(first_wait=2, longest_wait=10))
+    upload(staged, api=api, retries=Retries(first_wait=2, longest_wait=10))
     assert waits == [2, 4, 8, 10]
 
 
@@ -125,7 +127,7 @@ def test_fault_after_the_commit_says_what_is_missing_and_the_next_run_adds_it(
 
 @pytest.mark.parametrize("fault", ["500", "drop", "403"])
 def test_photographs_are_not_sent_where_the_repo_cannot_be_gated(hub, api, staged, waits, fault):
-    photos = replace(staged, kind="dataset", gated=True, private=False)
+    photos = replace(with_options(staged, public=True), kind="dataset", gated=True)
     hub.fail("/settings$", method="PUT", times=999, **LASTING[fault][0])
     with pytest.raises(UserError, match="it is empty and private"):
         upload(photos, api=api)
@@ -139,10 +141,10 @@ def test_photographs_are_not_sent_where_the_repo_cannot_be_gated(hub, api, stage
 def test_repo_that_cannot_be_opened_stays_private_and_the_next_run_opens_it(hub, api, staged):
     hub.fail("/settings$", method="PUT", status=403, times=999)
     with pytest.raises(UserError, match=r"All files are in me/x \(.*it is private still"):
-        upload(replace(staged, private=False), api=api)
+        upload(with_options(staged, public=True), api=api)
     assert hub.repo("me/x").private
     hub.faults.clear()
-    upload(replace(staged, private=False), api=api)
+    upload(with_options(staged, public=True), api=api)
     assert not hub.repo("me/x").private
 
 

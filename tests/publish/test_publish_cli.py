@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from hf_cushing.cli import main
-from hf_cushing.publish import metric_space
-from hf_cushing.publish.gate import Finding
+from hf_cushing.publish.options import PublishOptions
+from hf_cushing.publish.space_files import METRIC as SOURCE
+from hf_cushing.publish.staged import Finding
+from hf_cushing.publish.staging import stage_metric
 from tests.publish.loopback_hub import WRITE_TOKEN
 from tests.publish.loopback_repo import File
 
@@ -31,7 +33,7 @@ def test_without_yes_files_and_sizes_are_shown_and_nothing_is_sent(hub, monkeypa
     said = capsys.readouterr().err
     for name in FILES:
         assert name in said
-    size = (metric_space.source() / "subgroup_f1.py").stat().st_size
+    size = (SOURCE / "subgroup_f1.py").stat().st_size
     assert f"{size:,}  subgroup_f1.py" in said
     assert "for the space me/subgroup_f1 (private)" in said
     assert "nothing was sent; add --yes to publish" in said
@@ -82,6 +84,7 @@ def test_repo_of_something_else_is_refused_by_the_dry_run_too(hub, monkeypatch, 
     assert "me/subgroup_f1 holds 2 files, and its card lacks the tag 'hf-cushing'" in said
     assert ("would be deleted from me/subgroup_f1: game.py" in said) == (not yes)
     assert repo.head == head
+    assert publish(monkeypatch, *METRIC, "--override", "mine", *yes) == 0
 
 
 def test_dry_run_goes_on_without_the_hub_and_says_what_it_could_not_see(hub, monkeypatch, capsys):
@@ -108,14 +111,14 @@ def test_json_has_the_plan_and_what_was_published(hub, monkeypatch, capsys, yes)
 def unsafe(monkeypatch):
     """Staging of a dataset that the gate objects to."""
 
-    def stage(folder, repo_id, work, **options):
-        given.update(options, folder=folder)
-        made = metric_space.stage_metric("me/subgroup_f1", work)
+    def stage(folder, options, work):
+        given.update(options=options, folder=folder)
+        made = stage_metric(PublishOptions(repo_id="me/subgroup_f1"), work)
         findings = (
             Finding("pickle", "model.pkl is a pickle", "take it out"),
             Finding("licence", "there is none", "give --license"),
         )
-        return replace(made, kind="dataset", repo_id=repo_id, findings=findings, gated=True)
+        return replace(made, kind="dataset", options=options, findings=findings, gated=True)
 
     given = {}
     monkeypatch.setattr("hf_cushing.publish.staging.stage_dataset", stage)
@@ -140,8 +143,8 @@ def test_override_publishes_in_spite_of_the_gate_and_hands_on_the_reason(
     assert publish(monkeypatch, "dataset", "d", "--repo-id", "me/ds", *options) == 0
     assert "overridden: pickle" in capsys.readouterr().err
     assert hub.repo("me/ds", "dataset").gated == "manual"
-    assert unsafe["override"] == "the ethics board agreed"
-    assert unsafe["license"] == "other"
+    assert unsafe["options"].override == "the ethics board agreed"
+    assert unsafe["options"].license == "other"
 
 
 def test_failure_of_the_hub_exits_1_with_a_sentence(hub, monkeypatch, capsys, waits):

@@ -11,12 +11,14 @@ import pytest
 from sklearn.metrics import f1_score
 
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.publish.hub import planned_files, upload
-from hf_cushing.publish.metric_space import stage_metric
+from hf_cushing.publish.hub import upload
+from hf_cushing.publish.options import PublishOptions
+from hf_cushing.publish.staging import stage_metric
 from hf_cushing.schema import UsageError
 from tests.publish.loopback_hub import WRITE_TOKEN
 from tests.publish.stages import staged
 
+METRIC = PublishOptions(repo_id="me/subgroup_f1")
 KINDS = ("model", "dataset", "space")
 SCRIPT = Path(__file__).with_name("clean_process.py")
 
@@ -51,9 +53,9 @@ def test_published_repos_give_a_stranger_the_recorded_predictions(
     hub, api, run, dataset, clinic, tmp_path
 ):
     stages = [staged(kind, run, dataset) for kind in KINDS]
-    stages.append(stage_metric("me/subgroup_f1", tmp_path))
+    stages.append(stage_metric(METRIC, tmp_path))
     for stage in stages:
-        upload(stage, api=api, collection="Faces")
+        upload(stage, api=api)
     shutil.copyfile(min((clinic / "images").iterdir()), tmp_path / "photo.jpg")
     seen = in_clean_process(hub, tmp_path)
 
@@ -74,13 +76,14 @@ def test_published_repos_give_a_stranger_the_recorded_predictions(
     sick = [label == "cushing" for label in seen["label"]]
     assert seen["f1"] == pytest.approx(f1_score(sick, called, zero_division=np.nan), nan_ok=True)
     assert seen["counts"] == Counter(seen["sex"])
-    assert seen["space"].items() >= planned_files(stages[2].folder).items()
+    sizes = {name: path.stat().st_size for name, path in stages[2].files.items()}
+    assert seen["space"].items() >= sizes.items()
     (collection,) = hub.collections.values()
     assert {item["id"] for item in collection["items"]} == {s.repo_id for s in stages}
 
 
 def test_private_repos_are_not_there_for_somebody_without_a_token(hub, api, tmp_path):
-    upload(stage_metric("me/subgroup_f1", tmp_path), api=api)
+    upload(stage_metric(METRIC, tmp_path), api=api)
     code = "import huggingface_hub as h; h.snapshot_download('me/subgroup_f1', repo_type='space')"
     environment = clean_environment(hub, tmp_path) | {"HF_TOKEN": ""}
     done = subprocess.run(
@@ -92,4 +95,4 @@ def test_private_repos_are_not_there_for_somebody_without_a_token(hub, api, tmp_
 
 def test_metric_space_must_have_the_name_that_evaluate_looks_for(tmp_path):
     with pytest.raises(UsageError, match="must be called OWNER/subgroup_f1"):
-        stage_metric("me/fairness", tmp_path)
+        stage_metric(PublishOptions(repo_id="me/fairness"), tmp_path)

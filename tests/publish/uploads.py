@@ -1,14 +1,9 @@
 """What the tests of uploading share: a small model's folder, and what a repo holds."""
 
-from functools import partial
-
-from hf_cushing.publish import hub as publishing
-from hf_cushing.publish.hub import planned_files
-from hf_cushing.publish.staging import Staged
+from hf_cushing.publish.options import PublishOptions
+from hf_cushing.publish.staged import Staged
 
 WEIGHTS, TABLE = b"\0weights" * 999, b"PAR1\0table"
-
-upload = partial(publishing.upload, collection="Faces")
 
 
 def small_model(folder):
@@ -20,9 +15,8 @@ def small_model(folder):
     (folder / "figures" / "roc.svg").write_text("<svg/>")
     (folder / "model.safetensors").write_bytes(WEIGHTS)
     (folder / "predictions.parquet").write_bytes(TABLE)
-    return Staged(
-        kind="model", repo_id="me/x", folder=folder, private=True, gated=False, findings=()
-    )
+    options = PublishOptions(repo_id="me/x", collection="Faces")
+    return Staged(kind="model", folder=folder, source=folder, options=options)
 
 
 def held(hub, repo_id="me/x", kind="model"):
@@ -32,4 +26,4 @@ def held(hub, repo_id="me/x", kind="model"):
 
 
 def local(staged):
-    return {name: (staged.folder / name).read_bytes() for name in planned_files(staged.folder)}
+    return {name: path.read_bytes() for name, path in staged.files.items()}

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-PASSING = (408, 429, 500, 502, 503, 504)
+TRANSIENT = (408, 429, 500, 502, 503, 504)
 """Answers that may differ a moment later."""
 
 CONFLICT = (409, 412)
@@ -35,12 +35,12 @@ REMEDIES = {
 }
 QUOTA = "The owner's storage is full: free space or change the plan, then run again."
 HUB_FAILS = "The Hub fails: run again later."
-NO_LINE = "The connection to the Hub fails: check the network, then run again."
+NO_CONNECTION = "The connection to the Hub fails: check the network, then run again."
 OFFLINE = "HF_HUB_OFFLINE is set: unset it to publish."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Retries:
     """How long to go on when the Hub doesn't answer, or answers that it can't just now.
 
     Attributes
@@ -62,7 +62,7 @@ class Patience:
             try:
                 return request()
             except (HTTPError, json.JSONDecodeError) as error:
-                if number == self.tries or not is_passing(error):
+                if number == self.tries or not is_transient(error):
                     raise
                 seconds = retry_after(error)
                 if seconds is None:
@@ -77,14 +77,14 @@ def status(error: Exception) -> int | None:
     return error.response.status_code if isinstance(error, HfHubHTTPError) else None
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether it may succeed a moment later: a lost connection, a 429, a 5xx.
 
     A page instead of JSON (`json.JSONDecodeError`) is what a gateway shows while the Hub is down.
     """
     if isinstance(error, OfflineModeIsEnabled):
         return False
-    return (status(error) or 500) in PASSING
+    return (status(error) or 500) in TRANSIENT
 
 
 def retry_after(error: Exception) -> float | None:
@@ -110,7 +110,7 @@ def remedy(error: Exception, repo_id: str) -> str:
         return OFFLINE
     code = status(error)
     if code is None:
-        return NO_LINE if isinstance(error, HTTPError) else HUB_FAILS
+        return NO_CONNECTION if isinstance(error, HTTPError) else HUB_FAILS
     said = (getattr(error, "server_message", None) or "").lower()
     if code in (403, 507) and ("storage" in said or "quota" in said):
         return QUOTA

@@ -1,0 +1,118 @@
+"""The options of `publish`, checked before any work."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+from hf_cushing.config.option import option
+from hf_cushing.schema import UsageError
+
+REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+COLLECTION = "Face models made with hf-cushing"
+"""One collection links all that an owner publishes, unless another title is given."""
+
+REPO, FACTS = "Repo on the Hub", "What the card says"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishOptions:
+    """Where something goes, and how the repo is to be.
+
+    Attributes
+    ----------
+    repo_id : str
+        OWNER/NAME.
+    public : bool
+    license : str
+        Without one the gate refuses.
+    override : str or None
+        Why to publish in spite of the gate's findings, and over files that are not ours: it is
+        written into the card, with the findings.
+    tag : str or None
+        Name of this version; by default the next of v1, v2, …
+    collection : str
+        Title of the owner's collection that links the repos, made if missing; empty for none.
+
+    Raises
+    ------
+    UsageError
+        A repo_id that is none, or an empty reason.
+    """
+
+    repo_id: str = option(MISSING, "OWNER/NAME on the Hub.")
+    public: bool = option(False, "Let everybody see it; private otherwise.", group=REPO)
+    license: str = option("", "Such as cc-by-nc-4.0; goes into the card.", group=FACTS)
+    override: str | None = option(
+        None, "Publish in spite of the gate; the card says why.", group=REPO, metavar="REASON"
+    )
+    tag: str | None = option(None, "Name of this version; otherwise v1, v2, …", group=REPO)
+    collection: str = option(
+        COLLECTION, "Title of your collection that links the repos; '' for none.", group=REPO
+    )
+
+    def __post_init__(self):
+        check_repo_id(self.repo_id)
+        if self.override is not None and not self.override.strip():
+            raise UsageError("--override needs a reason; it is written into the card")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(PublishOptions):
+    """What a model is published with.
+
+    Attributes
+    ----------
+    dataset : Path or None
+        The prepared dataset of the run: its photos show whether the model does what it did, and
+        it says what a person said of it.
+    dataset_id : str
+        Where that dataset is on the Hub; by default where the run had it from.
+    explain : Path or None
+        Folder of ``hf-cushing explain``, for the card.
+    raw : Path or None
+        The clinic folder behind `dataset`: its photos show what the plain pipeline makes of
+        photographs that are not aligned. Minutes; none of them is copied.
+    """
+
+    dataset: Path | None = option(
+        None, "Dataset folder of the run: the model must score it again.", group=FACTS
+    )
+    dataset_id: str = option("", "That dataset on the Hub.", group=FACTS)
+    explain: Path | None = option(None, "Folder of `hf-cushing explain`.", group=FACTS)
+    raw: Path | None = option(None, "Clinic folder: score its unaligned photos, too.", group=FACTS)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.raw and not self.dataset:
+            raise UsageError("--raw needs --dataset, which knows the photos of the test split")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceOptions(PublishOptions):
+    """What a Space is published with.
+
+    Attributes
+    ----------
+    model_id : str or None
+        OWNER/NAME of the model on the Hub. None: the run itself goes into the Space, for a try;
+        it must have been trained on drawn faces, since a Space's model doesn't pass the gate.
+    """
+
+    model_id: str | None = option(
+        None,
+        "OWNER/NAME of the published model; without it the run goes into the Space, if it was "
+        "trained on drawn faces.",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.model_id is not None:
+            check_repo_id(self.model_id)
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Refuse what can't be the id of a repo."""
+    if not REPO_ID.fullmatch(repo_id):
+        raise UsageError(f"'{repo_id}' is no repo id; give OWNER/NAME")
