@@ -94,13 +94,22 @@ def _table_sums() -> np.ndarray:
     return np.array(sums)
 
 
-def open_photo(source: Path | str | bytes) -> Image.Image:
+def open_photo(
+    source: Path | str | bytes,
+    *,
+    pixel_limit: int = MAX_PIXELS,
+    formats: tuple[str, ...] | None = None,
+) -> Image.Image:
     """Open a photo, apply its EXIF orientation, convert it to sRGB and drop its metadata.
 
     Parameters
     ----------
     source : path or bytes
         An image file, or its content.
+    pixel_limit : int
+        A photo must have fewer; it is refused undecoded.
+    formats : tuple of str, optional
+        What is opened at all, in Pillow's names; all that Pillow knows by default.
 
     Returns
     -------
@@ -115,14 +124,15 @@ def open_photo(source: Path | str | bytes) -> Image.Image:
     data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise PhotoError("empty", "the file has no bytes; export it again")
+    too_large = f"{pixel_limit // 1_000_000} megapixels or more; make it smaller"
     try:
-        with _without_warnings(), Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller")
+        with _without_warnings(), Image.open(io.BytesIO(data), formats=formats) as image:
+            if image.width * image.height >= pixel_limit:
+                raise PhotoError("too_large", too_large)
             image.load()
             return clean_photo(image)
     except Image.DecompressionBombError:
-        raise PhotoError("too_large", f"over {MAX_PIXELS:,} pixels; make it smaller") from None
+        raise PhotoError("too_large", too_large) from None
     except DECODING_ERRORS as error:
         raise PhotoError("unreadable", f"{type(error).__name__}; {_remedy(data)}") from None
 

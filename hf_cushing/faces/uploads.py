@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from PIL import Image
 
-from hf_cushing.faces.photo import DECODING_ERRORS, PhotoError, open_photo
+from hf_cushing.faces.photo import PhotoError, open_photo
 
 MAX_PIXELS = 60_000_000
 """A photo must have fewer."""
@@ -27,11 +26,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
 IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 """What operating systems add to an archive."""
-
-TOO_LARGE = (
-    f"{MAX_PIXELS // 1_000_000} megapixels or more, or over {MAX_PHOTO_BYTES // 1_000_000} MB; "
-    "make it smaller"
-)
 
 
 class ArchiveError(Exception):
@@ -58,25 +52,9 @@ def open_upload(data: bytes) -> Image.Image:
     PhotoError
         ``empty``, ``too_large`` or ``unreadable``.
     """
-    if not data:
-        raise PhotoError("empty", "the file has no bytes; export it again")
     if len(data) > MAX_PHOTO_BYTES:
-        raise PhotoError("too_large", TOO_LARGE)
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(data), formats=FORMATS) as image,
-        ):
-            pixels = image.width * image.height
-    except Image.DecompressionBombError:
-        raise PhotoError("too_large", TOO_LARGE) from None
-    except DECODING_ERRORS:
-        raise PhotoError(
-            "unreadable", "not a JPEG, PNG, WebP, TIFF, BMP or GIF image; export it as JPEG"
-        ) from None
-    if pixels >= MAX_PIXELS:
-        raise PhotoError("too_large", TOO_LARGE)
-    return open_photo(data)
+        raise PhotoError("too_large", f"over {MAX_PHOTO_BYTES // 1_000_000} MB; make it smaller")
+    return open_photo(data, pixel_limit=MAX_PIXELS, formats=FORMATS)
 
 
 def is_archive(data: bytes) -> bool:
