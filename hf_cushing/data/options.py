@@ -31,31 +31,27 @@ SPLITTING, FACES, TABLE, PUBLIC = "Splits", "Faces", "Table", "Public controls"
 
 @dataclass(frozen=True, kw_only=True)
 class ControlsOptions:
-    """Which public controls are added.
-
-    Attributes
-    ----------
-    folder : Path
-        Clinic folder in which every label is ``control``.
-    match : tuple of str
-        ``sex``, ``age`` (within 5 years) or both; empty for a random choice.
-    ratio : float
-        Public controls for each patient with a disease.
-    splits : str
-        ``train`` (in training alone, in every fold), or ``all`` (dealt out like the clinic's).
-    """
+    """Which public controls are added."""
 
     folder: Path | None = option(
-        None, "Folder of public controls to add to train.", group=PUBLIC, flag="--controls"
+        None,
+        "Clinic folder of public controls, all of them labelled control.",
+        group=PUBLIC,
+        flag="--controls",
     )
     match: tuple[str, ...] = option(
-        (), "Match controls by sex, age or sex,age.", group=PUBLIC, commas=True
+        (),
+        "Match by sex, age (within 5 years) or sex,age; otherwise at random.",
+        group=PUBLIC,
+        commas=True,
     )
-    ratio: float = option(1.0, "Public controls for each patient.", group=PUBLIC)
+    ratio: float = option(1.0, "Public controls for each patient with a disease.", group=PUBLIC)
     splits: Literal["train", "all"] = option(
-        "train", "Where they go: all is like the clinic's own.", group=PUBLIC,
+        "train",
+        "train: in training alone, in every fold; all: dealt out like the clinic's own.",
+        group=PUBLIC,
         flag="--controls-split",
-    )  # fmt: skip
+    )
 
     def __post_init__(self):
         check_choices(self)
@@ -70,48 +66,26 @@ class ControlsOptions:
 class PrepareOptions:
     """How a clinic folder becomes a dataset.
 
-    Attributes
-    ----------
-    labels : tuple of str
-        Labels that may occur; empty for those that do.
-    folds, repeats : int
-        Cross-validation folds over all patients, at least 3, and how often they are dealt anew.
-    validation_size, test_size : float
-        Shares of the photos, above 0 and below 1 together.
-    external_sites : tuple of str
-        Patients seen there are the test split, and in no fold; `test_size` then plays no part.
-    seed : int
-    crop_size : int
-        Side of the stored crops in pixels.
-    on_bad_photo : str
-        ``reject`` (leave it out, with the reason in the intake report) or ``fail``.
-    identity : bool
-        Compare faces, to find one person under two ids. Descriptors are biometric data; they
-        are not stored.
-    merge_identities : bool
-        Put ids that the comparison found to be one person together.
-    keep_columns : tuple of str
-        Further columns of the table to carry over, as text.
-    salt : str
-        Replace patient and pair ids by keyed hashes; never written anywhere.
-    controls : ControlsOptions, optional
-        Public negatives.
-    thumbnails : bool
-        Show faces in ``audit.html``.
-    datasheet : Datasheet
+    Of `salt`, and of the faces' descriptors (biometric data), nothing is ever written anywhere.
     """
 
     labels: tuple[str, ...] = option(
-        (), "Labels that may occur, with commas.", group=TABLE, commas=True
+        (),
+        "Labels that may occur, with commas; by default those that do.",
+        group=TABLE,
+        commas=True,
     )
-    folds: int = option(5, "Cross-validation folds.", group=SPLITTING)
+    folds: int = option(5, "Cross-validation folds over all patients, 3 or more.", group=SPLITTING)
     repeats: int = option(1, "How often the folds are dealt anew.", group=SPLITTING)
     validation_size: float = option(0.15, "Share of the photos.", group=SPLITTING)
     test_size: float = option(0.2, "Share of the photos.", group=SPLITTING)
     external_sites: tuple[str, ...] = option(
-        (), "Sites, with commas, whose patients are the test split.", group=SPLITTING,
-        flag="--external-site", commas=True,
-    )  # fmt: skip
+        (),
+        "Sites, with commas, whose patients are the test split, and in no fold.",
+        group=SPLITTING,
+        flag="--external-site",
+        commas=True,
+    )
     seed: int = option(0, "Of splits and folds.", group=SPLITTING)
     crop_size: int = option(CROP_SIDE, "Side of the crops in pixels.", group=FACES)
     on_bad_photo: Literal["reject", "fail"] = option(
@@ -122,12 +96,20 @@ class PrepareOptions:
         False, "Keep ids that seem to be one person together.", group=FACES
     )
     keep_columns: tuple[str, ...] = option(
-        (), "Carry this column of the table over; repeatable.", group=TABLE, flag="--keep-column"
+        (),
+        "Carry this column of the table over, as text; repeatable.",
+        group=TABLE,
+        flag="--keep-column",
     )
     salt: str = option(
-        "", "Replace patient ids by hashes keyed with this secret.", group=TABLE, repr=False,
-        flag="--hash-ids", metavar="SALT", envvar="HF_CUSHING_SALT",
-    )  # fmt: skip
+        "",
+        "Replace patient and pair ids by hashes keyed with this secret.",
+        group=TABLE,
+        repr=False,
+        flag="--hash-ids",
+        metavar="SALT",
+        envvar="HF_CUSHING_SALT",
+    )
     controls: ControlsOptions | None = None
     thumbnails: bool = option(True, "Show faces in audit.html.", group=FACES)
     datasheet: Datasheet = field(default_factory=Datasheet)

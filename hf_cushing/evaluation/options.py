@@ -22,22 +22,8 @@ DECISIONS, SUBGROUPS = "Decisions", "Subgroups and grades"
 class EvaluationOptions:
     """What an evaluation computes.
 
-    Attributes
-    ----------
-    split : str
-    rule : str or None
-        How thresholds are chosen on validation: one of `operating_points.RULES`; None for that
-        of the run, else `DEFAULT_RULE`.
-    by : tuple of str
-        Subgroups, as `subgroup_masks` takes them.
-    per_sex : bool
-        Women and men have thresholds of their own.
-    abstain : float
-        Error rate at which the model may say "uncertain"; 0 for never.
-    grades : tuple of str
-        The labels, mildest first, where they are grades of severity.
-    draws, shuffles : int
-        Of the bootstrap and of the permutation test.
+    `rule` is one of `operating_points.RULES`, `by` as `subgroup_masks` takes it; `draws` are those
+    of the bootstrap, `shuffles` those of the permutation test.
     """
 
     split: Literal["train", "validation", "test"] = option(

@@ -15,22 +15,8 @@ METHODS, EFFORT = "Methods", "Effort"
 class ExplainOptions:
     """What to explain, and how.
 
-    Attributes
-    ----------
-    split : str
-    label : str or None
-        The disease; may be left out where there is one.
-    methods : tuple of str
-        Of `METHODS`; none for all quick ones that fit the network.
-    how : str
-        What takes the place of a hidden region: one of `occlusion.HOW`.
-    limit : int
-        Most photos, the first by photo_id; 0 for all.
-    faithful_photos : int
-        How many photos deletion and insertion are measured on.
-    batch_size : int
-        Photos that go through the network together.
-    cpu : bool
+    `methods` are of `METHODS`, `how` one of `hiding.HOW`; of fewer photos than all, the first by
+    photo_id are taken.
     """
 
     split: Literal["train", "validation", "test"] = option(

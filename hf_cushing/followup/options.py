@@ -12,24 +12,7 @@ from hf_cushing.schema import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class FollowupOptions:
-    """What to follow, and how.
-
-    Attributes
-    ----------
-    split : str
-        Of a dataset: one of `SPLITS`, or ``all``.
-    visits : Path or None
-        Table of dates by photo_id, for a dataset without dates.
-    label : str or None
-        The disease; may be left out where there is one.
-    regions : bool
-        Make heatmaps and say how the regions' shares changed.
-    thumbnails : bool
-        Show one photo of each visit on the patient's page.
-    num_proc : int or None
-        Processes that align photos of a table; None for all cores.
-    cpu : bool
-    """
+    """What to follow, and how."""
 
     split: Literal["train", "validation", "test", "all"] = option(
         "test", "Of a dataset: train, validation, test or all.", metavar="SPLIT"

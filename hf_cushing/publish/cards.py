@@ -20,7 +20,7 @@ from huggingface_hub import (
 from hf_cushing import __version__
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
 from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
-from hf_cushing.evaluation.wording import NAMES
+from hf_cushing.evaluation.wording import NAMES, verdicts
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
@@ -87,7 +87,7 @@ def model_card(
         version=__version__,
         results=list(_results(facts)),
         grades=_grades(facts),
-        verdicts=list(_verdicts(facts)),
+        verdicts=verdicts(facts.report),
         title=facts.repo_id.partition("/")[2],
         override=override,
         findings=findings if override else (),
@@ -114,15 +114,12 @@ def _model_metadata(facts: ModelFacts) -> ModelCardData:
     )
 
 
-def _photo_rows(facts: ModelFacts) -> list[SubgroupReport]:
-    """Every disease and subgroup, by photo."""
-    return [r for r in facts.report.subgroups if r.unit == "photo" and r.label != MACRO]
-
-
 def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
     """A row for each disease, subgroup and metric that is defined, with interval and counts."""
     name = facts.config["data"]["dataset"].split("/")[-1]
-    for row in _photo_rows(facts):
+    for row in facts.report.subgroups:
+        if row.unit != "photo" or row.label == MACRO:
+            continue
         for metric, hub_name in HUB_METRICS.items():
             value = row.values[metric]
             if math.isnan(value.estimate):
@@ -183,22 +180,6 @@ def _shown(table: Table) -> dict[str, Any]:
 
 def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(markdown_lines(header, body))
-
-
-def _verdicts(facts: ModelFacts) -> Iterator[str]:
-    """What to read first: one sentence for each disease and subgroup."""
-    for row in _photo_rows(facts):
-        who = {"all": "All", "female": "Women", "male": "Men"}.get(row.subgroup, row.subgroup)
-        people = (
-            f"{row.positive_patients} patients with {row.label}, {row.negative_patients} without"
-        )
-        if row.size == "insufficient":
-            yield f"{who}: no statement about {row.label} is supported ({people})."
-            continue
-        auroc = row.values["auroc"]
-        interval = f"{auroc.low:.2f} to {auroc.high:.2f}"
-        rough = "; a small sample" if row.size == "wide" else ""
-        yield f"{who}: AUROC {auroc.estimate:.2f}, 95 % interval {interval} ({people}{rough})."
 
 
 def dataset_card(

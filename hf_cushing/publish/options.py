@@ -20,21 +20,6 @@ REPO, FACTS = "Repo on the Hub", "What the card says"
 class PublishOptions:
     """Where something goes, and how the repo is to be.
 
-    Attributes
-    ----------
-    repo_id : str
-        OWNER/NAME.
-    public : bool
-    license : str
-        Without one the gate refuses.
-    override : str or None
-        Why to publish in spite of the gate's findings, and over files that are not ours: it is
-        written into the card, with the findings.
-    tag : str or None
-        Name of this version; by default the next of v1, v2, …
-    collection : str
-        Title of the owner's collection that links the repos, made if missing; empty for none.
-
     Raises
     ------
     UsageError
@@ -43,9 +28,14 @@ class PublishOptions:
 
     repo_id: str = option(MISSING, "OWNER/NAME on the Hub.")
     public: bool = option(False, "Let everybody see it; private otherwise.", group=REPO)
-    license: str = option("", "Such as cc-by-nc-4.0; goes into the card.", group=FACTS)
+    license: str = option(
+        "", "Such as cc-by-nc-4.0; goes into the card. The gate wants one.", group=FACTS
+    )
     override: str | None = option(
-        None, "Publish in spite of the gate; the card says why.", group=REPO, metavar="REASON"
+        None,
+        "Publish in spite of the gate, and over files that aren't ours; the card says why.",
+        group=REPO,
+        metavar="REASON",
     )
     tag: str | None = option(None, "Name of this version; otherwise v1, v2, …", group=REPO)
     collection: str = option(
@@ -60,28 +50,30 @@ class PublishOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(PublishOptions):
-    """What a model is published with.
+    """What a model is published with, see `PublishOptions`.
 
-    Attributes
-    ----------
-    dataset : Path or None
-        The prepared dataset of the run: its photos show whether the model does what it did, and
-        it says what a person said of it.
-    dataset_id : str
-        Where that dataset is on the Hub; by default where the run had it from.
-    explain : Path or None
-        Folder of ``hf-cushing explain``, for the card.
-    raw : Path or None
-        The clinic folder behind `dataset`: its photos show what the plain pipeline makes of
-        photographs that are not aligned. Minutes; none of them is copied.
+    Raises
+    ------
+    UsageError
+        Also `raw` without `dataset`.
     """
 
     dataset: Path | None = option(
-        None, "Dataset folder of the run: the model must score it again.", group=FACTS
+        None,
+        "Dataset folder of the run: the model must score it again, and the card says whose it is.",
+        group=FACTS,
     )
-    dataset_id: str = option("", "That dataset on the Hub.", group=FACTS)
-    explain: Path | None = option(None, "Folder of `hf-cushing explain`.", group=FACTS)
-    raw: Path | None = option(None, "Clinic folder: score its unaligned photos, too.", group=FACTS)
+    dataset_id: str = option(
+        "", "That dataset on the Hub; by default where the run had it from.", group=FACTS
+    )
+    explain: Path | None = option(
+        None, "Folder of `hf-cushing explain`: where the model looks.", group=FACTS
+    )
+    raw: Path | None = option(
+        None,
+        "Clinic folder behind --dataset: score its unaligned photos, too (minutes).",
+        group=FACTS,
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -91,13 +83,9 @@ class ModelOptions(PublishOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceOptions(PublishOptions):
-    """What a Space is published with.
+    """What a Space is published with, see `PublishOptions`.
 
-    Attributes
-    ----------
-    model_id : str or None
-        OWNER/NAME of the model on the Hub. None: the run itself goes into the Space, for a try;
-        it must have been trained on drawn faces, since a Space's model doesn't pass the gate.
+    A Space's own model doesn't pass the gate, so it must have been trained on drawn faces.
     """
 
     model_id: str | None = option(

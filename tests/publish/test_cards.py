@@ -11,7 +11,14 @@ from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import plain, read_json
 from hf_cushing.publish.card_facts import model_facts
 from hf_cushing.publish.cards import HUB_METRICS, model_card
-from hf_cushing.publish.checklist import FILLED, ITEMS, MISSING, PERSON, answers, checklist_page
+from hf_cushing.publish.checklist import (
+    FILLED,
+    MISSING,
+    PERSON,
+    answered_items,
+    checklist_page,
+    read_items,
+)
 from hf_cushing.publish.options import ModelOptions
 from hf_cushing.publish.staged import Finding
 from hf_cushing.run import Run
@@ -148,7 +155,7 @@ def test_run_without_counts_of_training_says_so(facts):
 
 def test_answer_of_the_datasheet_moves_an_item_from_person_to_filled(facts):
     def status(facts, source, number):
-        return next(a.status for a in answers(facts)[source] if a.number == number)
+        return next(a.status for a in answered_items(facts)[source] if a.number == number)
 
     said = replace(facts, datasheet={"funding": "The state."})
     assert status(facts, "TRIPOD+AI", "18a") == PERSON
@@ -159,18 +166,18 @@ def test_answer_of_the_datasheet_moves_an_item_from_person_to_filled(facts):
 
 def test_every_section_that_the_checklist_points_to_is_in_the_card(card):
     headings = {line.lstrip("# ") for line in card.text.splitlines() if line.startswith("##")}
-    places = {place for items in ITEMS.values() for _, _, place in items}
+    places = {place for items in read_items().values() for _, _, place in items}
     special = {"", "missing", "dataset", "training counts", "regions", "licence"}
     sections = {p for p in places - special if not p.startswith("answer:")}
     assert sections <= headings
 
 
 def test_checklist_page_lists_every_item_once(facts):
-    page = checklist_page(facts)
+    page, lists = checklist_page(facts), read_items()
     assert RESEARCH_NOTICE in page
-    assert len(ITEMS["CLAIM 2024"]) == 44
-    assert sum(line.startswith("| ") for line in page.splitlines()) >= sum(map(len, ITEMS.values()))
-    for items in ITEMS.values():
+    assert len(lists["CLAIM 2024"]) == 44
+    assert sum(line.startswith("| ") for line in page.splitlines()) >= sum(map(len, lists.values()))
+    for items in lists.values():
         numbers = [number for number, _, _ in items]
         assert len(set(numbers)) == len(numbers)
 
