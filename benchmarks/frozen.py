@@ -52,8 +52,8 @@ def fresh(config: RunConfig, labels: list[str]) -> Classifier:
 
 def ours(config: RunConfig, data: FaceData, classifier: Classifier) -> float:
     """Pass, fit, score; AUROC on the test photos."""
+    fit_head(config, data, classifier)
     store = FeatureStore(classifier, feature_options(config))
-    fit_head(config, data, classifier, store)
     store.logits(data.roles["validation"])
     return auroc(store.logits(data.roles["test"]), data)
 

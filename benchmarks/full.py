@@ -20,11 +20,11 @@ from frozen import ExamplePhotos
 from torchvision import transforms
 from transformers import TrainerCallback
 
-from hf_cushing.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
+from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import load_faces
 from hf_cushing.models.adapt import adapt
 from hf_cushing.models.build import build_classifier
-from hf_cushing.training.fine_tune import _trainer
+from hf_cushing.training.descent import make_trainer
 
 
 class Steps(TrainerCallback):
@@ -51,7 +51,7 @@ def ours(config: RunConfig, data, steps: int) -> list[float]:
     model = adapt(
         classifier.model, config.model, patients=300, side=classifier.processor.crop_size["height"]
     )
-    trainer = _trainer(config, data, classifier, model, None, None)
+    trainer = make_trainer(config, data, classifier, model)
     trainer.args.load_best_model_at_end = False
     clock = Steps(steps)
     trainer.add_callback(clock)
@@ -110,13 +110,10 @@ def main() -> None:
         seconds["example"] += loop(built.model, batches, options.steps)
         del built
         with tempfile.TemporaryDirectory() as work:
-            config = RunConfig(
-                data=DataConfig(dataset=options.dataset, fold=0),
-                model=ModelConfig(model=options.model, init="random"),
-                training=TrainingConfig(
-                    output_dir=f"{work}/run", cpu=True, batch_size=options.batch, tracker="none"
-                ),
-            )
+            values = {"dataset": options.dataset, "fold": 0, "model": options.model}
+            values |= {"init": "random", "cpu": True, "tracker": "none"}
+            values |= {"output_dir": f"{work}/run", "batch_size": options.batch}
+            config = RunConfig.of(values)
             seconds["ours"] += ours(config, data, options.steps)
     middle = {name: float(np.median(values)) for name, values in seconds.items()}
     print(f"{options.model}, batch {options.batch}, {torch.get_num_threads()} threads")

@@ -90,6 +90,11 @@ class RunConfig:
         return self.model.finetune == "head" and self.model.head == "probe"
 
     @property
+    def fits_head(self) -> bool:
+        """Logistic regression gives the head, or the one that gradient descent starts from."""
+        return self.is_probe or self.model.finetune == "lp-ft"
+
+    @property
     def uses_features(self) -> bool:
         """Nothing but the head learns, from photos that look the same each time."""
         return self.model.finetune == "head" and self.training.augment in ("auto", "none")
@@ -161,14 +166,13 @@ def _ordinal_problems(config: RunConfig) -> list[str]:
         graded = "--grades goes with --task ordinal; leave it out, or choose that"
         return [graded] if config.model.grades else []
     grades, mitigation = config.grades, config.training.mitigation
-    fitted = config.is_probe or config.model.finetune == "lp-ft"
     problems = []
     if len(set(grades)) < 3 or len(set(grades)) < len(grades):
         problems.append(
             f"--grades {config.model.grades or 'is missing'}: with --task ordinal give three or "
             "more labels, each once, as in control,mild,severe"
         )
-    if mitigation == "dfr" or (mitigation == "group_dro" and fitted):
+    if mitigation == "dfr" or (mitigation == "group_dro" and config.fits_head):
         problems.append(
             f"--mitigation {mitigation} fits a head without order; with --task ordinal choose "
             "another" + (", or --finetune full" if mitigation == "group_dro" else "")

@@ -11,7 +11,7 @@ from hf_cushing.training.checkpoints import epochs_without_gain
 from hf_cushing.training.sampling import PhotoOrder
 
 
-class Conductor(TrainerCallback):
+class EpochControl(TrainerCallback):
     """Tells photos and order which epoch it is; stops when validation has ceased to improve.
 
     It keeps no state of its own: all comes from the Trainer's, so a resumed run does the same.

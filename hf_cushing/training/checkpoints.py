@@ -76,6 +76,14 @@ def find_checkpoint(run: Path, resume: bool) -> Path | None:
     return checkpoint
 
 
+def drop_unusable(run: Path, checkpoint: Path | None) -> None:
+    """Delete checkpoints that are not whole, or newer than the one to go on from."""
+    kept = set()
+    if checkpoint is not None:
+        kept = {step_of(checkpoint), read_json(checkpoint / STATE)["best_global_step"]}
+    keep_only(run / "checkpoints", kept)
+
+
 def check_same_plan(run: Path, plan: dict[str, Any]) -> None:
     """Refuse to go on from a checkpoint that was trained otherwise, or on other photos."""
     path = run / "plan.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,27 +12,25 @@ from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, class_words, patient_groups
+from hf_cushing.data.loading import FaceData, patient_groups
 from hf_cushing.data.subsets import HELD_OUT
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UserError
-from hf_cushing.training.calibrate import save_again
 from hf_cushing.training.ordinal import fit_grades
 from hf_cushing.training.probe import Probe, ProbeData, fit_probe, write_head
 from hf_cushing.training.robust import fit_dfr, fit_group_dro
 from hf_cushing.training.run_folder import feature_options
-from hf_cushing.training.sampling import photo_weights
+from hf_cushing.training.sampling import class_sex_numbers, weights_of
+from hf_cushing.training.saving import change_saved_head
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def fit_head(
-    config: RunConfig, data: FaceData, classifier: Classifier, store: FeatureStore
-) -> Probe:
+def fit_head(config: RunConfig, data: FaceData, classifier: Classifier) -> Probe:
     """Fit logistic regression on the training photos' features and write it into the head.
 
     Every process of a launch fits the same; only the features are shared out.
@@ -43,11 +40,11 @@ def fit_head(
     UserError
         ``head_features`` that the model's head has no place for; too few patients.
     """
-    rows = data.roles["train"]
+    photos = data.roles["train"]
     width = _feature_width(classifier, config.model.head_features)
-    views = range(config.model.views + 1)
-    seen = [store.features(rows, view=view)[:, :width] for view in views]
-    known = probe_data(rows, seen, config.training.imbalance)
+    store = FeatureStore(classifier, feature_options(config))
+    views = [view[:, :width] for view in views_of(config, photos, store)]
+    known = probe_data(photos, views, config.training.imbalance)
     probe = _fit_of(config, data.labels)(known, seed=config.training.seed)
     write_head(head_linear(classifier.model), probe)
     return probe
@@ -63,47 +60,38 @@ def _fit_of(config: RunConfig, labels: Sequence[str]) -> Callable[..., Probe]:
     return fit_dfr if method == "dfr" and config.is_probe else fit_probe
 
 
-def refit_last_layer(run: Path, config: RunConfig, data: FaceData) -> dict[str, Any]:
+def refit_last_layer(config: RunConfig, data: FaceData) -> dict[str, Any]:
     """DFR: fit the saved model's last layer anew on photos held out of its training.
 
-    Every process of a launch calls this; the first one writes.
+    Every process of a launch calls this.
 
     Returns
     -------
     dict
         For the manifest: photos and C.
     """
-    from accelerate import PartialState
+    saved, photos = load_classifier(str(config.run_folder)), data.roles[HELD_OUT]
+    features = FeatureStore(saved, feature_options(config)).features(photos)
+    probe = fit_dfr(probe_data(photos, [features], "none"), seed=config.training.seed)
+    change_saved_head(config, saved, lambda linear: write_head(linear, probe))
+    return {"dfr": {"photos": len(photos), "penalty_c": probe.chosen_c}}
 
-    saved, rows = load_classifier(str(run)), data.roles[HELD_OUT]
-    store = FeatureStore(saved, feature_options(config))
-    known = probe_data(rows, [store.features(rows)], "none")
-    probe = fit_dfr(known, seed=config.training.seed)
-    state = PartialState()
-    state.wait_for_everyone()  # nobody still reads the file that is replaced
-    if state.is_main_process:
-        write_head(head_linear(saved.model), probe)
-        save_again(run, saved.model, adapters=config.model.finetune == "lora")
-    state.wait_for_everyone()
-    return {"dfr": {"photos": len(rows), "penalty_c": probe.chosen_c}}
+
+def views_of(config: RunConfig, photos: Dataset, store: FeatureStore) -> list[np.ndarray]:
+    """Features of the photos as they are, then of each further view: shape (n, d) each."""
+    return [store.features(photos, view=view) for view in range(config.model.views + 1)]
 
 
 def probe_data(photos: Dataset, views: Sequence[np.ndarray], imbalance: str) -> ProbeData:
     """Rows for a fit: all views of the photos, which count as much as one together."""
     count = len(views)
-    labels, sexes = np.array(photos["label"][:]), np.array(photos["sex"][:])
     return ProbeData(
         features=np.concatenate(views),
-        labels=np.tile(labels, count),
+        labels=np.tile(photos["label"][:], count),
         weights=np.tile(weights_of(photos, imbalance) / count, count),
-        strata=np.tile(3 * labels + sexes, count),
+        strata=np.tile(class_sex_numbers(photos), count),
         groups=np.tile(patient_groups(photos), count),
     )
-
-
-def weights_of(photos: Any, imbalance: str) -> np.ndarray:
-    """Weights of the photos of a role, as `photo_weights` gives them."""
-    return photo_weights(class_words(photos, "label"), class_words(photos, "sex"), imbalance)
 
 
 def _feature_width(classifier: Classifier, features: str) -> int:

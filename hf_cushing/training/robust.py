@@ -147,8 +147,8 @@ class GroupWeights:
 
     Parameters
     ----------
-    groups : numpy.ndarray
-        Number of each training photo's group, from 0.
+    strata : numpy.ndarray
+        Class × sex of each training photo, as a number.
 
     Attributes
     ----------
@@ -156,8 +156,8 @@ class GroupWeights:
         float64, shape (groups,), sum 1.
     """
 
-    def __init__(self, groups: np.ndarray):
-        counts = np.bincount(groups)
+    def __init__(self, strata: np.ndarray):
+        _, groups, counts = np.unique(strata, return_inverse=True, return_counts=True)
         self.groups = torch.from_numpy(groups)
         self.extra = ADJUSTMENT / torch.from_numpy(np.sqrt(counts))
         self.shares = torch.full((len(counts),), 1 / len(counts), dtype=torch.float64)

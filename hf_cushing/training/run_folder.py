@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.counts import count_cells
@@ -28,35 +26,30 @@ from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment
+from hf_cushing.training.saving import WEIGHTS
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-MERGED_APART = 1e-2
-"""Largest difference of logits between adapters in place and merged ones; seen: 1e-5."""
-
-ELSEWHERE = {
-    "training": ("resume", "output_dir", "tracker"),
-    "data": ("num_workers", "features_dir"),
-}
+NO_EFFECT = ("resume", "output_dir", "tracker", "num_workers", "features_dir")
 """Settings that don't change the result."""
 
 
 def run_plan(config: RunConfig, data: FaceData) -> dict[str, Any]:
     """What decides the result: settings and data, without where they lie on this machine."""
-    settings = asdict(config)
-    for part, name in (("data", "dataset"), ("model", "model"), ("training", "output_dir")):
-        if Path(settings[part][name]).exists() or name == "output_dir":
+    settings = {
+        part: {name: value for name, value in values.items() if name not in NO_EFFECT}
+        for part, values in asdict(config).items()
+    }
+    for part, name in (("data", "dataset"), ("model", "model")):
+        if Path(settings[part][name]).exists():
             settings[part][name] = Path(settings[part][name]).name
-    for part, names in ELSEWHERE.items():
-        for name in names:
-            del settings[part][name]
     return {"config": settings, "dataset_revision": data.revision}
 
 
 def feature_options(config: RunConfig) -> FeatureOptions:
     """Where a run keeps features: by default beside the run folder, for all its neighbours."""
-    folder = config.data.features_dir or Path(config.training.output_dir).parent / ".features"
+    folder = config.data.features_dir or config.run_folder.parent / ".features"
     return FeatureOptions(
         folder=Path(folder),
         dtype=config.data.feature_dtype,
@@ -66,57 +59,21 @@ def feature_options(config: RunConfig) -> FeatureOptions:
     )
 
 
-def save_model(
-    run: Path, classifier: Classifier, model: nn.Module, weights: dict[str, Any] | None = None
-) -> None:
-    """Save the run's model; adapters beside it, and merged into it.
-
-    `weights` are the model's where its own are in shards.
-    """
-    if hasattr(model, "merge_and_unload"):
-        model.peft_config["default"].base_model_name_or_path = _public_name(classifier)
-        model.save_pretrained(run / "adapter")
-        (run / "adapter" / "README.md").unlink(missing_ok=True)
-        merged = _merge(model, classifier.processor.crop_size["height"])
-        merged.save_pretrained(run)
-    else:
-        classifier.model.save_pretrained(run, state_dict=weights)
-    classifier.processor.save_pretrained(run)
-
-
-def _merge(model: nn.Module, side: int) -> nn.Module:
-    """Fold the adapters into the weights, and check that the answer stays the same."""
-    device = next(model.parameters()).device
-    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.no_grad():
-        before = model.eval()(pixel_values=noise).logits
-        merged = model.merge_and_unload()
-        apart = float((merged.eval()(pixel_values=noise).logits - before).abs().max())
-    if apart > MERGED_APART:
-        raise UserError(
-            f"the adapters can't be merged into this network: its logits move by {apart:.2g}; "
-            "choose --finetune last_n or full"
-        )
-    return merged
-
-
-def _public_name(classifier: Classifier) -> str:
-    """Hub id of the base model, or a folder's own name: no path of this machine."""
-    name = classifier.model.config._name_or_path or classifier.model.config.model_type
-    return Path(name).name if Path(name).exists() else name
-
-
-def score_saved(run: Path, config: RunConfig, data: FaceData) -> Predictions:
+def score_saved(config: RunConfig, data: FaceData) -> Predictions:
     """Score validation and test by the model as it was saved, not as it was left in memory."""
-    logits_of = scorer(load_classifier(str(run)), config)
-    revision = weights_revision(run / "model.safetensors")
+    logits_of = scorer(load_classifier(str(config.run_folder)), config)
+    revision = weights_revision(config.run_folder / WEIGHTS)
     parts = []
     for split in ("validation", "test"):
         photos = data.roles[split]
-        logits = logits_of(photos)
         parts.append(
             predictions_of(
-                logits, photos, data=data, split=split, seed=config.training.seed, revision=revision
+                logits_of(photos),
+                photos,
+                data=data,
+                split=split,
+                seed=config.training.seed,
+                revision=revision,
             )
         )
     return concatenate(parts)
@@ -137,14 +94,16 @@ def scorer(saved: Classifier, config: RunConfig) -> Callable[[Dataset], np.ndarr
 
 
 def write_results(
-    run: Path,
     config: RunConfig,
-    plan: dict[str, Any],
     data: FaceData,
+    *,
+    plan: dict[str, Any],
+    facts: dict[str, Any],
     predictions: Predictions,
     report: Report,
-    facts: dict[str, Any],
 ) -> None:
+    """Write scores, tables, card and, last of all, the manifest; the checkpoints go."""
+    run = config.run_folder
     write_report(run, report, predictions)
     seen = [name for role in data.roles if role != "test" for name in data.roles[role]["photo_id"]]
     manifest = plan | {

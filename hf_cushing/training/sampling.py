@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from hf_cushing.data.loading import class_words
 from hf_cushing.stats.resampling import strata_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 DRAWN = "sample_"
 """Prefix of the treatments that draw photos instead of weighing them."""
@@ -47,6 +52,16 @@ def photo_weights(labels: np.ndarray, sexes: np.ndarray, imbalance: str) -> np.n
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = np.minimum(counts.max() / counts[place], CAP)
     return (weights / weights.mean()).astype(np.float32)
+
+
+def weights_of(photos: Dataset, imbalance: str) -> np.ndarray:
+    """`photo_weights` of a dataset's photos."""
+    return photo_weights(class_words(photos, "label"), class_words(photos, "sex"), imbalance)
+
+
+def class_sex_numbers(photos: Dataset) -> np.ndarray:
+    """Class × sex of each photo as a number, shape (n,)."""
+    return 3 * np.array(photos["label"][:]) + np.array(photos["sex"][:])
 
 
 class PhotoOrder(Sampler[int]):

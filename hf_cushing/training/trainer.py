@@ -8,22 +8,20 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
-from transformers import ProgressCallback, Trainer, TrainingArguments, default_data_collator
+from transformers import ProgressCallback, Trainer, TrainingArguments
 
 from hf_cushing.config import BY_BLOCKS, RunConfig
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
 from hf_cushing.schema import UserError
-from hf_cushing.training.callbacks import Conductor, FaceProgress
+from hf_cushing.training.callbacks import EpochControl, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
 from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.sampling import PhotoOrder
-from hf_cushing.training.selection import validation_metrics
 
 GROUP_WEIGHTS = "group_weights.json"
 """File of a checkpoint: GroupDRO's weights of the groups."""
@@ -38,26 +36,32 @@ class FaceTrainer(Trainer):
     Parameters
     ----------
     config : RunConfig
+    epochs : int
+        Most epochs.
     order : PhotoOrder
         Order of the training photos.
     robust : GroupWeights, optional
         Of GroupDRO; takes the place of the photos' weights.
+    options
+        Of the Trainer: model, photos, metrics.
     """
 
     loss_is_scaled_for_ga = False  # the loss is a mean over the batch, not over accumulated ones
 
     def __init__(
         self,
-        *,
         config: RunConfig,
+        *,
+        epochs: int,
         order: PhotoOrder,
         robust: GroupWeights | None = None,
         **options: Any,
     ):
-        self.config = config
-        self.order = order
-        self.robust = robust
-        super().__init__(**options)
+        self.config, self.order, self.robust = config, order, robust
+        control = EpochControl(options["train_dataset"], order, config.training.patience)
+        super().__init__(args=_arguments(config, epochs), callbacks=[control], **options)
+        self.remove_callback(ProgressCallback)
+        self.add_callback(FaceProgress())
 
     def compute_loss(
         self,
@@ -214,66 +218,6 @@ def photo_losses(
         logits, labels, reduction="none", label_smoothing=label_smoothing
     )
     return (1 - torch.exp(-losses)) ** focal_gamma * losses if focal_gamma else losses
-
-
-def build_trainer(
-    config: RunConfig,
-    model: nn.Module,
-    train: Any,
-    validation: Any,
-    *,
-    sexes: np.ndarray,
-    order: PhotoOrder,
-    epochs: int,
-    robust: GroupWeights | None = None,
-    places: np.ndarray | None = None,
-) -> FaceTrainer:
-    """Set up training with early stopping on the validation AUROC.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Takes ``pixel_values`` and gives ``.logits``.
-    train, validation : torch.utils.data.Dataset
-        Of rows as `FacePhotos` gives them.
-    sexes : numpy.ndarray
-        Of the validation photos, words.
-    order : PhotoOrder
-    epochs : int
-        Most epochs.
-    robust : GroupWeights, optional
-        Of GroupDRO.
-    places : numpy.ndarray, optional
-        Of the classes, where they are grades (`validation_metrics`).
-    """
-    if config.training.gradient_checkpointing and not getattr(
-        model, "supports_gradient_checkpointing", False
-    ):
-        raise UserError(
-            f"--gradient_checkpointing: {type(model).__name__} can't; lower --batch_size and raise "
-            "--gradient_accumulation instead"
-        )
-    trainer = FaceTrainer(
-        config=config,
-        order=order,
-        robust=robust,
-        model=model,
-        args=_arguments(config, epochs),
-        data_collator=default_data_collator,
-        train_dataset=train,
-        eval_dataset=validation,
-        compute_metrics=lambda out: validation_metrics(
-            out.predictions,
-            out.label_ids,
-            sexes,
-            worst_first=robust is not None,
-            places=places,
-        ),
-        callbacks=[Conductor(train, order, config.training.patience)],
-    )
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(FaceProgress())
-    return trainer
 
 
 def check_tracker(name: str) -> None:

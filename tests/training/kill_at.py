@@ -18,7 +18,7 @@ MOMENTS = {
     "before scoring": "training.fine_tune:score_saved",
     "before the tables": "training.run_folder:write_report",
     "between two shards": "models.features:_write_shard",
-    "in the fit": "training.probe:search",
+    "in the fit": "training.probe:log_losses",
 }
 CALLS = dict.fromkeys(MOMENTS, 1) | {
     "in an update": 8,

@@ -48,7 +48,7 @@ def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, tmp_path, 
     known = replace(data, roles=data.roles | {"validation": photos})
     before = score(load_classifier(str(tmp_path / "run")), photos, cpu=True, progress=False)
     config = parse([*options, "--calibration", method])
-    facts = calibrate_saved(tmp_path / "run", config, known)["calibration"]
+    facts = calibrate_saved(config, known)["calibration"]
     after = score(load_classifier(str(tmp_path / "run")), photos, cpu=True, progress=False)
     assert facts["method"] == method
     assert facts["log_loss_after"] < facts["log_loss_before"]
@@ -133,13 +133,13 @@ def test_interrupted_write_leaves_the_whole_uncalibrated_model(dataset, tmp_path
     out = tmp_path / "run"
     fine_tune(parse(train_options(dataset, out, *HEAD, "--calibration", "none")))
     before = (out / "model.safetensors").read_bytes()
-    monkeypatch.setattr("hf_cushing.training.calibrate.os.replace", _cut)
+    monkeypatch.setattr("hf_cushing.training.saving.os.replace", _cut)
     config = parse(train_options(dataset, out, *HEAD, "--calibration", "temperature"))
     with pytest.raises(Cut):
-        calibrate_saved(out, config, load_faces(str(dataset)))
+        calibrate_saved(config, load_faces(str(dataset)))
     assert (out / "model.safetensors").read_bytes() == before
     monkeypatch.undo()
-    calibrate_saved(out, config, load_faces(str(dataset)))
+    calibrate_saved(config, load_faces(str(dataset)))
     assert (out / "model.safetensors").read_bytes() != before
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 

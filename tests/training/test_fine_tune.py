@@ -208,16 +208,13 @@ def trainer_of(config):
 
     from hf_cushing.models.adapt import adapt
     from hf_cushing.models.build import build_classifier
-    from hf_cushing.models.features import FeatureStore
-    from hf_cushing.training.fine_tune import _trainer
-    from hf_cushing.training.run_folder import feature_options
+    from hf_cushing.training.descent import make_trainer
 
     set_seed(config.training.seed)
     data = load_faces(config.data.dataset)
     classifier = build_classifier(config.model.model, data.labels, init="random")
-    store = FeatureStore(classifier, feature_options(config))
     model = adapt(classifier.model, config.model, patients=9, side=64)
-    return _trainer(config, data, classifier, model, store, None)
+    return make_trainer(config, data, classifier, model)
 
 
 @pytest.mark.parametrize("model", ["tiny-vit", "tiny-dinov2", "tiny-resnet"])
@@ -423,7 +420,7 @@ def test_losses_are_those_of_their_formulas():
 
 
 def test_worse_sex_decides_between_epochs_that_tie():
-    from hf_cushing.training.trainer import validation_metrics
+    from hf_cushing.training.selection import validation_metrics
 
     labels = np.array([0, 1, 0, 1, 0, 1])
     sexes = np.array(["female"] * 4 + ["male"] * 2)
