@@ -20,7 +20,7 @@ from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.evaluation.wording import verdicts
 from hf_cushing.files import write_text
-from hf_cushing.reports.page import embed, tables_to_page
+from hf_cushing.reports.page import tables_to_page
 from hf_cushing.reports.table import Table
 
 FOREST_CAPTION = "Estimates with 95 % intervals; pale: too few patients for a statement."
@@ -31,12 +31,11 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
     scored = predictions.of_split(report.split)
     patients = len(set(scored.patient_id.tolist()))
-    figures = [(caption, embed(out / name)) for name, caption in _figures(out, report, predictions)]
     text = tables_to_page(
         f"Evaluation on {len(scored)} {report.split} photos of {patients} patients",
         verdicts=verdicts(report),
         tables=list(_illustrated(out, report)),
-        figures=figures,
+        figures=_figures(out, report, predictions),
     )
     write_text(out / "report.html", text)
 
@@ -51,14 +50,14 @@ def _illustrated(out: Path, report: Report) -> Iterator[Table]:
     for table in report_tables(report):
         if table.name in plots:
             prefix, plot, caption = plots[table.name]
-            plot(out / f"{prefix}{table.name}.png")
-            figure = embed(out / f"{prefix}{table.name}.png")
+            figure = out / f"{prefix}{table.name}.png"
+            plot(figure)
             yield replace(table, figure=figure, caption=caption)
         else:
             yield table
 
 
-def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tuple[str, str]]:
+def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tuple[str, Path]]:
     for name, plot, caption in (
         ("roc.png", plot_roc, "ROC curves. Markers: the threshold in use. Bands: 95 %, by patient; "
          "none where patients are insufficient."),
@@ -71,4 +70,4 @@ def _figures(out: Path, report: Report, predictions: Predictions) -> Iterator[tu
         ("confusion.png", plot_confusion, "Counts, and their share of the row."),
     ):  # fmt: skip
         plot(out / name, report, predictions)
-        yield name, caption
+        yield caption, out / name

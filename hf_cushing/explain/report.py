@@ -18,7 +18,7 @@ from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.files import write_json, write_text
 from hf_cushing.heatmaps.methods import METHODS
-from hf_cushing.reports.page import embed, tables_to_page
+from hf_cushing.reports.page import tables_to_page
 from hf_cushing.reports.table import Table, interval_text, number_text, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats.hidden_regions import HIDDEN_MEASURES, NOTHING, excludes_zero
@@ -46,14 +46,11 @@ def write_explanation(
     tables = list(explanation_tables(explained, found))
     write_text(out / "explain.md", tables_to_markdown(tables))
     sentences = verdicts(explained, found)
-    figures = [
-        (caption, embed(path)) for caption, path in _figures(out, explained, found, thumbnails)
-    ]
     page = tables_to_page(
         f"Where in the face: {explained.label}, {len(explained.truth)} photos",
         verdicts=sentences,
         tables=tables,
-        figures=figures,
+        figures=_figures(out, explained, found, thumbnails),
     )
     write_text(out / "report.html", page)
     write_json(out / "explain.json", explanation_to_json(explained, found, options))

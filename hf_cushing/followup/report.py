@@ -57,7 +57,7 @@ def write_report(out: Path, followup: Followup, *, thumbnails: bool, progress: P
         f"Follow-up of {len(pages)} patients, {followup.label}",
         verdicts=[*cohort_verdicts(followup), _seen_note(followup)],
         tables=tables,
-        figures=list(_figures(out, followup)),
+        figures=_figures(out, followup),
         left_out=followup.left_out,
     )
     write_text(out / "followup.html", page)
@@ -123,15 +123,15 @@ def _thumbnail(crop: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _figures(out: Path, followup: Followup) -> Iterator[tuple[str, str]]:
+def _figures(out: Path, followup: Followup) -> Iterator[tuple[str, Path]]:
     cohort, stable = out / "cohort.png", out / "repeatability.png"
     plot_cohort(cohort, followup)
-    yield "Scores of every patient's visits. Thick lines: the mixed model.", embed(cohort)
+    yield "Scores of every patient's visits. Thick lines: the mixed model.", cohort
     if plot_repeatability(stable, followup):
         yield (
             "Stable visits of one person (Bland and Altman). Dashed: repeatability coefficient at "
             "the stable visits' number of photos, with its 95 % interval; dotted: mean difference.",
-            embed(stable),
+            stable,
         )
 
 

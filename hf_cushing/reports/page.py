@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from hf_cushing import __version__
 from hf_cushing.files import render_template
@@ -17,17 +18,17 @@ def tables_to_page(
     *,
     verdicts: Sequence[str],
     tables: Sequence[Table],
-    figures: Sequence[tuple[str, str]],
-    failed: dict[str, str] | None = None,
-    left_out: dict[str, str] | None = None,
+    figures: Iterable[tuple[str, Path]],
+    failed: Mapping[str, str] = MappingProxyType({}),
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """One self-contained page: what to read first, then tables, then figures.
 
     Parameters
     ----------
-    figures : sequence of (str, str)
-        Caption and embedded picture.
-    failed, left_out : dict, optional
+    figures : iterable of (str, Path)
+        Captions and PNG files, which become part of the page.
+    failed, left_out : mapping
         Name to reason.
     """
     return render_template(
@@ -37,9 +38,10 @@ def tables_to_page(
         version=__version__,
         verdicts=verdicts,
         tables=tables,
-        figures=figures,
-        failed=failed or {},
-        left_out=left_out or {},
+        figures=list(figures),
+        failed=failed,
+        left_out=left_out,
+        embed=embed,
     )
 
 

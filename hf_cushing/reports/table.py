@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hf_cushing.schema import RESEARCH_NOTICE
 
@@ -25,8 +26,8 @@ class Table:
     header : list of str
     body : list of list of str
     notes : list of str
-    figure : str
-        The table as a picture, a data URL; empty without one.
+    figure : Path, optional
+        The table as a picture.
     caption : str
         Of the figure.
     """
@@ -36,7 +37,7 @@ class Table:
     header: list[str]
     body: list[list[str]]
     notes: list[str]
-    figure: str = ""
+    figure: Path | None = None
     caption: str = ""
 
 
