@@ -12,10 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from hf_cushing.compare.cells import is_done
-from hf_cushing.compare.compare import compare
+from hf_cushing.compare.command import compare
 from hf_cushing.compare.external import external_results
-from hf_cushing.compare.mitigation import compare_mitigations, models_of
+from hf_cushing.compare.mitigation import compare_mitigations, mitigated_models, value_text
 from hf_cushing.compare.plan import make_cells, make_study
 from hf_cushing.compare.results import ArmResult, collect
 from hf_cushing.data.loading import load_faces
@@ -61,12 +60,12 @@ def main() -> None:
          "folds": 5, "options": options}, "here",
     )  # fmt: skip
     out = asked.work / f"study-{Path(asked.model).name}-{asked.finetune}"
-    compare(study, str(small), out, draws=DRAWS, tell=say)
+    compare(study, str(small), out, draws=DRAWS, say=say)
     cells, _ = make_cells(study, str(small), load_faces(str(small)), out)
-    cells = [cell for cell in cells if is_done(cell)]
+    cells = [cell for cell in cells if cell.done]
     (result,) = collect(cells, draws=DRAWS)
-    truth = external_results(cells, str(large), draws=200, tell=say)["cushing"]
-    for _, arms in models_of(result):
+    truth = external_results(cells, str(large), draws=200, say=say)["cushing"]
+    for _, arms in mitigated_models(result):
         for metric in METRICS:
             table(arms, truth, metric)
 
@@ -87,7 +86,9 @@ def table(arms: list[ArmResult], truth: dict, metric: str) -> None:
         pairs = [(row.overall, real[0]), (row.worst, real[1])]
         if row.change:
             pairs += [(row.change, real[0] - base[0]), (row.worst_change, real[1] - base[1])]
-        words = [f"{figure.text} | {value:+.2f}{mark(figure, value)}" for figure, value in pairs]
+        words = [
+            f"{value_text(figure)} | {value:+.2f}{mark(figure, value)}" for figure, value in pairs
+        ]
         held += sum(figure.low <= value <= figure.high for figure, value in pairs)
         asked += len(pairs)
         print(f"{row.name:15} {'   '.join(words)}   {row.verdict}")

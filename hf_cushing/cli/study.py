@@ -41,7 +41,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Train a grid of models and methods; tables with intervals, and what can be told apart."""
-    from hf_cushing.compare import compare as study
+    from hf_cushing.compare import command as study
     from hf_cushing.compare.cells import parse_shard
     from hf_cushing.compare.ensemble import export_ensemble as export
     from hf_cushing.compare.plan import read_study, with_mitigation
@@ -50,7 +50,7 @@ def compare(
     if replay and (config or external or export_ensemble or mitigation or shard != "0/1"):
         raise UsageError("--replay takes the study as it was; give --dataset and --out only")
     if replay:
-        differ = study.replay(replay, dataset, out, tell=say)
+        differ = study.replay(replay, dataset, out, say=say)
         if differ:
             raise UserError(f"these tables came out differently: {', '.join(differ)}")
         say("all tables came out again, byte for byte")
@@ -58,9 +58,7 @@ def compare(
     plan = read_study(config) if config else study.read_plan(out)
     if mitigation:
         plan = with_mitigation(plan, mitigation)
-    result = study.compare(
-        plan, dataset, out, shard=parse_shard(shard), external=external, tell=say
-    )
+    result = study.compare(plan, dataset, out, shard=parse_shard(shard), external=external, say=say)
     outcome = result.outcome
     if as_json:
         names = [cell.folder.name for cell in outcome.done]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import mean
 
 from filelock import FileLock, Timeout
 
-from hf_cushing.compare.plan import Cell
-from hf_cushing.files import read_json, write_json
+from hf_cushing.compare.plan import Arm, Cell
+from hf_cushing.files import write_json
 from hf_cushing.schema import UsageError, UserError
 
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
+"""Shows a line to the user."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def run_cells(
-    cells: Sequence[Cell], out: Path, *, shard: tuple[int, int] = (0, 1), tell: Tell
+    cells: Sequence[Cell], out: Path, *, shard: tuple[int, int] = (0, 1), say: Say
 ) -> Outcome:
     """Train what is not there, and account for every cell.
 
@@ -53,43 +53,32 @@ def run_cells(
         The study's folder.
     shard : tuple of int
         This machine's number, from 0, and how many machines share the cells.
-    tell : callable
-        Takes a line for the user.
+    say : callable
     """
-    own = set(_own(cells, shard))
-    todo = [cell for cell in cells if cell in own and not is_done(cell)]
-    clock = Clock(cells, todo)
+    todo = [cell for cell in cells_of_shard(cells, shard) if not cell.done]
+    spent = [(cell.arm, cell.run.manifest["run"]["seconds"]) for cell in cells if cell.done]
     failed: dict[str, str] = {}
-    for number, cell in enumerate(todo, 1):
-        tell(f"[{number}/{len(todo)}] {cell.name} … ({clock.left(todo[number - 1 :])})")
+    for number, cell in enumerate(todo):
+        title = f"[{number + 1}/{len(todo)}] {cell.name}"
+        say(f"{title} … ({_time_left(todo[number:], spent)})")
         started = time.perf_counter()
-        fault = _run(cell, out)
+        fault = _train(cell, out)
         seconds = time.perf_counter() - started
-        clock.note(cell, seconds)
+        spent.append((cell.arm, seconds))
         if fault:
             failed[cell.name] = fault
-        told = f"failed: {fault}" if fault else result_line(cell)
-        tell(f"[{number}/{len(todo)}] {cell.name}: {told} ({seconds:.0f} s)")
-    done = [cell for cell in cells if is_done(cell)]
-    missing = [cell for cell in cells if not is_done(cell) and cell.name not in failed]
+        say(f"{title}: {f'failed: {fault}' if fault else result_line(cell)} ({seconds:.0f} s)")
+    done = [cell for cell in cells if cell.done]
+    missing = [cell for cell in cells if not cell.done and cell.name not in failed]
     return Outcome(done, missing, failed)
-
-
-def is_done(cell: Cell) -> bool:
-    """The run folder is complete: its manifest is written last."""
-    return (cell.folder / "manifest.json").exists()
 
 
 def result_line(cell: Cell) -> str:
     """AUROC of the cell's test photos, in words."""
-    rows = read_json(cell.folder / "metrics.json")["subgroups"]
-    shown = [
-        f"{row['label']} AUROC {row['values']['auroc']['estimate']:.3f}"
-        for row in rows
-        if row["subgroup"] == "all" and row["unit"] == "photo"
-        and row["values"]["auroc"]["estimate"] is not None
-    ]  # fmt: skip
-    return ", ".join(shown) or "done"
+    report = cell.run.report
+    areas = {label: report.find(label, "all").values["auroc"].estimate for label in report.labels}
+    known = [f"{label} AUROC {area:.3f}" for label, area in areas.items() if area == area]
+    return ", ".join(known) or "done"
 
 
 def is_first_process() -> bool:
@@ -108,38 +97,23 @@ def parse_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-class Clock:
-    """Guesses how long the rest takes, from what cells of the same kind took."""
-
-    def __init__(self, cells: Sequence[Cell], todo: Sequence[Cell]):
-        self.spent: dict[Any, list[float]] = defaultdict(list)
-        waiting = set(todo)
-        for cell in cells:
-            if cell not in waiting and is_done(cell):
-                self.note(cell, read_json(cell.folder / "manifest.json")["run"]["seconds"])
-
-    def note(self, cell: Cell, seconds: float) -> None:
-        """Remember what a cell took."""
-        for kind in (cell.arm, cell.arm.finetune, "any"):
-            self.spent[kind].append(seconds)
-
-    def left(self, cells: Sequence[Cell]) -> str:
-        """In words, for these cells."""
-        if not self.spent:
-            return f"{len(cells)} to go"
-        total = 0.0
-        for cell in cells:
-            kinds = (cell.arm, cell.arm.finetune, "any")
-            known = next(self.spent[kind] for kind in kinds if self.spent[kind])
-            total += sum(known) / len(known)
-        return f"about {total / 60:.0f} min left" if total > 90 else f"about {total:.0f} s left"
-
-
-def _own(cells: Sequence[Cell], shard: tuple[int, int]) -> list[Cell]:
+def cells_of_shard(cells: Sequence[Cell], shard: tuple[int, int]) -> list[Cell]:
     """Every n-th arm: its folds share a feature pass, so they stay on one machine."""
     number, count = shard
-    arms = {arm: place for place, arm in enumerate(dict.fromkeys(cell.arm for cell in cells))}
-    return [cell for cell in cells if arms[cell.arm] % count == number]
+    arms = list(dict.fromkeys(cell.arm for cell in cells))[number::count]
+    return [cell for cell in cells if cell.arm in arms]
+
+
+def _time_left(cells: Sequence[Cell], spent: Sequence[tuple[Arm, float]]) -> str:
+    """In words, from what cells of the same arm, or else the same method, or any took."""
+    if not spent:
+        return f"{len(cells)} to go"
+    total = 0.0
+    for cell in cells:
+        same_arm = [seconds for arm, seconds in spent if arm == cell.arm]
+        alike = [seconds for arm, seconds in spent if arm.finetune == cell.arm.finetune]
+        total += mean(same_arm or alike or [seconds for _, seconds in spent])
+    return f"about {total / 60:.0f} min left" if total > 90 else f"about {total:.0f} s left"
 
 
 def lock_of(cell: Cell) -> FileLock:
@@ -151,9 +125,6 @@ def lock_of(cell: Cell) -> FileLock:
 @contextmanager
 def _alone(cell: Cell) -> Iterator[None]:
     """Two studies started in one folder must not train one cell at once."""
-    if not is_first_process():
-        yield
-        return
     lock = lock_of(cell)
     try:
         lock.acquire(blocking=False)
@@ -165,13 +136,13 @@ def _alone(cell: Cell) -> Iterator[None]:
         lock.release()
 
 
-def _run(cell: Cell, out: Path) -> str:
+def _train(cell: Cell, out: Path) -> str:
     """Train one cell; what went wrong, or nothing."""
     from hf_cushing.training.fine_tune import fine_tune
 
     record = out / "failed" / f"{cell.folder.name}.json"
     try:
-        with _alone(cell):
+        with _alone(cell) if is_first_process() else nullcontext():
             fine_tune(cell.config)
     except Exception as error:  # one cell's fault, whatever it is, must not end the study
         fault = (str(error).splitlines() or [type(error).__name__])[0]

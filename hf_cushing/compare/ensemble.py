@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.compare.plan import Cell
+from hf_cushing.compare.results import by_arm
 from hf_cushing.evaluation.operating_points import choose_operating_points
-from hf_cushing.evaluation.predictions import concatenate, load_predictions
-from hf_cushing.files import read_json, replace_folder, write_json
+from hf_cushing.evaluation.predictions import concatenate
+from hf_cushing.files import replace_folder, write_json
 from hf_cushing.models.ensemble import average_heads
 from hf_cushing.models.score import weights_revision
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError
@@ -45,11 +46,11 @@ def export_ensemble(cells: Sequence[Cell], arm_name: str, out: Path) -> Path:
     UserError
         The members don't share a frozen backbone.
     """
-    own = [cell for cell in cells if cell.arm.name == arm_name]
-    if not own:
-        names = "; ".join(dict.fromkeys(cell.arm.name for cell in cells))
+    arms = {arm.name: own for arm, own in by_arm(cells).items()}
+    if arm_name not in arms:
+        names = "; ".join(arms)
         raise UsageError(f"--export-ensemble {arm_name}: no such arm (there are: {names})")
-    target = out / "ensembles" / own[0].arm.name.replace(", ", "-")
+    own, target = arms[arm_name], out / "ensembles" / arm_name.replace(", ", "-")
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     aside.mkdir(parents=True)
     try:
@@ -62,9 +63,11 @@ def export_ensemble(cells: Sequence[Cell], arm_name: str, out: Path) -> Path:
 
 
 def _write_facts(cells: Sequence[Cell], folder: Path) -> None:
-    manifests = [read_json(cell.folder / "manifest.json") for cell in cells]
+    runs = {cell.folder.name: cell.run for cell in cells}
+    manifests = {name: run.manifest for name, run in runs.items()}
+    first = manifests[cells[0].folder.name]
     revision = weights_revision(folder / "model.safetensors")
-    test = concatenate([load_predictions(cell.folder).of_split("test") for cell in cells])
+    test = concatenate([run.recorded_predictions.of_split("test") for run in runs.values()])
     mixed = replace(
         test,
         split=np.full(len(test), OUT_OF_FOLD),
@@ -76,18 +79,13 @@ def _write_facts(cells: Sequence[Cell], folder: Path) -> None:
         folder / "metrics.json",
         {"notice": RESEARCH_NOTICE, "operating_points": [asdict(p) for p in points]},
     )
-    seen = {photo for manifest in manifests for photo in manifest["seen_photo_ids"]}
-    members = {
-        cell.folder.name: m["model_revision"] for cell, m in zip(cells, manifests, strict=True)
-    }
+    seen = {photo for run in runs.values() for photo in run.seen_photo_ids}
     write_json(
         folder / "manifest.json",
-        {
-            "config": manifests[0]["config"],
-            "dataset_revision": manifests[0]["dataset_revision"],
-            "labels": manifests[0]["labels"],
+        {name: first[name] for name in ("config", "dataset_revision", "labels")}
+        | {
             "model_revision": revision,
-            "members": members,
+            "members": {name: manifest["model_revision"] for name, manifest in manifests.items()},
             "seen_photo_ids": sorted(seen | set(test.photo_id.tolist())),
         },
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hf_cushing.compare.mitigation import JUDGED, compare_mitigations
 from hf_cushing.compare.results import ArmResult, LabelResult
+from hf_cushing.evaluation.subgroups import Value
 from hf_cushing.evaluation.wording import NAMES
-from hf_cushing.reports.style import STYLES, new_figure, save
+from hf_cushing.reports.style import STYLES, bare, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,23 +30,31 @@ def plot_arms(path: Path, result: LabelResult) -> None:
         for place, arm in enumerate(arms):
             for shift, (sex, style) in zip((0.24, 0, -0.24), STYLES.items(), strict=True):
                 row = arm.subgroups[sex].report
-                value, y = row.values[metric], -place + shift
-                shade = 0.35 if row.size == "insufficient" else 1.0
-                if math.isfinite(value.low):
-                    axes.plot([value.low, value.high], [y, y], color=style.color, alpha=shade)
-                label = style.name if place == 0 and math.isfinite(value.estimate) else None
-                axes.plot(value.estimate, y, style.marker, color=style.color, alpha=shade, ms=5,
-                          ls="none", label=label)  # fmt: skip
+                _interval(
+                    axes, row.values[metric], shift - place, style.marker, color=style.color,
+                    alpha=0.35 if row.size == "insufficient" else 1.0,
+                    label=style.name if place == 0 else None,
+                )  # fmt: skip
         axes.set_xlabel(f"{NAMES[metric]} (95 %, by patient)")
-        axes.grid(axis="x", color="0.92")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks([-i for i in range(len(arms))], [arm.arm.name for arm in arms], fontsize=8)
-    panels[0].set_ylim(-len(arms) + 0.4, 0.6)
+        bare(axes, grid="x")
+    _name_lines(panels[0], [arm.arm.name for arm in arms], fontsize=8)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
                   fontsize=9)  # fmt: skip
     save(figure, path)
+
+
+def _interval(axes: Axes, value: Value, y: float, marker: str, **style: Any) -> None:
+    """An estimate and its interval on one line, as far as they are defined."""
+    label = style.pop("label")
+    if math.isfinite(value.low):
+        axes.plot([value.low, value.high], [y, y], **style)
+    if math.isfinite(value.estimate):
+        axes.plot(value.estimate, y, marker, ms=5, ls="none", label=label, **style)
+
+
+def _name_lines(axes: Axes, names: Sequence[str], **style: Any) -> None:
+    axes.set_yticks([-place for place in range(len(names))], names, **style)
+    axes.set_ylim(0.4 - len(names), 0.6)
 
 
 def plot_gap_and_cost(path: Path, result: LabelResult) -> None:
@@ -52,31 +62,51 @@ def plot_gap_and_cost(path: Path, result: LabelResult) -> None:
     figure = new_figure(11, 4.8)
     left, right = figure.subplots(1, 2)
     models = list(dict.fromkeys(arm.arm.model for arm in result.arms))
+    colors = {model: PALETTE[n % len(PALETTE)] for n, model in enumerate(models)}
     for arm in result.arms:
-        color = PALETTE[models.index(arm.arm.model) % len(PALETTE)]
-        marker = MARKERS.get(arm.arm.finetune, "P")
-        f1 = arm.subgroups["all"].report.values["f1"]
-        gap = next((g for g in arm.gaps if g.metric == "f1"), None)
+        color, marker = colors[arm.arm.model], MARKERS.get(arm.arm.finetune, "P")
+        f1, gap = arm.estimate("f1"), arm.gaps.get("f1")
         if gap and math.isfinite(gap.gap):
             if math.isfinite(gap.low):
-                left.plot([gap.low, gap.high], [f1.estimate] * 2, color=color, alpha=0.25, lw=1)
-            left.plot(gap.gap, f1.estimate, marker, color=color, ms=6)
-        right.plot(arm.seconds, f1.estimate, marker, color=color, ms=6)
+                left.plot([gap.low, gap.high], [f1, f1], color=color, alpha=0.25, lw=1)
+            left.plot(gap.gap, f1, marker, color=color, ms=6)
+        right.plot(arm.seconds, f1, marker, color=color, ms=6)
     left.axvline(0, color="0.4", lw=1)
     left.set(xlabel="F1 of women − F1 of men (95 %)", ylabel="F1")
     right.set(xlabel="seconds, all cells", ylabel="F1", xscale="log")
-    _legend(right, models, result.arms)
-    for axes in (left, right):
-        axes.grid(color="0.93")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+    _legend(right, colors, result.arms)
+    bare(left)
+    bare(right)
     save(figure, path)
 
 
-def _legend(axes: Axes, models: Sequence[str], arms: Sequence[ArmResult]) -> None:
-    for number, model in enumerate(models):
-        color = PALETTE[number % len(PALETTE)]
+def _legend(axes: Axes, colors: dict[str, str], arms: Sequence[ArmResult]) -> None:
+    for model, color in colors.items():
         axes.plot([], [], "o", color=color, label=Path(model).name, ms=6)
     for method in dict.fromkeys(arm.arm.finetune for arm in arms):
         axes.plot([], [], MARKERS.get(method, "P"), color="0.5", label=method, ms=6, mfc="none")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+
+
+def plot_mitigations(path: Path, name: str, arms: Sequence[ArmResult]) -> None:
+    """The worse sex against all together, and the changes of both, with intervals."""
+    rows = compare_mitigations(arms, JUDGED)
+    figure = new_figure(10.5, 1.6 + 0.5 * len(rows))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for place, row in enumerate(rows):
+        for axes, whole, worst in (
+            (left, row.overall, row.worst),
+            (right, row.change, row.worst_change),
+        ):
+            if whole is not None:
+                names = ("all", "worse sex") if place == 0 else (None, None)
+                _interval(axes, whole, 0.14 - place, "o", color="#000000", label=names[0])
+                _interval(axes, worst, -0.14 - place, "D", color="#d55e00", label=names[1])
+    left.set(xlabel=f"{NAMES[JUDGED]} (95 %, by patient)", title=name)
+    right.set(xlabel=f"change of {NAMES[JUDGED]} against none (95 %)")
+    right.axvline(0, color="0.4", lw=1)
+    bare(left, grid="x")
+    bare(right, grid="x")
+    _name_lines(left, [row.name for row in rows])
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=9)
+    save(figure, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -15,13 +15,17 @@ from hf_cushing.config import DEFAULTS, RunConfig, read_yaml
 from hf_cushing.data.loading import FaceData
 from hf_cushing.data.subsets import with_public_controls
 from hf_cushing.files import plain
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.training.run_folder import run_plan
 
 LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds")
+"""Fields of a study; a single value stands for a list of one."""
+
+BASELINE = "none"
 
 MITIGATIONS: dict[str, dict[str, str]] = {
-    "none": {"imbalance": "class"},
+    BASELINE: {"imbalance": "class"},
     "sampling": {"imbalance": "sample_class_sex"},
     "reweighting": {"imbalance": "class_sex"},
     "group_dro": {"imbalance": "class", "mitigation": "group_dro"},
@@ -30,20 +34,13 @@ MITIGATIONS: dict[str, dict[str, str]] = {
     "matched_subset": {"imbalance": "class", "mitigation": "matched_subset"},
     "public_negatives": {"imbalance": "class", "public_controls": "rarer_sex"},
 }
-"""Treatments of sex bias, as options of a run. The baseline weighs classes but not sexes; public
-controls train in the last one only."""
+"""Treatments of sex bias, as options of a run: the baseline first, which weighs classes but not
+sexes. Public controls train in the last one only."""
 
-SET_BY_GRID = {
-    "model",
-    "finetune",
-    "imbalance",
-    "mitigation",
-    "seed",
-    "fold",
-    "dataset",
-    "output_dir",
-    "resume",
-}
+SET_BY_GRID = frozenset(
+    ("model", "finetune", "imbalance", "mitigation", "seed", "fold", "dataset", "output_dir",
+     "resume")
+)  # fmt: skip
 """Options that the grid sets, so that `options` can't."""
 
 
@@ -68,7 +65,7 @@ class Study:
         Key of the table of published figures that stands beside ours.
     """
 
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
     finetune: tuple[str, ...] = ("head",)
     imbalance: tuple[str, ...] = ("class_sex",)
     mitigation: tuple[str, ...] = ()
@@ -96,10 +93,15 @@ class Arm:
     treatment: str
 
     @property
-    def name(self) -> str:
-        """For tables: the model's last name, the method, and the treatment if unusual."""
+    def words(self) -> tuple[str, str]:
+        """For tables: the model's last name; the method, with the treatment if unusual."""
         treated = "" if self.treatment == "class_sex" else f", {self.treatment}"
-        return f"{Path(self.model).name}, {self.finetune}{treated}"
+        return Path(self.model).name, f"{self.finetune}{treated}"
+
+    @property
+    def name(self) -> str:
+        """Both `words` together."""
+        return ", ".join(self.words)
 
 
 @dataclass(frozen=True)
@@ -109,26 +111,38 @@ class Cell:
     Attributes
     ----------
     arm : Arm
-    fold : int or None
-    seed : int
     config : RunConfig
         Its `output_dir` is named after everything that decides the result.
     """
 
     arm: Arm
-    fold: int | None
-    seed: int
     config: RunConfig
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self.config.training.seed
 
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return Path(self.config.training.output_dir)
+        return self.config.run_folder
+
+    @property
+    def run(self) -> Run:
+        """The run, as it lies in its folder now."""
+        return Run(str(self.folder))
+
+    @property
+    def done(self) -> bool:
+        """The run folder is complete: its manifest is written last."""
+        return (self.folder / "manifest.json").exists()
 
     @property
     def name(self) -> str:
         """For messages."""
-        where = "" if self.fold is None else f", fold {self.fold}"
+        fold = self.config.data.fold
+        where = "" if fold is None else f", fold {fold}"
         return f"{self.arm.name}{where}, seed {self.seed}"
 
 
@@ -138,53 +152,64 @@ def read_study(path: Path) -> Study:
     Raises
     ------
     UserError
-        Not YAML, unknown names, no models.
+        Not YAML, or a faulty study.
     """
     values = read_yaml(path, known={item.name for item in fields(Study)})
     return make_study(values, str(path))
 
 
 def make_study(values: dict[str, Any], where: str) -> Study:
-    """Check the values of a study and build it."""
-    if not values.get("models"):
-        raise UsageError(f"{where}: name at least one of `models`")
+    """Build a study from the values of its fields.
+
+    Raises
+    ------
+    UsageError
+        With all its faults; the message begins with `where`.
+    """
+    values = {name: value for name, value in values.items() if value is not None}
     for name in LISTS:
         if name in values:
-            value = values[name]
-            values[name] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    folds = values.get("folds", 0)
-    if not isinstance(folds, int) or folds < 0:
-        raise UsageError(f"{where}: folds is how many folds are tested, 0 for the splits")
-    _check_mitigation(values.get("mitigation", ()), values.get("imbalance", ()), where)
-    known = DEFAULTS.keys() - SET_BY_GRID
-    for place in ("options", "per_model", "per_finetune"):
-        given = values.get(place) or {}
-        groups = given.values() if place != "options" else [given]
-        for name in {name for group in groups for name in group} - known:
-            why = "the grid sets it" if name in SET_BY_GRID else "no option of train.py"
-            raise UsageError(f"{where}: {place}: '{name}': {why}; leave it out")
-        values[place] = given
-    return Study(**values)
+            several = isinstance(values[name], (list, tuple))
+            values[name] = tuple(values[name]) if several else (values[name],)
+    study = Study(**values)
+    problems = [*_grid_problems(study), *_option_problems(study)]
+    if problems:
+        raise UsageError(f"{where}: {'; '.join(problems)}")
+    return study
+
+
+def _grid_problems(study: Study) -> Iterator[str]:
+    if not study.models:
+        yield "name at least one of `models`"
+    if not isinstance(study.folds, int) or study.folds < 0:
+        yield "folds is how many folds are tested, 0 for the splits"
+    for name in study.mitigation:
+        if name not in MITIGATIONS:
+            yield f"mitigation '{name}' is not known; choose from {', '.join(MITIGATIONS)}"
+    if study.mitigation and study.imbalance != Study.imbalance:
+        yield "mitigation and imbalance are two grids; leave one out"
+    if study.mitigation and BASELINE not in study.mitigation:
+        yield f"mitigation needs '{BASELINE}' too, to be compared with"
+
+
+def _option_problems(study: Study) -> Iterator[str]:
+    for place, groups in (
+        ("options", [study.options]),
+        ("per_model", study.per_model.values()),
+        ("per_finetune", study.per_finetune.values()),
+    ):
+        for name in sorted({name for group in groups for name in group}):
+            if name in SET_BY_GRID:
+                yield f"{place}: '{name}': the grid sets it; leave it out"
+            elif name not in DEFAULTS:
+                yield f"{place}: '{name}': no option of train.py; leave it out"
 
 
 def with_mitigation(study: Study, names: str) -> Study:
     """The study with methods against sex bias, named with commas or ``all``; and the baseline."""
-    wanted = list(MITIGATIONS) if names == "all" else ["none", *names.split(",")]
-    values = asdict(study) | {"mitigation": list(dict.fromkeys(wanted))}
-    del values["imbalance"]
-    return make_study(values, "--mitigation")
-
-
-def _check_mitigation(names: tuple[str, ...], imbalance: tuple[str, ...], where: str) -> None:
-    unknown = [name for name in names if name not in MITIGATIONS]
-    if unknown:
-        raise UsageError(
-            f"{where}: mitigation '{unknown[0]}' is not known; choose from {', '.join(MITIGATIONS)}"
-        )
-    if names and imbalance not in ((), Study.imbalance):
-        raise UsageError(f"{where}: mitigation and imbalance are two grids; leave one out")
-    if names and "none" not in names:
-        raise UsageError(f"{where}: mitigation needs 'none' too, to be compared with")
+    wanted = MITIGATIONS if names == "all" else [BASELINE, *names.split(",")]
+    grid = {"mitigation": list(dict.fromkeys(wanted)), "imbalance": None}
+    return make_study(vars(study) | grid, "--mitigation")
 
 
 def make_cells(
@@ -199,68 +224,42 @@ def make_cells(
         Arms that can't be trained, with the reason.
     """
     cells, left_out = [], {}
-    folds = list(range(study.folds)) or [None]
-    treatments = study.mitigation or study.imbalance
-    for model, finetune, treatment in product(study.models, study.finetune, treatments):
-        arm = Arm(model, finetune, treatment)
-        treated = {"imbalance": treatment}
-        if study.mitigation:
-            treated = {"public_controls": "none"} | MITIGATIONS[treatment]
-        options = study.options | _matching(study.per_finetune, finetune)
-        options |= _matching(study.per_model, model)
+    grid = product(study.models, study.finetune, study.mitigation or study.imbalance)
+    folds = range(study.folds) if study.folds else [None]
+    for arm in (Arm(*names) for names in grid):
+        options = _options(study, arm) | {"dataset": dataset}
         try:
-            with_public_controls(data, treated.get("public_controls", "all"))
-            configs = list(_configs(arm, options | treated, folds, study.seeds, dataset, out))
+            with_public_controls(data, options.get("public_controls", "all"))
+            cells += [
+                _cell(arm, options | {"fold": fold, "seed": seed}, data, out / "cells")
+                for fold, seed in product(folds, study.seeds)
+            ]
         except UserError as error:
             left_out[arm.name] = str(error)
-            continue
-        cells += [_placed(arm, config, data, out) for config in configs]
     if not cells:
         raise UsageError("no run is possible: " + "; ".join(left_out.values()))
     return cells, left_out
 
 
-def _configs(
-    arm: Arm,
-    options: dict[str, Any],
-    folds: list[int | None],
-    seeds: tuple[int, ...],
-    dataset: str,
-    out: Path,
-) -> Iterator[RunConfig]:
-    for fold, seed in product(folds, seeds):
-        grid = {"model": arm.model, "finetune": arm.finetune}
-        grid |= {"fold": fold, "seed": seed, "dataset": dataset, "output_dir": str(out / "cells")}
-        features = {"features_dir": str(out / ".features")} if _freezes(arm, options) else {}
-        values = {"tracker": "none"} | options | features | grid | {"resume": True}
-        yield RunConfig.of(values)
+def _options(study: Study, arm: Arm) -> dict[str, Any]:
+    """Options of `train.py` for an arm; later ones win."""
+    options = {"tracker": "none", "resume": True} | study.options
+    for patterns, name in ((study.per_finetune, arm.finetune), (study.per_model, arm.model)):
+        for pattern, values in patterns.items():
+            if fnmatchcase(name, pattern) or fnmatchcase(Path(name).name, pattern):
+                options |= values
+    treatment = {"imbalance": arm.treatment}
+    if study.mitigation:
+        treatment = {"public_controls": "none"} | MITIGATIONS[arm.treatment]
+    return options | treatment | {"model": arm.model, "finetune": arm.finetune}
 
 
-def _freezes(arm: Arm, options: dict[str, Any]) -> bool:
-    """The method passes photos through a frozen backbone, whose features are shared."""
-    probe = arm.finetune == "head" and options.get("augment", "auto") in ("auto", "none")
-    return probe or arm.finetune == "lp-ft"
-
-
-def _placed(arm: Arm, config: RunConfig, data: FaceData, out: Path) -> Cell:
+def _cell(arm: Arm, options: dict[str, Any], data: FaceData, cells: Path) -> Cell:
     """Name the run folder after its settings and data, so that another study's run of the same
     name is never taken for it."""
+    config = RunConfig.of(options | {"output_dir": str(cells)})
     plan = json.dumps(plain(run_plan(config, data)), sort_keys=True)
     digest = hashlib.sha256(plan.encode()).hexdigest()[:8]
     fold = "" if config.data.fold is None else f"-f{config.data.fold}"
     name = f"{Path(arm.model).name}-{arm.finetune}-{arm.treatment}{fold}-s{config.training.seed}"
-    training = replace(config.training, output_dir=str(out / "cells" / f"{name}-{digest}"))
-    return Cell(arm, config.data.fold, config.training.seed, replace(config, training=training))
-
-
-def _matching(options: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for pattern, values in options.items():
-        if fnmatchcase(name, pattern) or fnmatchcase(Path(name).name, pattern):
-            found |= values
-    return found
-
-
-def study_to_json(study: Study) -> dict[str, Any]:
-    """Plain data, as YAML would hold it."""
-    return plain(asdict(study))
+    return Cell(arm, RunConfig.of(options | {"output_dir": str(cells / f"{name}-{digest}")}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,19 @@ from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
-from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.subgroups import Resampled, make_sample, mean_subgroups, report_subgroups
-from hf_cushing.files import read_json
+from hf_cushing.evaluation.predictions import Predictions, concatenate
+from hf_cushing.evaluation.subgroups import (
+    Resampled,
+    Sample,
+    make_sample,
+    mean_subgroups,
+    report_subgroups,
+)
 from hf_cushing.schema import UserError
 from hf_cushing.stats.significance import holm
+
+SIGNIFICANT = 0.05
+"""P values below this are taken for a difference."""
 
 CNNS = ("resnet", "densenet")
 """Parts of the names of convolutional networks."""
@@ -24,10 +32,18 @@ CNNS = ("resnet", "densenet")
 
 @dataclass(frozen=True)
 class Scored:
-    """The pooled folds of one arm and seed, with their thresholds."""
+    """Predictions, as of all folds together, and the thresholds of the models behind them."""
 
     predictions: Predictions
-    points: list[OperatingPoint]
+    points: Sequence[OperatingPoint]
+
+    def sample(self, draws: int) -> Sample:
+        """The test photos; the same draws of patients for the same photos."""
+        return make_sample(self.predictions.of_split("test"), draws=draws)
+
+    def subgroups(self, label: str, sample: Sample) -> dict[str, Resampled]:
+        """All, women and men of a `sample`."""
+        return report_subgroups(sample, label, self.points, subgroup_masks(sample.rows))
 
 
 @dataclass(frozen=True)
@@ -39,24 +55,23 @@ class ArmResult:
     arm : Arm
     subgroups : dict
         Name to `Resampled`; of several seeds the mean.
-    gaps : list of Gap
-        Of the first seed.
+    gaps : dict
+        Metric to `Gap`, of the first seed.
     seconds : float
         Of all its cells.
-    trainable, parameters : int
+    trainable : int
+        Weights that learn.
     """
 
     arm: Arm
     subgroups: dict[str, Resampled]
-    gaps: list[Gap]
+    gaps: dict[str, Gap]
     seconds: float
     trainable: int
-    parameters: int
 
-    @property
-    def is_cnn(self) -> bool:
-        """The network is convolutional, as its name says."""
-        return any(word in self.arm.model.lower() for word in CNNS)
+    def estimate(self, metric: str, subgroup: str = "all") -> float:
+        """A metric of a subgroup; NaN where undefined."""
+        return self.subgroups[subgroup].report.values[metric].estimate
 
 
 @dataclass(frozen=True)
@@ -69,19 +84,20 @@ class LabelResult:
     arms : list of ArmResult
     against_best : dict
         Arm to the comparison of the best arm with it.
-    pairs : list of (str, Comparison)
-        Comparisons that the papers make, each with its question.
+    pairs : dict
+        Questions that the papers ask to the comparison that answers them.
     """
 
     label: str
     arms: list[ArmResult]
     against_best: dict[Arm, Comparison]
-    pairs: list[tuple[str, Comparison]]
+    pairs: dict[str, Comparison]
 
-    def adjusted(self, metric: str = "auroc") -> dict[Arm, float]:
-        """P of the best arm against each other, adjusted by Holm's method."""
-        found = [c.differences[metric].p for c in self.against_best.values()]
-        return dict(zip(self.against_best, holm(found).tolist(), strict=True))
+    @property
+    def adjusted(self) -> dict[Arm, float]:
+        """P of the best AUROC against each other, adjusted by Holm's method."""
+        p = [comparison.differences["auroc"].p for comparison in self.against_best.values()]
+        return dict(zip(self.against_best, holm(p).tolist(), strict=True))
 
 
 def collect(cells: Sequence[Cell], *, draws: int) -> list[LabelResult]:
@@ -98,100 +114,38 @@ def collect(cells: Sequence[Cell], *, draws: int) -> list[LabelResult]:
     UserError
         The arms were tested on different photos.
     """
-    arms = list(dict.fromkeys(cell.arm for cell in cells))
-    scored = {arm: _scored([c for c in cells if c.arm == arm]) for arm in arms}
-    _check_same_photos(scored)
-    labels = next(iter(scored.values()))[0].predictions.positive_labels
-    return [_label_result(label, cells, scored, draws) for label in labels]
+    cells_of = by_arm(cells)
+    pooled = {arm: _pooled(own) for arm, own in cells_of.items()}
+    _check_same_photos(pooled)
+    labels = next(iter(pooled.values()))[0].predictions.positive_labels
+    return [_label_result(label, cells_of, pooled, draws) for label in labels]
 
 
-def _label_result(
-    label: str, cells: Sequence[Cell], scored: dict[Arm, list[Scored]], draws: int
-) -> LabelResult:
-    results = [
-        _arm_result(arm, label, parts, [c for c in cells if c.arm == arm], draws)
-        for arm, parts in scored.items()
-    ]
-    results.sort(key=lambda r: (-np.nan_to_num(_estimate(r), nan=-1.0), r.arm))
-    best = results[0].arm
-
-    def compared(one: Arm, two: Arm) -> Comparison:
-        first, second = scored[one][0], scored[two][0]
-        return compare_models(
-            first.predictions, second.predictions, label=label, draws=draws,
-            points=(first.points, second.points),
-        )  # fmt: skip
-
-    return LabelResult(
-        label=label,
-        arms=results,
-        against_best={r.arm: compared(best, r.arm) for r in results[1:]},
-        pairs=[(question, compared(*pair)) for question, pair in _pairs(results)],
-    )
+def by_arm(cells: Sequence[Cell]) -> dict[Arm, list[Cell]]:
+    """Cells of each arm."""
+    return {arm: [c for c in cells if c.arm == arm] for arm in dict.fromkeys(c.arm for c in cells)}
 
 
-def _estimate(result: ArmResult) -> float:
-    return result.subgroups["all"].report.values["auroc"].estimate
-
-
-def _pairs(results: Sequence[ArmResult]) -> list[tuple[str, tuple[Arm, Arm]]]:
-    """Frozen against unfrozen for each model; the best CNN against the best Transformer."""
-    found = []
-    by_arm = {(r.arm.model, r.arm.finetune, r.arm.treatment): r.arm for r in results}
-    for (model, finetune, treatment), arm in by_arm.items():
-        other = by_arm.get((model, "full", treatment))
-        if finetune == "head" and other:
-            found.append((f"{arm.name} (frozen) against full", (arm, other)))
-    families = [[r.arm for r in results if r.is_cnn == cnn] for cnn in (True, False)]
-    if all(families):
-        cnn, transformer = families[0][0], families[1][0]
-        question = f"the best Transformer ({transformer.name}) against the best CNN ({cnn.name})"
-        found.append((question, (transformer, cnn)))
-    return found
-
-
-def _arm_result(
-    arm: Arm, label: str, parts: Sequence[Scored], cells: Sequence[Cell], draws: int
-) -> ArmResult:
-    seeds, gaps = [], []
-    for number, part in enumerate(parts):
-        sample = make_sample(part.predictions.of_split("test"), "photo", draws=draws)
-        masks = subgroup_masks(sample.rows)
-        seeds.append(report_subgroups(sample, label, part.points, masks))
-        if number == 0:
-            gaps = sex_gaps(sample, label, part.points, seeds[0], shuffles=draws)
-    facts = [read_json(cell.folder / "manifest.json")["run"] for cell in cells]
-    return ArmResult(
-        arm=arm,
-        subgroups=seeds[0] if len(seeds) == 1 else mean_subgroups(seeds, label),
-        gaps=gaps,
-        seconds=sum(fact["seconds"] for fact in facts),
-        trainable=facts[0]["trainable"],
-        parameters=facts[0]["parameters"],
-    )
-
-
-def _scored(cells: Sequence[Cell]) -> list[Scored]:
+def _pooled(cells: Sequence[Cell]) -> list[Scored]:
     """The folds of each seed together."""
     found = []
     for seed in dict.fromkeys(cell.seed for cell in cells):
-        own = [cell for cell in cells if cell.seed == seed]
-        predictions = concatenate([load_predictions(cell.folder) for cell in own])
-        config = own[0].config
+        runs = [cell.run for cell in cells if cell.seed == seed]
+        config = cells[0].config
+        predictions = concatenate([run.recorded_predictions for run in runs])
+        per_sex = config.training.mitigation == "sex_thresholds"
         points = choose_operating_points(
-            predictions,
-            config.evaluation.threshold_rule,
-            per_sex=config.training.mitigation == "sex_thresholds",
+            predictions, config.evaluation.threshold_rule, per_sex=per_sex
         )
         found.append(Scored(predictions, points))
     return found
 
 
-def _check_same_photos(scored: dict[Arm, list[Scored]]) -> None:
+def _check_same_photos(pooled: dict[Arm, list[Scored]]) -> None:
     photos = {
-        arm: np.sort(part.predictions.of_split("test").photo_id)
-        for arm, parts in scored.items()
-        for part in parts
+        arm: np.sort(scored.predictions.of_split("test").photo_id)
+        for arm, seeds in pooled.items()
+        for scored in seeds
     }
     first, *others = photos
     for arm in others:
@@ -200,3 +154,55 @@ def _check_same_photos(scored: dict[Arm, list[Scored]]) -> None:
                 f"{arm.name} was tested on other photos than {first.name}: some of its cells are "
                 "missing; run the study to its end"
             )
+
+
+def _label_result(
+    label: str, cells: dict[Arm, list[Cell]], pooled: dict[Arm, list[Scored]], draws: int
+) -> LabelResult:
+    arms = [_arm_result(arm, label, pooled[arm], cells[arm], draws) for arm in pooled]
+    arms.sort(key=lambda arm: (-np.nan_to_num(arm.estimate("auroc"), nan=-1.0), arm.arm))
+
+    def compared(one: Arm, two: Arm) -> Comparison:
+        first, second = pooled[one][0], pooled[two][0]
+        return compare_models(
+            first.predictions, second.predictions, label=label, draws=draws,
+            points=(first.points, second.points),
+        )  # fmt: skip
+
+    best, *others = (arm.arm for arm in arms)
+    return LabelResult(
+        label=label,
+        arms=arms,
+        against_best={arm: compared(best, arm) for arm in others},
+        pairs={question: compared(*pair) for question, pair in _questions([best, *others])},
+    )
+
+
+def _questions(arms: Sequence[Arm]) -> Iterator[tuple[str, tuple[Arm, Arm]]]:
+    """Frozen against unfrozen for each model; the best CNN against the best Transformer."""
+    for arm in arms:
+        full = Arm(arm.model, "full", arm.treatment)
+        if arm.finetune == "head" and full in arms:
+            yield f"{arm.name} (frozen) against full", (arm, full)
+    cnns = [arm for arm in arms if any(name in arm.model.lower() for name in CNNS)]
+    transformers = [arm for arm in arms if arm not in cnns]
+    if cnns and transformers:
+        cnn, transformer = cnns[0], transformers[0]
+        question = f"the best Transformer ({transformer.name}) against the best CNN ({cnn.name})"
+        yield question, (transformer, cnn)
+
+
+def _arm_result(
+    arm: Arm, label: str, seeds: Sequence[Scored], cells: Sequence[Cell], draws: int
+) -> ArmResult:
+    samples = [scored.sample(draws) for scored in seeds]
+    subgroups = [scored.subgroups(label, s) for scored, s in zip(seeds, samples, strict=True)]
+    gaps = sex_gaps(samples[0], label, seeds[0].points, subgroups[0], shuffles=draws)
+    facts = [cell.run.manifest["run"] for cell in cells]
+    return ArmResult(
+        arm=arm,
+        subgroups=subgroups[0] if len(seeds) == 1 else mean_subgroups(subgroups, label),
+        gaps={gap.metric: gap for gap in gaps},
+        seconds=sum(fact["seconds"] for fact in facts),
+        trainable=facts[0]["trainable"],
+    )

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hf_cushing.compare.results import ArmResult, LabelResult
+import numpy as np
+
+from hf_cushing.compare.mitigation import (
+    JUDGED,
+    SEXES,
+    Mitigated,
+    compare_mitigations,
+    mitigated_models,
+    mitigation_sentence,
+    value_text,
+)
+from hf_cushing.compare.plan import Arm, Cell
+from hf_cushing.compare.results import SIGNIFICANT, LabelResult, by_arm
 from hf_cushing.config import read_yaml
+from hf_cushing.evaluation.subgroups import Resampled
 from hf_cushing.evaluation.wording import NAMES, format_value, verdict_text
 from hf_cushing.files import resource
+from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 
-SHOWN = ("accuracy", "precision", "recall", "f1", "auroc")
-SEXES = (("women", "female"), ("men", "male"))
-SAME = 0.05
+OVERALL = ("accuracy", "precision", "recall", "f1", "auroc")
+COMPARED = ("f1", "auroc")
+MITIGATED = (JUDGED, "f1", "auroc")
+EXTERNAL = ("recall", "specificity", "f1", "auroc")
+"""Metrics of each table."""
 
 
 def study_tables(results: Sequence[LabelResult], published: str) -> list[Table]:
-    """All tables of a study."""
-    tables = [table for result in results for table in _tables_of(result)]
-    if published:
-        tables.append(published_table(published))
-    return tables
+    """All tables of a study but those of an external cohort."""
+    tables = [table for result in results for table in _label_tables(result)]
+    tables += [published_table(published)] if published else []
+    return tables + [table for result in results for table in _mitigation_tables(result)]
 
 
-def _tables_of(result: LabelResult) -> Iterator[Table]:
+def _label_tables(result: LabelResult) -> Iterator[Table]:
     yield _overall(result)
     yield _by_sex(result)
     if result.pairs:
@@ -31,14 +46,14 @@ def _tables_of(result: LabelResult) -> Iterator[Table]:
 
 
 def _overall(result: LabelResult) -> Table:
-    adjusted = result.adjusted()
+    adjusted = result.adjusted
     body = []
     for arm in result.arms:
-        row = arm.subgroups["all"].report
-        values = [format_value(row.values[metric]) for metric in SHOWN]
+        values = arm.subgroups["all"].report.values
         behind = p_text(adjusted[arm.arm]) if arm.arm in adjusted else "best"
-        body.append([*_names(arm), *values, behind, f"{arm.trainable:,}"])
-    header = ["model", "learns", *(NAMES.get(m, m) for m in SHOWN), "p to the best", "weights"]
+        body.append([*arm.arm.words, *(format_value(values[metric]) for metric in OVERALL), behind,
+                     f"{arm.trainable:,}"])  # fmt: skip
+    header = ["model", "learns", *_names(OVERALL), "p to the best", "weights"]
     row = result.arms[0].subgroups["all"].report
     notes = [
         f"{row.rows} test photos, {row.positive_patients} patients with and "
@@ -52,12 +67,16 @@ def _overall(result: LabelResult) -> Table:
     return Table(f"overall_{result.label}", f"{result.label}: all arms", header, body, notes)
 
 
+def _names(metrics: Sequence[str]) -> list[str]:
+    return [NAMES.get(metric, metric) for metric in metrics]
+
+
 def winner_sentence(result: LabelResult) -> str:
     """Name a winner only if every other arm is shown to be worse."""
-    adjusted = result.adjusted()
+    adjusted = result.adjusted
     if not adjusted:
         return "A single arm: nothing to compare."
-    level = [arm.name for arm, p in adjusted.items() if not p < SAME]
+    level = [arm.name for arm, p in adjusted.items() if not p < SIGNIFICANT]
     if not level:
         return f"{result.arms[0].arm.name} has the highest AUROC; all others are shown to be lower."
     return (
@@ -69,20 +88,21 @@ def winner_sentence(result: LabelResult) -> str:
 def _by_sex(result: LabelResult) -> Table:
     body = []
     for arm in result.arms:
-        for metric in ("f1", "auroc"):
-            values = [format_value(arm.subgroups[sex].report.values[metric], 2) for _, sex in SEXES]
-            gap = next((g for g in arm.gaps if g.metric == metric), None)
-            told = ["–"] * 5
-            if gap:
-                told = [interval_text(gap.gap, gap.low, gap.high, 2), number_text(gap.expected)]
-                told += [p_text(gap.p), p_text(gap.p_holm), f"{gap.detectable:.2f}"]
-            body.append([*_names(arm), NAMES.get(metric, metric), *values, *told])
+        for metric, name in zip(COMPARED, _names(COMPARED), strict=True):
+            reports = [arm.subgroups[sex].report for sex in SEXES]
+            row = [*arm.arm.words, name, *(format_value(r.values[metric], 2) for r in reports)]
+            gap = arm.gaps.get(metric)
+            row += ["–"] * 5 if gap is None else [
+                interval_text(gap.gap, gap.low, gap.high, 2), number_text(gap.expected),
+                p_text(gap.p), p_text(gap.p_holm), f"{gap.detectable:.2f}",
+            ]  # fmt: skip
+            body.append(row)
     header = ["model", "learns", "metric", "women", "men", "gap", "expected from prevalence", "p",
               "p (Holm)", "minimum detectable difference"]  # fmt: skip
-    rows = [result.arms[0].subgroups[sex].report for _, sex in SEXES]
     counts = ", ".join(
-        f"{word} {row.positive_patients} + / {row.negative_patients} − patients ({row.size})"
-        for (word, _), row in zip(SEXES, rows, strict=True)
+        f"{STYLES[sex].name} {row.positive_patients} + / {row.negative_patients} − patients "
+        f"({row.size})"
+        for sex, row in ((sex, result.arms[0].subgroups[sex].report) for sex in SEXES)
     )
     notes = [
         f"{counts}. Gap: women minus men. Expected from prevalence: what the sexes' different "
@@ -93,31 +113,78 @@ def _by_sex(result: LabelResult) -> Table:
 
 
 def _pairs(result: LabelResult) -> Table:
-    body = []
-    for question, comparison in result.pairs:
-        for metric in ("f1", "auroc"):
-            d = comparison.differences[metric]
-            change = interval_text(d.difference, d.low, d.high)
-            verdict = verdict_text(comparison.differences[metric])
-            body.append([question, NAMES[metric], change, p_text(d.p), verdict])
+    body = [
+        [question, NAMES[metric], interval_text(d.difference, d.low, d.high), p_text(d.p),
+         verdict_text(d)]
+        for question, comparison in result.pairs.items()
+        for metric, d in ((metric, comparison.differences[metric]) for metric in COMPARED)
+    ]  # fmt: skip
     header = ["question", "metric", "first − second", "p", "verdict"]
+    margin = next(iter(result.pairs.values())).margin
     notes = [
         "Paired by photo, draws of patients. Equivalent: the 90 % interval lies within "
-        f"±{result.pairs[0][1].margin:g}."
+        f"±{margin:g}."
     ]
-    return Table(f"pairs_{result.label}", f"{result.label}: the papers' questions", header, body,
-                 notes)  # fmt: skip
+    title = f"{result.label}: the papers' questions"
+    return Table(f"pairs_{result.label}", title, header, body, notes)
 
 
 def published_table(key: str) -> Table:
     """Figures of a paper, from ``configs/studies/published.yaml``."""
     tables = read_yaml(resource("configs/studies/published.yaml"), known=("liu2025", "wei2020"))
-    found = tables[key]
-    notes = [f"Published figures, on other photographs than ours: {found['source']}."]
-    body = [[str(cell) for cell in row] for row in found["rows"]]
-    return Table("published", f"Published: {found['title']}", found["header"], body, notes)
+    paper = tables[key]
+    notes = [f"Published figures, on other photographs than ours: {paper['source']}."]
+    body = [[str(cell) for cell in row] for row in paper["rows"]]
+    return Table("published", f"Published: {paper['title']}", paper["header"], body, notes)
 
 
-def _names(arm: ArmResult) -> list[str]:
-    model, _, learns = arm.arm.name.partition(", ")
-    return [model, learns]
+def _mitigation_tables(result: LabelResult) -> Iterator[Table]:
+    """One table a model: every method by every metric shown."""
+    for name, arms in mitigated_models(result):
+        rows = {metric: compare_mitigations(arms, metric) for metric in MITIGATED}
+        body = [_mitigation_cells(row) for own in rows.values() for row in own]
+        header = ["metric", "method", "all", "women", "men", "worse sex", "change of all",
+                  "change of the worse sex", "p (Holm)", "verdict"]  # fmt: skip
+        notes = [
+            mitigation_sentence(name, rows[JUDGED]),
+            "Changes are against “none” (weights by class alone), on the same photos and draws of "
+            "patients, 95 %. The worse sex is the one with the lower figure, found anew for each "
+            "method and draw; its interval leans low where the sexes are alike. The p of "
+            "the worse sex is adjusted for the methods (Holm), the change of all is not. No change "
+            "shown is not the same as no change.",
+        ]
+        key = name.replace(", ", "_").replace("/", "_")
+        title = f"{result.label}: sex bias, {name}"
+        yield Table(f"mitigation_{result.label}_{key}", title, header, body, notes)
+
+
+def _mitigation_cells(row: Mitigated) -> list[str]:
+    sexes = [f"{row.arm.estimate(row.metric, sex):.2f}" for sex in SEXES]
+    worst = f"{value_text(row.worst)} ({STYLES[row.worst_sex].name})"
+    changes = ["–"] * 3
+    if row.change:
+        changes = [value_text(row.change), value_text(row.worst_change), p_text(row.p_worst)]
+    return [*_names([row.metric]), row.name, value_text(row.overall), *sexes, worst, *changes,
+            row.verdict]  # fmt: skip
+
+
+def external_table(
+    label: str, arms: dict[Arm, dict[str, Resampled]], cells: Sequence[Cell]
+) -> Table:
+    """What each arm reached on another cohort, beside its AUROC on the study's own."""
+    body = []
+    for arm, own in by_arm(cells).items():
+        home = [cell.run.report.find(label, "all").values["auroc"].estimate for cell in own]
+        for name, found in arms[arm].items():
+            values = [format_value(found.report.values[metric]) for metric in EXTERNAL]
+            body.append(
+                [*arm.words, name, *values, f"{np.mean(home):.3f}" if name == "all" else ""]
+            )
+    row = next(iter(arms.values()))["all"].report
+    notes = [
+        f"{row.rows} external photos, {row.positive_patients} patients with and "
+        f"{row.negative_patients} without the disease: {row.size}. Means over each arm's models; "
+        "thresholds and calibration are those of the study. “At home”: mean AUROC of the folds."
+    ]
+    header = ["model", "learns", "", *_names(EXTERNAL), "AUROC at home"]
+    return Table(f"external_{label}", f"{label}: external validation", header, body, notes)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from datasets import concatenate_datasets
 
-from hf_cushing.compare import compare as study
+from hf_cushing.compare import command as study
 from hf_cushing.compare.cells import lock_of
 from hf_cushing.compare.ensemble import export_ensemble
 from hf_cushing.compare.plan import Arm, make_cells, make_study
@@ -22,6 +22,7 @@ from hf_cushing.models.build import load_classifier
 from hf_cushing.models.ensemble import average_heads
 from hf_cushing.models.score import score, softmax
 from hf_cushing.reports.table import tables_to_markdown
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 
 PLAN = {
@@ -39,7 +40,7 @@ def quiet(line):
 
 def run(dataset, out, **options):
     return study.compare(make_study(dict(PLAN), "here"), str(dataset), out, draws=100,
-                         tell=options.pop("tell", quiet), **options)  # fmt: skip
+                         say=options.pop("say", quiet), **options)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monke
         return real(config)
 
     monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", failing)
-    result = run(dataset, tmp_path, tell=lines.append)
+    result = run(dataset, tmp_path, say=lines.append)
     assert list(result.outcome.failed) == ["tiny-vit, head, fold 1, seed 0"]
     assert len(result.outcome.done) == 3
     assert any("failed: the disk is made of cheese" in line for line in lines)
@@ -141,7 +142,7 @@ def test_folder_of_another_study_is_refused(done, dataset):
     out, _ = done
     other = make_study(PLAN | {"folds": 1}, "here")
     with pytest.raises(UserError, match=r"belongs to another study \(folds differ\)"):
-        study.compare(other, str(dataset), out, draws=100, tell=quiet)
+        study.compare(other, str(dataset), out, draws=100, say=quiet)
 
 
 def test_replay_finds_the_same_tables_and_names_changed_ones(done, dataset, tmp_path):
@@ -150,12 +151,12 @@ def test_replay_finds_the_same_tables_and_names_changed_ones(done, dataset, tmp_
     shutil.copytree(out, copy)
     (copy / "tables" / "sex_cushing.csv").write_text("changed")
     shutil.rmtree(copy / "cells")
-    assert study.replay(copy, str(dataset), out, tell=quiet, draws=100) == ["sex_cushing"]
+    assert study.replay(copy, str(dataset), out, say=quiet, draws=100) == ["sex_cushing"]
 
 
 def test_features_of_a_frozen_backbone_are_computed_once(done):
     out, result = done
-    folders = list((out / ".features").iterdir())
+    folders = list((out / "cells" / ".features").iterdir())
     assert len(folders) == 2  # one a backbone, not one a fold
     assert len(result.outcome.done) == 4
 
@@ -164,7 +165,7 @@ def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():
     def sentence(p_values):
         arms = [SimpleNamespace(arm=SimpleNamespace(name="vit, head"))]
         others = {Arm(f"m{i}", "full", "class"): p for i, p in enumerate(p_values)}
-        return winner_sentence(SimpleNamespace(arms=arms, adjusted=lambda: others))
+        return winner_sentence(SimpleNamespace(arms=arms, adjusted=others))
 
     assert sentence([0.01, 0.02]).startswith("vit, head has the highest AUROC; all others")
     assert sentence([0.01, 0.2]).startswith("No winner: 1 of 2 other arms can't be told")
@@ -232,10 +233,10 @@ def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
 def test_ensemble_is_tested_on_other_people_only(done, dataset, other_cohort):
     out, result = done
     folder = export_ensemble(result.outcome.done, "tiny-resnet, head", out)
-    with pytest.raises(UserError, match="test photos were among the run's train"):
-        evaluate_runs([str(folder)], EvaluationOptions(), dataset=str(dataset), cpu=True)
+    with pytest.raises(UserError, match="photos were among the train or validation photos"):
+        evaluate_runs([Run(folder)], EvaluationOptions(), dataset=str(dataset), cpu=True)
     report, _ = evaluate_runs(
-        [str(folder)], EvaluationOptions(), dataset=str(other_cohort), cpu=True
+        [Run(folder)], EvaluationOptions(), dataset=str(other_cohort), cpu=True
     )
     assert report.operating_points[0].split == "out-of-fold"
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_cushing.compare import compare as study
+from hf_cushing.compare import command as study
 from hf_cushing.compare.mitigation import compare_mitigations, mitigation_sentence
 from hf_cushing.compare.plan import make_study
 from hf_cushing.compare.results import collect
@@ -24,7 +24,7 @@ def done(dataset, tmp_path_factory):
     """A finished study of methods against sex bias (read only)."""
     out = tmp_path_factory.mktemp("mitigation") / "out"
     plan = make_study(dict(PLAN), "here")
-    return out, study.compare(plan, str(dataset), out, draws=100, tell=lambda line: None)
+    return out, study.compare(plan, str(dataset), out, draws=100, say=lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_verdicts_say_what_the_draws_support(arms):
         "dfr": "lowers the worse sex",
         "group_dro": "no change of the worse sex shown, raises all together",
     }
-    assert rows[0].worst_sex == "men"
-    sentence = mitigation_sentence("tiny-vit, head", rows, [base])
+    assert rows[0].worst_sex == "male"
+    sentence = mitigation_sentence("tiny-vit, head", rows)
     assert "the worse sex are the men, 0.60" in sentence
     assert "lowers the worse sex: dfr" in sentence
 

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from hf_cushing.compare.cells import _own, parse_shard
+from hf_cushing.compare.cells import cells_of_shard, parse_shard
 from hf_cushing.compare.plan import make_cells, make_study, read_study
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import resource
@@ -67,7 +67,7 @@ def test_arms_of_different_imbalance_have_different_names(data, tmp_path):
 
 
 def test_no_folds_means_the_splits(data, tmp_path):
-    assert {cell.fold for cell in cells_of(study(folds=0), data, tmp_path)} == {None}
+    assert {cell.config.data.fold for cell in cells_of(study(folds=0), data, tmp_path)} == {None}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_faulty_study_is_refused(values, words):
 
 def test_shards_share_the_arms_out_and_keep_folds_together(data, tmp_path):
     cells = cells_of(study(finetune=["head", "full", "lp-ft"]), data, tmp_path)
-    parts = [_own(cells, (number, 4)) for number in range(4)]
+    parts = [cells_of_shard(cells, (number, 4)) for number in range(4)]
     assert sorted(c.folder.name for part in parts for c in part) == sorted(
         c.folder.name for c in cells
     )

@@ -1,0 +1,128 @@
+"""``hf-cushing compare``: train a grid, and say what can be told apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hf_cushing.compare.cells import Outcome, Say, is_first_process, run_cells
+from hf_cushing.compare.external import external_results
+from hf_cushing.compare.plan import Cell, Study, make_cells, make_study
+from hf_cushing.compare.report import write_record, write_study
+from hf_cushing.compare.results import collect
+from hf_cushing.compare.tables import external_table, study_tables
+from hf_cushing.data.loading import load_faces
+from hf_cushing.files import plain, read_json
+from hf_cushing.reports.table import Table
+from hf_cushing.schema import UsageError, UserError
+from hf_cushing.stats import DRAWS
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What came of a call.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    tables : list of Table
+        Empty while cells are missing.
+    """
+
+    outcome: Outcome
+    tables: list[Table]
+
+
+def compare(
+    study: Study,
+    dataset: str,
+    out: Path,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    external: str | None = None,
+    draws: int = DRAWS,
+    say: Say,
+) -> StudyResult:
+    """Train the cells that are not there, then write tables and figures if none is missing.
+
+    With `external`, a second dataset, its tables are added. All processes of a launch train
+    together; the first one writes.
+
+    Raises
+    ------
+    UserError
+        Faults of the study or the dataset; `out` belongs to another study.
+    """
+    first = is_first_process()
+    if external and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("--external scores in one process: call it once more without a launcher")
+    say = say if first else (lambda line: None)
+    data = load_faces(dataset)
+    cells, left_out = make_cells(study, dataset, data, out)
+    record = plain(vars(study)) | {"dataset_revision": data.revision}
+    _claim(out, record, write=first)
+    for name, reason in left_out.items():
+        say(f"left out: {name}: {reason}")
+    outcome = run_cells(cells, out, shard=shard, say=say)
+    whole = _whole_arms(cells)
+    if outcome.missing or not whole or not first:
+        return StudyResult(outcome, [])
+    results = collect(whole, draws=draws)
+    tables = study_tables(results, study.published)
+    if external:
+        scored = external_results(whole, external, draws=draws, say=say)
+        tables += [external_table(label, arms, whole) for label, arms in scored.items()]
+    write_study(out, results, tables, record, outcome=outcome, left_out=left_out)
+    return StudyResult(outcome, tables)
+
+
+def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
+    """Refuse a folder of another study; its cells would be mixed up in the tables."""
+    if (out / "study.json").is_file():
+        found = _recorded(out)
+        names = sorted(name for name in record if found.get(name) != record[name])
+        if names:
+            raise UserError(
+                f"{out} belongs to another study ({', '.join(names)} differ); give another --out"
+            )
+    elif write:
+        write_record(out, record)
+
+
+def _whole_arms(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells of arms of which all are done."""
+    unfinished = {cell.arm for cell in cells if not cell.done}
+    return [cell for cell in cells if cell.arm not in unfinished]
+
+
+def _recorded(out: Path) -> dict[str, Any]:
+    if not (out / "study.json").is_file():
+        raise UserError(f"{out} holds no study.json; make it with `hf-cushing compare`")
+    return read_json(out / "study.json")["study"]
+
+
+def read_plan(out: Path) -> Study:
+    """The study of a folder that `compare` made."""
+    values = _recorded(out)
+    del values["dataset_revision"]
+    return make_study(values, str(out / "study.json"))
+
+
+def replay(out: Path, dataset: str, again: Path, *, say: Say, draws: int = DRAWS) -> list[str]:
+    """Run a study anew in the folder `again`; the tables whose content came out differently."""
+    recorded, revision = _recorded(out)["dataset_revision"], load_faces(dataset).revision
+    if revision != recorded:
+        raise UserError(
+            f"--dataset {dataset} has revision {revision}, the study was made with {recorded}; "
+            "give the same dataset"
+        )
+    result = compare(read_plan(out), dataset, again, draws=draws, say=say)
+    old, new = (
+        {path.stem: path.read_bytes() for path in (folder / "tables").glob("*.csv")}
+        for folder in (out, again)
+    )
+    names = old.keys() | {table.name for table in result.tables}
+    return sorted(name for name in names if old.get(name) != new.get(name))

@@ -1,0 +1,106 @@
+"""The folder of a study: tables, figures, one page, and the record of what was run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_cushing.compare.cells import Outcome
+from hf_cushing.compare.figures import plot_arms, plot_gap_and_cost, plot_mitigations
+from hf_cushing.compare.mitigation import mitigated_models
+from hf_cushing.compare.plan import Cell
+from hf_cushing.compare.results import LabelResult
+from hf_cushing.compare.tables import winner_sentence
+from hf_cushing.files import plain, write_json, write_text
+from hf_cushing.reports.page import tables_to_page
+from hf_cushing.reports.table import Table, table_to_csv, tables_to_latex, tables_to_markdown
+from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.training.environment import devices, environment
+
+SCHEMA_VERSION = 1
+
+
+def write_study(
+    out: Path,
+    results: Sequence[LabelResult],
+    tables: Sequence[Table],
+    record: dict[str, Any],
+    *,
+    outcome: Outcome,
+    left_out: dict[str, str],
+) -> None:
+    """Write tables and figures first, ``study.json`` last.
+
+    Parameters
+    ----------
+    out : Path
+    record : dict
+        The study, by which the folder is known.
+    outcome : Outcome
+    left_out : dict
+        Arms that can't be trained, to the reason.
+    """
+    for table in tables:
+        write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
+    write_text(out / "study.md", tables_to_markdown(tables))
+    write_text(out / "study.tex", tables_to_latex(tables))
+    verdicts = [f"{result.label}: {winner_sentence(result)}" for result in results]
+    verdicts += [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
+    page = tables_to_page(
+        f"Comparison of models, {len(outcome.done)} runs",
+        verdicts=verdicts,
+        tables=tables,
+        figures=_figures(out, results),
+        failed=outcome.failed,
+        left_out=left_out,
+    )
+    write_text(out / "study.html", page)
+    costs = [_cost(cell) for cell in outcome.done]
+    facts = {
+        "notice": RESEARCH_NOTICE,
+        "finished": time.strftime("%Y-%m-%d"),
+        "environment": environment(),
+        "devices": devices(),
+        "seconds": round(sum(cost["seconds"] for cost in costs), 1),
+        "energy_kwh": sum(cost["energy_kwh"] or 0 for cost in costs) or None,
+        "cells": costs,
+        "failed": outcome.failed,
+        "left_out": left_out,
+        "tables": {table.name: plain([table.header, *table.body]) for table in tables},
+    }
+    write_record(out, record, facts)
+
+
+def write_record(out: Path, record: dict[str, Any], facts: dict[str, Any] | None = None) -> None:
+    """Write ``study.json``: the study, and what is known of its runs once it is finished."""
+    write_json(
+        out / "study.json", {"schema_version": SCHEMA_VERSION, "study": record} | (facts or {})
+    )
+
+
+def _figures(out: Path, results: Sequence[LabelResult]) -> Iterator[tuple[str, Path]]:
+    """Draw; captions and paths."""
+    for result in results:
+        arms, spread = (out / f"{kind}_{result.label}.png" for kind in ("arms", "gap_cost"))
+        plot_arms(arms, result)
+        yield f"{result.label}: AUROC and F1 of every arm, the best AUROC on top.", arms
+        plot_gap_and_cost(spread, result)
+        yield f"{result.label}: F1 against the gap of the sexes, and against time.", spread
+        for number, (name, own) in enumerate(mitigated_models(result)):
+            path = out / f"mitigation_{result.label}_{number}.png"
+            plot_mitigations(path, name, own)
+            yield f"{result.label}: the worse sex and all together, {name}.", path
+
+
+def _cost(cell: Cell) -> dict[str, Any]:
+    manifest = cell.run.manifest
+    facts = manifest["run"]
+    return {
+        "cell": cell.folder.name,
+        "model_revision": manifest["model_revision"],
+        "seconds": facts["seconds"],
+        "processes": facts["processes"],
+        "energy_kwh": facts.get("energy_kwh"),
+    }
