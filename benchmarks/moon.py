@@ -17,6 +17,7 @@ from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.wording import format_value
 from hf_cushing.files import read_json
+from hf_cushing.run import Run
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -78,7 +79,7 @@ def main() -> None:
     for finetune in options.finetune:
         runs = [options.work / f"{finetune}-{fold}" for fold in range(options.folds)]
         facts = [train_fold(dataset, r, finetune, f, more) for f, r in enumerate(runs)]
-        report, _ = evaluate_runs([str(run) for run in runs], EvaluationOptions())
+        report, _ = evaluate_runs([Run(run) for run in runs], EvaluationOptions())
         print_rows(finetune, report, facts)
 
 

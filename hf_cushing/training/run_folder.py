@@ -19,12 +19,12 @@ from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import write_report
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.tables import report_tables
-from hf_cushing.files import read_json, render_template, write_json, write_text
+from hf_cushing.files import render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureOptions, FeatureStore
 from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.table import tables_to_markdown
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.training.environment import environment
 from hf_cushing.training.saving import WEIGHTS
 
@@ -149,10 +149,3 @@ def _move_curves(run: Path) -> None:
     for number, file in enumerate(files):  # their own names hold the host's name
         curves.mkdir(exist_ok=True)
         file.replace(curves / f"events.out.tfevents.{number}")
-
-
-def read_manifest(run: Path) -> dict[str, Any]:
-    """Read the manifest of a finished run folder."""
-    if not (run / "manifest.json").exists():
-        raise UserError(f"{run} has no manifest.json: the run did not finish; go on with --resume")
-    return read_json(run / "manifest.json")

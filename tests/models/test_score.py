@@ -8,6 +8,7 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import build_classifier, load_classifier
 from hf_cushing.models.score import check_labels, score, softmax
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 
@@ -31,7 +32,7 @@ def test_recorded_predictions_are_those_of_the_saved_model(run, dataset):
 
 
 def test_evaluating_anew_gives_the_recorded_metrics(run, dataset):
-    anew, _ = evaluate_runs([str(run)], EvaluationOptions(), dataset=str(dataset), cpu=True)
+    anew, _ = evaluate_runs([Run(run)], EvaluationOptions(), dataset=str(dataset), cpu=True)
     recorded = read_json(run / "metrics.json")
     ours = anew.find("cushing", "all").values["auroc"].estimate
     row = next(r for r in recorded["subgroups"] if r["subgroup"] == "all")
@@ -46,13 +47,13 @@ def test_photos_seen_in_training_are_not_evaluated_as_test(run, dataset, clinic,
 
     other = tmp_path / "other"
     prepare(clinic, other, PrepareOptions(identity=False, seed=5), num_proc=1)
-    with pytest.raises(UserError, match=r"\d+ of the test photos were among the run's train"):
-        evaluate_runs([str(run)], EvaluationOptions(), dataset=str(other), cpu=True)
+    with pytest.raises(UserError, match=r"\d+ of the \d+ photos were among the train"):
+        evaluate_runs([Run(run)], EvaluationOptions(), dataset=str(other), cpu=True)
 
 
 def test_pooling_the_same_run_twice_is_refused(run):
     with pytest.raises(UserError, match="scored more than once"):
-        evaluate_runs([str(run), str(run)], EvaluationOptions())
+        evaluate_runs([Run(run), Run(run)], EvaluationOptions())
 
 
 def test_dataset_with_other_labels_is_refused(run):
@@ -61,8 +62,8 @@ def test_dataset_with_other_labels_is_refused(run):
 
 
 def test_unknown_split_is_refused(run):
-    with pytest.raises(UserError, match="choose train, validation, test"):
-        evaluate_runs([str(run)], EvaluationOptions(split="holdout"))
+    with pytest.raises(UserError, match="--split holdout: give"):
+        evaluate_runs([Run(run)], EvaluationOptions(split="holdout"))
 
 
 def test_shared_backbone_classifies_real_photographs():
@@ -88,7 +89,7 @@ def test_recorded_threshold_rule_is_kept_and_not_contradicted(dataset, tmp_path)
     out = tmp_path / "run"
     options = train_options(dataset, out, "--epochs", "1", "--threshold_rule", "youden")
     fine_tune(parse(options))
-    report, _ = evaluate_runs([str(out)], EvaluationOptions())
+    report, _ = evaluate_runs([Run(out)], EvaluationOptions())
     assert {point.rule for point in report.operating_points} == {"youden"}
     with pytest.raises(UserError, match="was chosen by youden; leave the option out"):
-        evaluate_runs([str(out)], EvaluationOptions(), dataset=str(dataset), rule="f1", cpu=True)
+        evaluate_runs([Run(out)], EvaluationOptions(rule="f1"), dataset=str(dataset), cpu=True)

@@ -16,10 +16,10 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import load_classifier
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
-from hf_cushing.training.run_folder import read_manifest
 from tests.conftest import shared, train_options
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_every_validation_and_test_photo_is_scored_exactly_once(run, dataset):
 
 
 def test_manifest_tells_how_to_repeat_the_run(run, dataset):
-    manifest = read_manifest(run)
+    manifest = Run(run).finished_manifest
     assert manifest["config"]["training"]["epochs"] == 2
     assert manifest["dataset_revision"] == load_faces(str(dataset)).revision
     assert manifest["environment"]["torch"] in torch.__version__
@@ -162,7 +162,7 @@ def test_both_diseases_at_once_are_trained_and_reported(tmp_path):
     options = train_options(tmp_path / "dataset", tmp_path / "run", "--epochs", "1")
     report = fine_tune(parse(options)).report
     assert {row.label for row in report.subgroups} == {"cushing", "acromegaly", "macro"}
-    assert read_manifest(tmp_path / "run")["labels"] == ["control", "cushing", "acromegaly"]
+    assert Run(tmp_path / "run").finished_manifest["labels"] == ["control", "cushing", "acromegaly"]
 
 
 def test_accumulated_steps_give_the_gradient_of_one_large_batch(dataset, tmp_path):
@@ -224,7 +224,7 @@ def test_best_epoch_is_the_one_that_is_saved(dataset, tmp_path, model):
     fine_tune(parse([*options, "--patience", "9"]))
     checked = load_predictions(tmp_path / "run").of_split("validation")
     expected = roc_auc_score(checked.label == "cushing", checked.score("cushing"))
-    best = read_manifest(tmp_path / "run")["run"]["best_auroc"]
+    best = Run(tmp_path / "run").finished_manifest["run"]["best_auroc"]
     assert best == pytest.approx(expected, abs=1e-6)
 
 
@@ -313,7 +313,7 @@ def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "processes: 2" in done.stderr
-    assert read_manifest(two)["run"]["processes"] == 2
+    assert Run(two).finished_manifest["run"]["processes"] == 2
     weights = [load_file(run / "model.safetensors") for run in (one, two)]
     assert max((weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]) < 1e-4
     scores = [load_predictions(run).probabilities for run in (one, two)]
@@ -450,7 +450,7 @@ def test_mitigated_run_is_an_ordinary_run_folder(dataset, tmp_path, options, mon
     sexes = {point["sex"] for point in points}
     assert sexes == ({"all", "female", "male"} if "sex_thresholds" in options else {"all"})
     if "dfr" in options:
-        facts = read_manifest(out)
+        facts = Run(out).finished_manifest
         held = facts["run"]["dfr"]["photos"]
         assert 0 < held < len(facts["seen_photo_ids"])
         base = load_classifier(str(out)).model

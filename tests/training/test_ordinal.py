@@ -17,6 +17,7 @@ from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.ordinal import grade_places
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError
 from hf_cushing.stats.calibration import Temperature
 from hf_cushing.training.calibrate import fold_into
@@ -24,7 +25,6 @@ from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from hf_cushing.training.ordinal import GradedRegression, fit_grades
 from hf_cushing.training.probe import ProbeData
-from hf_cushing.training.run_folder import read_manifest
 from hf_cushing.training.selection import validation_metrics
 from hf_cushing.training.trainer import FaceTrainer
 from tests.conftest import train_options
@@ -125,12 +125,12 @@ def test_plain_pipeline_gives_the_recorded_probability_of_each_grade(
 
 def test_grades_are_recorded_and_found_again_by_evaluate(graded_run, severities):
     run = graded_run("head")
-    settings = read_manifest(run)["config"]["model"]
+    settings = Run(run).finished_manifest["config"]["model"]
     assert (settings["task"], settings["grades"]) == ("ordinal", ",".join(GRADES))
     few = EvaluationOptions(draws=100, shuffles=100)
     written = read_json(run / "metrics.json")["grading"]
     for dataset in (None, str(severities)):
-        report, _ = evaluate_runs([str(run)], few, dataset=dataset, cpu=True)
+        report, _ = evaluate_runs([Run(run)], few, dataset=dataset, cpu=True)
         assert report.grading.grades == GRADES
         for row, known in zip(report.grading.rows, written["rows"], strict=True):
             for name, value in row.values.items():
@@ -145,7 +145,7 @@ def test_runs_with_and_without_grades_are_not_pooled(graded_run, tmp_path):
     shutil.copy(run / "predictions.parquet", other)
     write_json(other / "metrics.json", read_json(run / "metrics.json") | {"grading": None})
     with pytest.raises(UsageError, match="grades in different orders, or none"):
-        evaluate_runs([str(run), str(other)], EvaluationOptions())
+        evaluate_runs([Run(run), Run(other)], EvaluationOptions())
 
 
 class Cut(Exception):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from hf_cushing.files import read_json
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
-from hf_cushing.training.run_folder import read_manifest
 from tests.conftest import train_options
 from tests.training.kill_at import CALLS
 
@@ -94,7 +94,7 @@ def test_run_is_told_apart_from_another_when_resumed(dataset, tmp_path):
     ):
         fine_tune(parse([*options, "--fold", "1", "--resume"]))
     with pytest.raises(UserError, match="the run did not finish"):
-        read_manifest(out)
+        _ = Run(out).finished_manifest
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
