@@ -44,13 +44,13 @@ def prepare(
         datasheet=read_datasheet(datasheet),
     )
     with progress_bars(kept=out.parent / f".{out.name}.partial") as progress:
-        account = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
-    _say_account(account, out)
+        report = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
+    _say_intake(report, out)
     found = read_audit(out)
     if as_json:
         print_json({
-            "out": str(out), "kept": len(account.kept), "rows": len(account.rows),
-            "rejected": account.rejected, "leaks": found["leaks"], "warnings": found["warnings"],
+            "out": str(out), "kept": len(report.kept), "rows": len(report.rows),
+            "rejected": report.rejected, "leaks": found["leaks"], "warnings": found["warnings"],
         })  # fmt: skip
     _say_audit(found, out, allow=allow, again="--overwrite --merge-identities")
 
@@ -138,20 +138,20 @@ def controls(
     say(f"{count} photos in {out}; left out: {reasons or 'none'}")
 
 
-def _say_account(account: Any, out: Path) -> None:
+def _say_intake(report: Any, out: Path) -> None:
     """Say what became of the rows and files."""
-    kept, total = len(account.kept), len(account.rows)
-    rejected = ", ".join(f"{name} {count}" for name, count in sorted(account.rejected.items()))
+    kept, total = len(report.kept), len(report.rows)
+    rejected = ", ".join(f"{name} {count}" for name, count in sorted(report.rejected.items()))
     say(f"{kept} of {total} photos kept; rejected: {rejected or 'none'}")
-    say(f"files in no row: {len(account.unlisted)}; account: {out / 'intake.md'}")
-    for note in account.notes:
+    say(f"files in no row: {len(report.unlisted)}; report: {out / 'intake.md'}")
+    for note in report.notes:
         say(f"note: {note}")
-    if account.merged:
-        say(f"{len(account.merged)} persons under several ids were put together")
-    for warning in account.warnings:
+    if report.merged:
+        say(f"{len(report.merged)} persons under several ids were put together")
+    for warning in report.warnings:
         say(f"warning: {warning}")
-    if account.dropped_columns:
-        dropped = ", ".join(account.dropped_columns)
+    if report.dropped_columns:
+        dropped = ", ".join(report.dropped_columns)
         say(f"columns not carried over (--keep-column NAME keeps one): {dropped}")
 
 

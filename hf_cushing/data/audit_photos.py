@@ -101,8 +101,8 @@ def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
     values = {name: [getattr(p, name) for p in photos] for name in (*WORDS, *NUMBERS)}
     columns = _columns(values, [outcome.face_box for outcome in outcomes])
     columns["row"] = np.array([row_name(p.row, p.public) for p in photos], dtype=str)
-    dealt = [splits.columns_of(p.patient_id) if splits else {"split": ""} for p in photos]
-    columns |= {name: np.array([row[name] for row in dealt]) for name in dealt[0]}
+    roles = [splits.columns_of(p.patient_id) if splits else {"split": ""} for p in photos]
+    columns |= {name: np.array([role[name] for role in roles]) for name in roles[0]}
     file = {name: np.array([getattr(o.file, name) for o in outcomes]) for name in FILE_NAMES}
 
     def pictures(rows: Sequence[int]) -> dict[int, bytes]:

@@ -12,8 +12,6 @@ into the cache first. `synthetic` draws a cohort. Loading scripts are refused by
 the class is imported; the Parquet folder itself needs none of this.
 """
 
-import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import datasets
 import pyarrow.parquet
+from datasets.fingerprint import Hasher
 
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.parquet import shards_of
@@ -135,8 +134,6 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
 
 def _content(folder: Path) -> str:
     """Hash of names, sizes and times of a folder's files."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        facts = os.stat(path)
-        digest.update(f"{path.relative_to(folder)}:{facts.st_size}:{facts.st_mtime_ns};".encode())
-    return digest.hexdigest()[:16]
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    facts = [(str(path.relative_to(folder)), path.stat()) for path in files]
+    return Hasher.hash([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])

@@ -168,10 +168,9 @@ def read_outcomes(paths: list[Path]) -> dict[int, Outcome]:
 def read_crops(paths: list[Path]) -> Iterator[list[Crop]]:
     """The kept photos' crops, one list a chunk file."""
     for path in paths:
-        rows = [row for row in _rows([path], ["index", "image", "landmarks", "face_box"])]
         yield [
             Crop(**row | {"landmarks": np.reshape(row["landmarks"], (68, 2)).tolist()})
-            for row in rows
+            for row in _rows([path], ["index", "image", "landmarks", "face_box"])
             if row["image"]
         ]
 

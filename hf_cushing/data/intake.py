@@ -152,14 +152,13 @@ def row_name(row: int, public: bool) -> str:
 def check_copies(intake: Intake) -> None:
     """Refuse the same bytes under two patients."""
     photos = [photo for photo in intake.photos if photo.photo_id not in ("", NO_BYTES)]
-    lines = [
-        f"  row {photo.row}: the same photo as row {first.row}, under another patient_id; "
-        "give both rows one patient_id, or delete the wrong row"
+    problems = [
+        (photo.row, f"the same photo as row {first.row}, under another patient_id; give both rows "
+         "one patient_id, or delete the wrong row")
         for photo, first in repeats(photos, "photo_id")
         if photo.patient_id != first.patient_id
-    ]
-    if lines:
-        raise UserError("\n".join([f"{intake.table}: one photo, two patients", *lines]))
+    ]  # fmt: skip
+    refuse_problems(intake.table, problems)
 
 
 def repeats(photos: Iterable[FacePhoto], *names: str) -> Iterator[tuple[FacePhoto, FacePhoto]]:

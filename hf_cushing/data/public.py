@@ -21,7 +21,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
-class Listed:
+class PublicPhoto:
     """One photo of a collection.
 
     Attributes
@@ -53,7 +53,7 @@ class Layout:
         For the note of provenance.
     """
 
-    read: Callable[[Path, Path | None], Iterator[Listed]]
+    read: Callable[[Path, Path | None], Iterator[PublicPhoto]]
     title: str
     terms: str
 
@@ -108,7 +108,7 @@ def build_controls(
     return len(chosen), dict(left_out)
 
 
-def _reason_against(photo: Listed, min_age: float) -> str:
+def _reason_against(photo: PublicPhoto, min_age: float) -> str:
     if photo.age is not None and photo.age < min_age:
         return "under age"
     if photo.sex == "unknown":
@@ -116,7 +116,7 @@ def _reason_against(photo: Listed, min_age: float) -> str:
     return "" if photo.path.is_file() else "file absent"
 
 
-def _write_folder(out: Path, photos: list[Listed], layout: str) -> None:
+def _write_folder(out: Path, photos: list[PublicPhoto], layout: str) -> None:
     work = out.with_name(f".{out.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
     (work / "images").mkdir(parents=True)
@@ -150,7 +150,7 @@ as a person of its own.
 """
 
 
-def _read_lfw(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
+def _read_lfw(folder: Path, sex_table: Path | None) -> Iterator[PublicPhoto]:
     if sex_table is None:
         raise UserError("LFW does not tell the sex: give --sex-table, lines of `name sex`")
     sexes = {}
@@ -164,27 +164,27 @@ def _read_lfw(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
         sexes[re.sub(r"_\d{4}(\.jpg)?$", "", cells[0])] = sex
     for path in _photos(folder):
         name = re.sub(r"_\d{4}$", "", path.stem)
-        yield Listed(path, name, sexes.get(name, "unknown"))
+        yield PublicPhoto(path, name, sexes.get(name, "unknown"))
 
 
-def _read_utkface(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
+def _read_utkface(folder: Path, sex_table: Path | None) -> Iterator[PublicPhoto]:
     for path in _photos(folder):
         found = re.match(r"(\d{1,3})_([01])_", path.name)
         if found:
             sex = ("male", "female")[int(found[2])]
-            yield Listed(path, path.name, sex, float(found[1]))
+            yield PublicPhoto(path, path.name, sex, float(found[1]))
         else:
-            yield Listed(path, path.name, "unknown")
+            yield PublicPhoto(path, path.name, "unknown")
 
 
-def _read_fairface(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
+def _read_fairface(folder: Path, sex_table: Path | None) -> Iterator[PublicPhoto]:
     tables = sorted(folder.glob("fairface_label_*.csv"))
     if not tables:
         raise UserError(f"{folder} holds no fairface_label_*.csv; give FairFace's folder")
     for table in tables:
         for row in _read_rows(table, ("file", "age", "gender")):
             sex = SEX_SPELLINGS.get(row["gender"].lower(), "unknown")
-            yield Listed(folder / row["file"], row["file"], sex, _middle_of_band(row["age"]))
+            yield PublicPhoto(folder / row["file"], row["file"], sex, _middle_of_band(row["age"]))
 
 
 def _middle_of_band(band: str) -> float | None:
@@ -195,7 +195,7 @@ def _middle_of_band(band: str) -> float | None:
     return numbers[0] + 5.0 if numbers else None
 
 
-def _read_celeba(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
+def _read_celeba(folder: Path, sex_table: Path | None) -> Iterator[PublicPhoto]:
     table = next((folder / n for n in ("list_attr_celeba.csv", "list_attr_celeba.txt")
                   if (folder / n).is_file()), None)  # fmt: skip
     if table is None:
@@ -205,7 +205,9 @@ def _read_celeba(folder: Path, sex_table: Path | None) -> Iterator[Listed]:
     persons = dict(line.split() for line in lines if line.strip())
     images = next((p for p in sorted(folder.rglob("img_align_celeba"), reverse=True)), folder)
     for name, male in _celeba_rows(table):
-        yield Listed(images / name, persons.get(name, name), "male" if male == "1" else "female")
+        yield PublicPhoto(
+            images / name, persons.get(name, name), "male" if male == "1" else "female"
+        )
 
 
 def _celeba_rows(table: Path) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ class Splits:
     split : dict
         patient_id to the name of a split.
     folds : tuple of dict
-        One a repeat: patient_id to fold, `NO_FOLD` for those outside cross-validation.
+        One a repeat: patient_id to fold, `NO_FOLD` for those external cross-validation.
     """
 
     split: dict[str, str]
@@ -66,26 +66,26 @@ def split_cohort(
     """
     train_only = options.controls is not None and options.controls.splits == "train"
     aside = {photo.patient_id for photo in photos if photo.public and train_only}
-    dealt = [photo for photo in photos if photo.patient_id not in aside]
-    patients = {photo.patient_id for photo in dealt} | {name for pair in links for name in pair}
-    pairs = pair_links((photo.pair_id, photo.patient_id) for photo in dealt)
+    others = [photo for photo in photos if photo.patient_id not in aside]
+    patients = {photo.patient_id for photo in others} | {name for pair in links for name in pair}
+    pairs = pair_links((photo.pair_id, photo.patient_id) for photo in others)
     groups = group_patients(patients, [*links, *pairs])
-    outside = _patients_at(options.external_sites, dealt, groups)
-    inside = [photo for photo in dealt if photo.patient_id not in outside]
+    external = _patients_at(options.external_sites, others, groups)
+    internal = [photo for photo in others if photo.patient_id not in external]
     validation, test = options.validation_size, options.test_size
     shares = (1 - validation - test, validation, test)
     if options.external_sites:
         shares = (1 - validation, validation)
-    bins = assign_patients(inside, shares, options.seed, groups)
-    split = dict.fromkeys(outside, "test") | {name: SPLITS[n] for name, n in bins.items()}
-    _check_labels(dealt, split, external=bool(options.external_sites))
-    check_cohort(inside, folds=options.folds, where=f"{where}, kept photos", groups=groups)
-    no_fold = dict.fromkeys(outside | aside, NO_FOLD)
+    bins = assign_patients(internal, shares, options.seed, groups)
+    split = dict.fromkeys(external, "test") | {name: SPLITS[n] for name, n in bins.items()}
+    _check_labels(others, split, external=bool(options.external_sites))
+    check_cohort(internal, folds=options.folds, where=f"{where}, kept photos", groups=groups)
+    no_fold = dict.fromkeys(external | aside, NO_FOLD)
     even = [1 / options.folds] * options.folds
     seeds = range(options.seed + 1, options.seed + 1 + options.repeats)
     return Splits(
         split | dict.fromkeys(aside, "train"),
-        tuple(no_fold | assign_patients(inside, even, seed, groups) for seed in seeds),
+        tuple(no_fold | assign_patients(internal, even, seed, groups) for seed in seeds),
     )
 
 

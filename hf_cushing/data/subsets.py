@@ -97,10 +97,10 @@ def with_held_out(data: FaceData, seed: int) -> FaceData:
     train = data.roles["train"]
     groups = patient_groups(train)
     strata = np.char.add(np.char.add(class_words(train, "label"), "/"), class_words(train, "sex"))
-    dealt = StratifiedGroupKFold(HELD_OUT_PART, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(HELD_OUT_PART, shuffle=True, random_state=seed)
     labels = np.array(train["label"][:])
     try:
-        rest, held = next(dealt.split(labels, strata, groups))
+        rest, held = next(splitter.split(labels, strata, groups))
     except ValueError:
         rest = held = np.array([], int)
     every = set(labels.tolist())

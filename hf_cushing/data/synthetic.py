@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import multiprocessing
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from hf_cushing import __version__
+from hf_cushing.data.chunks import run_tasks
 from hf_cushing.data.drawing import Color, Person, Shot, Signs, draw
 from hf_cushing.data.table import write_csv
 from hf_cushing.files import replace_folder
@@ -118,13 +118,12 @@ def make_cohort(
         shutil.rmtree(folder, ignore_errors=True)
         (folder / inner).mkdir(parents=True)
         (folder / ".synthetic").write_text(plan)
-    plans = list(plan_photos(options))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_proc, mp_context=context) as pool:
-        rows = []
-        for row in pool.map(_write_photo, plans, [work] * len(plans), chunksize=16):
-            rows.append(row)
-            advance(1)
+    tasks = [(number, plan, work) for number, plan in enumerate(plan_photos(options))]
+    drawn = {}
+    for number, row in run_tasks(_write_photo, tasks, num_proc=num_proc or os.cpu_count() or 1):
+        drawn[number] = row
+        advance(1)
+    rows = [drawn[number] for number in range(len(tasks))]
     names = ("file_name", "patient_id", "sex", "label", "age", "view", "visit", "site", "source")
     write_csv(work[0] / "metadata.csv", rows, names)
     write_csv(work[1] / "truth.csv", rows, ("photo_id", "file_name", "cushing", "acromegaly"))
@@ -238,14 +237,14 @@ def take_shot(rng: np.random.Generator, camera: str) -> Shot:
     )
 
 
-def _write_photo(plan: Plan, folders: list[Path]) -> dict[str, object]:
+def _write_photo(number: int, plan: Plan, folders: list[Path]) -> tuple[int, dict[str, object]]:
     photo, mask = draw(plan.person, plan.shot, plan.signs)
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, format="JPEG", quality=CAMERAS[plan.camera][2])
     photo_id = hashlib.sha256(buffer.getvalue()).hexdigest()[:16]
     (folders[0] / plan.file_name).write_bytes(buffer.getvalue())
     Image.fromarray(mask).save(folders[1] / "masks" / f"{photo_id}.png")
-    return {
+    return number, {
         "photo_id": photo_id,
         "file_name": plan.file_name,
         "patient_id": plan.patient_id,

@@ -80,7 +80,7 @@ def corpus(face):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, faces):
-    """The account of a cohort with every bad photo in it, and what was expected of each."""
+    """The intake report of a cohort with every bad photo in it, and what was expected of each."""
     base = tmp_path_factory.mktemp("bad")
     raw, out = base / "raw", base / "out"
     raw.mkdir()
@@ -104,19 +104,19 @@ def prepared(tmp_path_factory, faces):
     lines = [",".join(row) for row in [("file_name", "patient_id", "sex", "label"), *rows]]
     (raw / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
     prepare(raw, out, SMALL, num_proc=1)
-    account = json.loads((out / "intake.json").read_text())
-    return account, expected
+    report = json.loads((out / "intake.json").read_text())
+    return report, expected
 
 
 def test_every_bad_photo_has_its_outcome(prepared):
-    account, expected = prepared
-    reasons = {row["file_name"]: row["reason"] for row in account["rows"]}
+    report, expected = prepared
+    reasons = {row["file_name"]: row["reason"] for row in report["rows"]}
     assert {name: reasons[name] for name in expected} == expected
 
 
 def test_every_rejection_comes_with_a_sentence_and_a_remedy(prepared):
-    account, _ = prepared
-    for row in account["rows"]:
+    report, _ = prepared
+    for row in report["rows"]:
         if row["status"] == "rejected":
             assert len(row["message"].split()) >= 4, row
             assert "Error" not in row["message"].split(";")[-1], row
@@ -130,8 +130,8 @@ def test_name_that_differs_in_capitals_is_pointed_out(prepared):
 
 
 def test_turned_photos_give_the_same_face(prepared):
-    account, _ = prepared
-    sides = [row["file"] for row in account["rows"] if row["file_name"].startswith("turn")]
+    report, _ = prepared
+    sides = [row["file"] for row in report["rows"] if row["file_name"].startswith("turn")]
     assert len(sides) == 8
     assert {fact["format"] for fact in sides} == {"JPEG"}
 

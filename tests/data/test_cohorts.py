@@ -22,7 +22,7 @@ SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, identity=F
 COLUMNS = ("file_name", "patient_id", "sex", "label")
 
 
-def account(out):
+def intake_json(out):
     return json.loads((out / "intake.json").read_text())
 
 
