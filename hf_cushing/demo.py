@@ -19,6 +19,8 @@ RAW, TRUTH, DATASET, RUN = (
     Path(name) for name in ("data/demo/raw", "data/demo/truth", "data/demo/dataset", "runs/demo")
 )
 
+MODULES = {"hf-cushing": "hf_cushing.cli", "accelerate launch": "accelerate.commands.launch"}
+
 
 def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     """Draw a cohort, then run prepare, training and evaluation as separate commands.
@@ -27,17 +29,15 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     """
     advance = progress("Drawing faces", photos)
     make_cohort(RAW, TRUTH, CohortOptions(photos=photos), advance=advance)
-    hf_cushing = [sys.executable, "-m", "hf_cushing.cli"]
-    prepare = [*hf_cushing, "prepare", str(RAW), "--out", str(DATASET), "--overwrite"]
-    _run([*prepare, "--no-identity"])  # drawn faces: dlib's descriptor knows photographs
+    # Drawn faces: dlib's descriptor knows photographs
+    _run("hf-cushing", "prepare", RAW, "--out", DATASET, "--overwrite", "--no-identity")
     recipe = ["--config", str(resource("configs/demo.yaml")), "--dataset", str(DATASET)]
     options = [*recipe, "--model", model, "--output_dir", str(RUN), "--resume"]
     if not _holds(RUN / "manifest.json", options):
         if not _holds(RUN / "plan.json", options):
             shutil.rmtree(RUN, ignore_errors=True)
-        launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1"]
-        _run([*launch, str(resource("train.py")), *options])
-    _run([*hf_cushing, "evaluate", str(RUN), "--out", str(RUN / "report")])
+        _run("accelerate launch", "--num_processes", 1, resource("train.py"), *options)
+    _run("hf-cushing", "evaluate", RUN, "--out", RUN / "report")
     photo = min((RAW / "images").iterdir())
     sys.stderr.write(
         "\nThese faces are drawn, so the figures say nothing about patients. Try next:\n"
@@ -56,11 +56,11 @@ def _holds(record: Path, options: list[str]) -> bool:
     return all(found.get(name) == value for name, value in plan.items())
 
 
-def _run(command: list[str]) -> None:
-    shown = " ".join(command[2:] if command[1] == "-m" else command)
-    shown = shown.replace("hf_cushing.cli", "hf-cushing")
-    shown = shown.replace("accelerate.commands.launch", "accelerate launch")
+def _run(program: str, *arguments: object) -> None:
+    """Run a command of `MODULES` in a process of its own, shown as a user would type it."""
+    words = [str(argument) for argument in arguments]
+    shown = " ".join([program, *words])
     sys.stderr.write(f"\n$ {shown}\n")
     sys.stderr.flush()
-    if subprocess.run(command, check=False).returncode:
+    if subprocess.run([sys.executable, "-m", MODULES[program], *words], check=False).returncode:
         raise UserError(f"the demo stopped at: {shown}")

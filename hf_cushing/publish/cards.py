@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
 from hf_cushing.publish.rules_model import ALLOWED
 from hf_cushing.publish.staged import Finding
-from hf_cushing.reports.table import Table, markdown_lines
+from hf_cushing.reports.table import Table
 from hf_cushing.schema import RESEARCH_NOTICE
 
 HUB_METRICS = {
@@ -90,11 +91,11 @@ def model_card(
         verdicts=verdicts(facts.report),
         title=facts.repo_id.partition("/")[2],
         override=override,
-        findings=findings if override else (),
+        findings=findings or (),
         broken=broken,
         checked=findings is not None and "reproduces" not in broken,
         allowed=ALLOWED,
-        raw=raw and _shown(raw_table(raw)),
+        raw=raw and raw_table(raw),
     )
     return _card(ModelCard, _model_metadata(facts), body)
 
@@ -153,33 +154,22 @@ def _arguments(row: SubgroupReport, metric: str) -> dict[str, Any]:
 def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     """Tables of each disease, by photo: results, gaps, calibration."""
     for label in facts.report.labels:
-        table = subgroup_table(facts.report, label, metrics=SHOWN)
-        calibration = subgroup_table(facts.report, label, metrics=CALIBRATION)
         gaps = facts.report.gaps_of(label)
+        calibration = subgroup_table(facts.report, label, metrics=CALIBRATION)
         yield {
             "label": label,
             "macro": label == MACRO,
-            **_shown(table),
-            "gaps": _shown(gap_table(gaps, SHOWN)) if gaps else None,
-            "calibration": _markdown(table.header, calibration.body[-len(CALIBRATION) :]),
+            "table": subgroup_table(facts.report, label, metrics=SHOWN),
+            "gaps": gap_table(gaps, SHOWN) if gaps else None,
+            "calibration": replace(calibration, body=calibration.body[-len(CALIBRATION) :]),
         }
 
 
-def _grades(facts: ModelFacts) -> list[dict[str, Any]]:
+def _grades(facts: ModelFacts) -> list[Table]:
     """Tables of grades of severity, by photo; none where the labels are no grades."""
     grading = facts.report.grading
     tables = grade_tables(grading, facts.report.split) if grading else ()
-    return [_shown(table) for table in tables if not table.name.endswith("_patient")]
-
-
-def _shown(table: Table) -> dict[str, Any]:
-    """A table as the templates take it."""
-    text = _markdown(table.header, table.body)
-    return {"title": table.title, "table": text, "notes": table.notes}
-
-
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return "\n".join(markdown_lines(header, body))
+    return [table for table in tables if not table.name.endswith("_patient")]
 
 
 def dataset_card(
@@ -207,13 +197,15 @@ def dataset_card(
         data.extra_gated_heading = "Ask for access to these photographs"
         data.extra_gated_prompt = GATED_PROMPT
         data.extra_gated_fields = GATED_FIELDS
+    probes = [[probe["name"], probe["kind"], _probe_text(probe)] for probe in audit["probes"]]
     more = render_template(
         "dataset_published.md.jinja",
-        audit=_audit_text(audit),
+        audit=audit,
+        probes=Table("probes", "", ["seen alone", "kind", "AUROC (95 %)"], probes, []),
         gated=gated,
         license=license,
         override=override,
-        findings=findings if override else (),
+        findings=findings or (),
     )
     return _card(DatasetCard, data, f"{card.text.strip()}\n\n{more}")
 
@@ -248,35 +240,13 @@ def space_card(
         notice=RESEARCH_NOTICE,
         version=__version__,
         override=override,
-        findings=findings if override else (),
+        findings=findings or (),
     )
     return _card(RepoCard, data, body)
 
 
 def _card(kind: type[RepoCard], data: Any, body: str) -> Any:
     return kind(f"---\n{data.to_yaml()}\n---\n\n{body}")
-
-
-def _audit_text(audit: dict[str, Any]) -> str:
-    """What the audit found, as Markdown: counts and probes, no photos and no ids."""
-    leaks = audit["leaks"]
-    found = "No leakage between splits or folds was found."
-    if leaks:
-        found = (
-            f"Pairs of photos that may show one person on both sides of a split or fold: {leaks}."
-        )
-    body = [[probe["name"], probe["kind"], _probe_text(probe)] for probe in audit["probes"]]
-    lines = [
-        found + ("" if audit["identity_checked"] else " The faces themselves were not compared."),
-        "",
-        "How well the label can be told without the face, AUROC out of fold by patient (0.5 is "
-        "chance):",
-        "",
-        *markdown_lines(["seen alone", "kind", "AUROC (95 %)"], body),
-        "",
-        *(f"- {warning}" for warning in audit["warnings"]),
-    ]
-    return "\n".join(lines)
 
 
 def _probe_text(probe: dict[str, Any]) -> str:
