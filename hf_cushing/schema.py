@@ -20,6 +20,7 @@ NOT_A_LABEL = {
 LABEL_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 SEXES = ("female", "male", "unknown")
+KNOWN_SEXES = SEXES[:2]
 SEX_SPELLINGS = {
     "female": "female", "f": "female", "woman": "female",
     "male": "male", "m": "male", "man": "male",

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import KNOWN_SEXES, UsageError, UserError
 from hf_cushing.stats.intervals import clustered_ratio
 from hf_cushing.stats.resampling import Patients, sex_masks, strata_of
-
-SEXED = ("female", "male")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Conformal:
 
     def behind(self, label: str, sex: str, model: str | None = None) -> list[Limit]:
         """The limits that decide on a class: of this sex, or of both where it isn't one of them."""
-        sexes = (sex,) if sex in SEXED else SEXED
+        sexes = (sex,) if sex in KNOWN_SEXES else KNOWN_SEXES
         return [
             limit
             for limit in self.limits
@@ -153,7 +151,7 @@ def fit_conformal(validation: Predictions, alpha: float) -> Conformal:
     for model in sorted(set(validation.model_revision.tolist())):
         for label in validation.labels:
             own = (validation.model_revision == model) & (validation.label == label)
-            for sex in SEXED:
+            for sex in KNOWN_SEXES:
                 worst = _worst_of_patients(validation.select(own & (validation.sex == sex)), label)
                 limits.append(Limit(model, label, sex, len(worst), conformal_limit(worst, alpha)))
     return Conformal(alpha, tuple(limits))

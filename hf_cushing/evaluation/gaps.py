@@ -12,12 +12,13 @@ from scipy.stats import fisher_exact
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.options import SHUFFLES
 from hf_cushing.evaluation.subgroups import Resampled, Sample
+from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, SIZES, difference_interval, size_word, wilson
 from hf_cushing.stats.metrics import METRICS, weighted_metrics
 from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.stats.significance import POWER, detectable_difference, permutation_p, with_holm
 
-WOMEN, MEN = "female", "male"
+WOMEN, MEN = KNOWN_SEXES
 NOTHING = (math.nan, math.nan)
 
 PARITY = {

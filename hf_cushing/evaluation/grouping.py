@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import KNOWN_SEXES, UsageError
 
 AGE_BANDS = (30.0, 45.0, 60.0)
 """Years at which age is cut where the user names no others."""
@@ -53,7 +53,7 @@ def _levels(rows: Predictions, part: str) -> dict[str, np.ndarray]:
     """The values of one column, each with its mask."""
     column, _, edges = part.partition(":")
     if column == "sex":
-        return {sex: rows.sex == sex for sex in ("female", "male")}
+        return {sex: rows.sex == sex for sex in KNOWN_SEXES}
     if column not in rows.attributes:
         known = ", ".join(["sex", *rows.attributes])
         raise UsageError(f"--by {part}: the predictions have no column '{column}' (known: {known})")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import KNOWN_SEXES, UsageError, UserError
 from hf_cushing.stats.metrics import Decisions, threshold_curve
 
 RULES = {
@@ -19,8 +19,6 @@ RULES = {
     "cost:5": "the lowest cost, where a missed patient costs this many false alarms",
 }
 """Rules by example: the number after the colon is yours."""
-
-SEXED = ("female", "male")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +69,7 @@ def choose_operating_points(
     for model in sorted(set(chosen.model_revision.tolist())):
         own = chosen.select(chosen.model_revision == model)
         for label in predictions.positive_labels:
-            for sex in ("all", *SEXED) if per_sex else ("all",):
+            for sex in ("all", *KNOWN_SEXES) if per_sex else ("all",):
                 part = own if sex == "all" else own.select(own.sex == sex)
                 threshold = _threshold_of(part, label, rule, split, sex)
                 points.append(

@@ -11,6 +11,7 @@ import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions, by_patient
+from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
 from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
@@ -127,7 +128,7 @@ class Sample:
 
         Whole patients swap: int, shape (n,), and bool, shape (shuffles, n).
         """
-        rows = np.flatnonzero(np.isin(self.rows.sex, ("female", "male")))
+        rows = np.flatnonzero(np.isin(self.rows.sex, KNOWN_SEXES))
         women, labels = self.rows.sex[rows] == "female", self.rows.label[rows]
         rng = np.random.default_rng([0, 1])
         return rows, self.who.select(rows).shuffled(women, labels, shuffles, rng)

@@ -23,6 +23,7 @@ from hf_cushing.evaluation.wording import (
     verdict_text,
 )
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
+from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS
 
@@ -111,7 +112,7 @@ def _small_notes(
 
 
 def _threshold_notes(report: Report, label: str) -> Iterator[str]:
-    for sex in ("all", "female", "male"):
+    for sex in ("all", *KNOWN_SEXES):
         points = [p for p in report.operating_points if (p.label, p.sex) == (label, sex)]
         if points:
             thresholds = ", ".join(f"{point.threshold:.3f}" for point in points)
@@ -211,7 +212,7 @@ def _shared_table(report: Report) -> Table:
     body = []
     for metric in ("recall", "specificity", "precision", "f1"):
         for row in report.shared:
-            if row.unit == "photo" and row.subgroup in ("female", "male"):
+            if row.unit == "photo" and row.subgroup in KNOWN_SEXES:
                 own = report.find(row.label, row.subgroup)
                 pair = [format_value(r.values[metric]) for r in (row, own)]
                 body.append([row.label, row.subgroup, NAMES.get(metric, metric), *pair])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
+from hf_cushing.schema import KNOWN_SEXES
+
 MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""
 
@@ -24,7 +26,7 @@ def strata_of(labels: np.ndarray, sexes: np.ndarray) -> np.ndarray:
 def sex_masks(sexes: np.ndarray) -> dict[str, np.ndarray]:
     """Photos of ``all``, ``female`` and ``male``: bool, shape (n,) each."""
     everybody = {"all": np.full(len(sexes), True)}
-    return everybody | {sex: sexes == sex for sex in ("female", "male")}
+    return everybody | {sex: sexes == sex for sex in KNOWN_SEXES}
 
 
 class Patients:

@@ -10,9 +10,10 @@ import pytest
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
-from hf_cushing.evaluation.record import points_from_json, report_to_json
+from hf_cushing.evaluation.record import points_from_json, report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.tables import report_tables, report_to_csv
+from hf_cushing.files import plain
 from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UsageError, UserError
 
@@ -95,8 +96,6 @@ def test_report_is_rebuilt_from_the_file_alone(rng, tmp_path):
     write_report(tmp_path, report, predictions)
     again = evaluate(load_predictions(tmp_path), FEW)
     written = json.loads((tmp_path / "metrics.json").read_text())
-    from hf_cushing.files import plain
-
     assert plain(report_to_json(again)) == written
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
 
@@ -208,6 +207,18 @@ def test_metrics_of_an_older_version_are_read_and_of_a_newer_one_refused(rng):
     assert points_from_json(old)[0].sex == "all"
     with pytest.raises(UserError, match="schema version 99"):
         points_from_json(old | {"schema_version": 99})
+
+
+def test_further_intervals_of_older_files_are_passed_over(rng):
+    report = evaluate(make_predictions(rng), FEW)
+    metrics = plain(report_to_json(report))
+    for row in metrics["subgroups"]:
+        for value in row["values"].values():
+            value["others"] = {"bca": [0.1, 0.9]}
+    read = report_from_json(metrics)
+    assert read.labels == ["cushing"]
+    assert read.find("cushing", "male").values == report.find("cushing", "male").values
+    assert read.gaps_of("cushing")[6] == report.gaps_of("cushing")[6]
 
 
 def test_undefined_is_null_in_json_and_not_zero(rng, tmp_path):
