@@ -194,9 +194,7 @@ def holds_photographs(staged: Staged) -> bool:
             return True
         if path.suffix == ".html" and "data:image/jpeg" in path.read_text(encoding="utf-8"):
             return True
-    return any(
-        set(table["source"]) != {DRAWN_SOURCE} for _, table in _tables(staged, ["image", "source"])
-    )
+    return any(set(table["source"]) != {DRAWN_SOURCE} for _, table in _tables(staged, ["source"]))
 
 
 def pickles(staged: Staged) -> Iterator[str]:
