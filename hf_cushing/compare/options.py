@@ -1,0 +1,27 @@
+"""The options of `compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hf_cushing.config.option import option
+
+MORE = "Further results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """Which study, which part of it, and what else is wanted of its models."""
+
+    config: Path | None = option(None, "Study, as in configs/studies; needed the first time.")
+    shard: str = option("0/1", "Train every n-th arm only, as 0/4; all share --out.")
+    external: str | None = option(
+        None, "A second cohort's dataset: scored by all models, nothing adjusted.", group=MORE
+    )
+    export_ensemble: str | None = option(
+        None, "Average the fold models of an arm, as 'dinov2-s, head', into one.", group=MORE
+    )
+    mitigation: str = option(
+        "", "Compare these methods against sex bias, as 'dfr,group_dro', or all.", group=MORE
+    )
