@@ -82,8 +82,8 @@ def compare(
 def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
     """Refuse a folder of another study; its cells would be mixed up in the tables."""
     if (out / "study.json").is_file():
-        found = _recorded(out)
-        names = sorted(name for name in record if found.get(name) != record[name])
+        recorded = _recorded(out)
+        names = sorted(name for name in record if recorded.get(name) != record[name])
         if names:
             raise UserError(
                 f"{out} belongs to another study ({', '.join(names)} differ); give another --out"

@@ -15,14 +15,13 @@ from hf_cushing.evaluation.subgroups import Value
 from hf_cushing.evaluation.wording import NAMES
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text
+from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.stats.significance import holm
 
 JUDGED = "balanced_accuracy"
 """Decided by the threshold, so that every method can change it, and free of prevalence."""
-
-SEXES = ("female", "male")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,7 @@ def compare_mitigations(arms: Sequence[ArmResult], metric: str) -> list[Mitigate
 
 
 def _alone(arm: ArmResult, metric: str) -> Mitigated:
-    sex = min(SEXES, key=lambda sex: np.nan_to_num(arm.estimate(metric, sex), nan=np.inf))
+    sex = min(KNOWN_SEXES, key=lambda sex: np.nan_to_num(arm.estimate(metric, sex), nan=np.inf))
     level, draws = arm.subgroups[sex].level, _worst_draws(arm, metric)
     return Mitigated(
         arm=arm,
@@ -115,7 +114,7 @@ def _alone(arm: ArmResult, metric: str) -> Mitigated:
 
 
 def _worst_draws(arm: ArmResult, metric: str) -> np.ndarray:
-    return np.minimum(*(arm.subgroups[sex].draws[metric] for sex in SEXES))
+    return np.minimum(*(arm.subgroups[sex].draws[metric] for sex in KNOWN_SEXES))
 
 
 def _value(estimate: float, draws: np.ndarray, level: float) -> Value:
@@ -153,7 +152,7 @@ def _p_value(draws: np.ndarray) -> float:
 def mitigation_sentence(name: str, rows: Sequence[Mitigated]) -> str:
     """Say what the intervals support, and no more; `rows` of `compare_mitigations`."""
     base, *methods = rows
-    few = [STYLES[sex].name for sex in SEXES if _rarest(base.arm, sex) < INSUFFICIENT]
+    few = [STYLES[sex].name for sex in KNOWN_SEXES if _rarest(base.arm, sex) < INSUFFICIENT]
     if few:
         return (
             f"{name}: insufficient: fewer than {INSUFFICIENT} {' and '.join(few)} with or without "

@@ -128,7 +128,7 @@ def by_arm(cells: Sequence[Cell]) -> dict[Arm, list[Cell]]:
 
 def _pooled(cells: Sequence[Cell]) -> list[Scored]:
     """The folds of each seed together."""
-    found = []
+    seeds = []
     for seed in dict.fromkeys(cell.seed for cell in cells):
         runs = [cell.run for cell in cells if cell.seed == seed]
         config = cells[0].config
@@ -137,8 +137,8 @@ def _pooled(cells: Sequence[Cell]) -> list[Scored]:
         points = choose_operating_points(
             predictions, config.evaluation.threshold_rule, per_sex=per_sex
         )
-        found.append(Scored(predictions, points))
-    return found
+        seeds.append(Scored(predictions, points))
+    return seeds
 
 
 def _check_same_photos(pooled: dict[Arm, list[Scored]]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from hf_cushing.compare.mitigation import (
     JUDGED,
-    SEXES,
     Mitigated,
     compare_mitigations,
     mitigated_models,
@@ -23,6 +22,7 @@ from hf_cushing.evaluation.wording import NAMES, format_value, verdict_text
 from hf_cushing.files import resource
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
+from hf_cushing.schema import KNOWN_SEXES
 
 OVERALL = ("accuracy", "precision", "recall", "f1", "auroc")
 COMPARED = ("f1", "auroc")
@@ -89,7 +89,7 @@ def _by_sex(result: LabelResult) -> Table:
     body = []
     for arm in result.arms:
         for metric, name in zip(COMPARED, _names(COMPARED), strict=True):
-            reports = [arm.subgroups[sex].report for sex in SEXES]
+            reports = [arm.subgroups[sex].report for sex in KNOWN_SEXES]
             row = [*arm.arm.words, name, *(format_value(r.values[metric], 2) for r in reports)]
             gap = arm.gaps.get(metric)
             row += ["–"] * 5 if gap is None else [
@@ -102,7 +102,7 @@ def _by_sex(result: LabelResult) -> Table:
     counts = ", ".join(
         f"{STYLES[sex].name} {row.positive_patients} + / {row.negative_patients} − patients "
         f"({row.size})"
-        for sex, row in ((sex, result.arms[0].subgroups[sex].report) for sex in SEXES)
+        for sex, row in ((sex, result.arms[0].subgroups[sex].report) for sex in KNOWN_SEXES)
     )
     notes = [
         f"{counts}. Gap: women minus men. Expected from prevalence: what the sexes' different "
@@ -159,7 +159,7 @@ def _mitigation_tables(result: LabelResult) -> Iterator[Table]:
 
 
 def _mitigation_cells(row: Mitigated) -> list[str]:
-    sexes = [f"{row.arm.estimate(row.metric, sex):.2f}" for sex in SEXES]
+    sexes = [f"{row.arm.estimate(row.metric, sex):.2f}" for sex in KNOWN_SEXES]
     worst = f"{value_text(row.worst)} ({STYLES[row.worst_sex].name})"
     changes = ["–"] * 3
     if row.change:
@@ -175,8 +175,8 @@ def external_table(
     body = []
     for arm, own in by_arm(cells).items():
         home = [cell.run.report.find(label, "all").values["auroc"].estimate for cell in own]
-        for name, found in arms[arm].items():
-            values = [format_value(found.report.values[metric]) for metric in EXTERNAL]
+        for name, group in arms[arm].items():
+            values = [format_value(group.report.values[metric]) for metric in EXTERNAL]
             body.append(
                 [*arm.words, name, *values, f"{np.mean(home):.3f}" if name == "all" else ""]
             )

@@ -1,4 +1,4 @@
-"""What camera, light and pose did in a photo, so that a change of theirs can be told."""
+"""What camera, light and pose did in a photo, so that their changes can be set apart."""
 
 from __future__ import annotations
 
@@ -67,12 +67,13 @@ def measure_photo(crop: Image.Image, landmarks: np.ndarray, face_box: list[int])
 
 def measure_photos(crops: Dataset, advance: Callable[[int], None]) -> np.ndarray:
     """Measure all photos of a dataset: float64, shape (photos, measures)."""
-    found = []
+    measures = []
     for row in crops.select_columns(["image", "landmarks", "face_box"]):
         image = row["image"].convert("RGB")
-        found.append(measure_photo(image, np.array(row["landmarks"], np.float32), row["face_box"]))
+        points = np.array(row["landmarks"], np.float32)
+        measures.append(measure_photo(image, points, row["face_box"]))
         advance(1)
-    return np.array(found)
+    return np.array(measures)
 
 
 def _inner_face(pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hf_cushing.data.chunks import Crop, read_crops
+from hf_cushing.data.chunks import read_crops
 from hf_cushing.data.crops import align_intake
 from hf_cushing.data.intake import Intake, repeats, with_photo_ids
 from hf_cushing.data.loading import class_words
@@ -174,11 +174,11 @@ def align_table(table: Path, work: Path, *, num_proc: int, progress: Progress) -
         for photo, outcome in zip(aligned.photos, aligned.outcomes, strict=True)
         if outcome.reason
     }
-    crops = [crop for chunk in read_crops(aligned.chunks) for crop in chunk]
+    crops = {index: crop for chunk in read_crops(aligned.chunks) for index, crop in chunk.items()}
     if not crops:
         name, reason = next(iter(left_out.items()))
         raise UserError(f"{table}: no photo could be used ({name}: {reason})")
-    photos = [dated[crop.index] for crop in crops]
+    photos = [dated[index] for index in crops]
     return DatedCohort(photos, _dataset(crops, intake.photos), left_out).in_order()
 
 
@@ -198,15 +198,13 @@ def _check_files(intake: Intake) -> None:
     refuse_problems(intake.table, problems)
 
 
-def _dataset(crops: Sequence[Crop], photos: Sequence[FacePhoto]) -> Dataset:
+def _dataset(crops: Mapping[int, dict], photos: Sequence[FacePhoto]) -> Dataset:
     """The aligned faces as `DatedCohort` has them."""
     from datasets import Dataset, Features
 
     features = dataset_features([CONTROL])
     columns = {
-        "image": [{"bytes": crop.image, "path": None} for crop in crops],
-        "photo_id": [photos[crop.index].photo_id for crop in crops],
-        "landmarks": [crop.landmarks for crop in crops],
-        "face_box": [crop.face_box for crop in crops],
+        name: [crop[name] for crop in crops.values()] for name in ("image", "landmarks", "face_box")
     }
+    columns["photo_id"] = [photos[index].photo_id for index in crops]
     return Dataset.from_dict(columns, Features({name: features[name] for name in columns}))

@@ -113,7 +113,7 @@ class Followup:
         rows = self.cohort.rows(patient).tolist()
         return [self.comparisons[row] for row in rows if row in self.comparisons]
 
-    @property
+    @cached_property
     def last(self) -> dict[str, Comparison]:
         """Patient to the last visit beside the baseline; without patients of one visit."""
         patients = self.cohort.visits.patient

@@ -101,13 +101,13 @@ def dated_photos(
     UserError
         With one line for every problem of every row.
     """
-    found = list(problems)
+    problems = list(problems)
     photos = [
         photo
         for number, cells in rows
-        if (photo := _photo(number, cells, needed, found.append)) is not None
+        if (photo := _photo(number, cells, needed, problems.append)) is not None
     ]
-    refuse_problems(where, [*found, *_contradictions(photos)])
+    refuse_problems(where, [*problems, *_contradictions(photos)])
     return photos
 
 
@@ -162,13 +162,13 @@ def _date(row: int, name: str, cells: dict[str, str], report: Report) -> date | 
         report((row, f"{name} {text!r} is not written YYYY-MM-DD; write all dates that way"))
         return None
     try:
-        found = date.fromisoformat(written[1])
+        day = date.fromisoformat(written[1])
     except ValueError:
         report((row, f"{name} {text!r} is no day of the calendar; correct it"))
         return None
-    if found > date.today():
+    if day > date.today():
         report((row, f"{name} {text!r} lies in the future; correct it"))
-    return found
+    return day
 
 
 def _contradictions(photos: Sequence[DatedPhoto]) -> Iterator[Problem]:
