@@ -107,8 +107,8 @@ def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
 
     def pictures(rows: Sequence[int]) -> dict[int, bytes]:
         wanted = {places[row]: row for row in rows}
-        found = (crop for chunk in read_crops(crops.chunks) for crop in chunk)
-        return {wanted[crop.index]: crop.image for crop in found if crop.index in wanted}
+        found = ((i, crop) for chunk in read_crops(crops.chunks) for i, crop in chunk.items())
+        return {wanted[i]: crop["image"]["bytes"] for i, crop in found if i in wanted}
 
     measures = measures_from([outcome.measures for outcome in outcomes])
     return AuditPhotos(columns, file, measures, pictures)

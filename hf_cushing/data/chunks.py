@@ -65,28 +65,6 @@ class Outcome:
     measures: dict[str, bytes] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """A kept photo's aligned face.
-
-    Attributes
-    ----------
-    index : int
-        By which `make_chunks` knows the photo.
-    image : bytes
-        JPEG.
-    landmarks : list of list of float
-        68 × 2, pixels of the crop.
-    face_box : list of int
-        Left, top, right, bottom in the photo.
-    """
-
-    index: int
-    image: bytes
-    landmarks: list[list[float]]
-    face_box: list[int]
-
-
 def make_chunks(
     root: Path,
     photos: list[tuple[int, FacePhoto]],
@@ -106,7 +84,7 @@ def make_chunks(
     root : Path
         Folder of the photos.
     photos : list of (int, FacePhoto)
-        Index by which the photo is known later, and the photo.
+        Index by which the photo is known in the files, and the photo.
     side : int
         Side of the crops in pixels.
     identity : bool
@@ -165,14 +143,20 @@ def read_outcomes(paths: list[Path]) -> dict[int, Outcome]:
     return outcomes
 
 
-def read_crops(paths: list[Path]) -> Iterator[list[Crop]]:
-    """The kept photos' crops, one list a chunk file."""
+def read_crops(paths: list[Path]) -> Iterator[dict[int, dict[str, Any]]]:
+    """The kept photos' crops by index, one dict a chunk file: a dataset's columns image (JPEG),
+    landmarks (68 × 2, pixels of the crop) and face_box (left, top, right, bottom in the photo).
+    """
     for path in paths:
-        yield [
-            Crop(**row | {"landmarks": np.reshape(row["landmarks"], (68, 2)).tolist()})
+        yield {
+            row["index"]: {
+                "image": {"bytes": row["image"], "path": None},
+                "landmarks": np.reshape(row["landmarks"], (68, 2)).tolist(),
+                "face_box": row["face_box"],
+            }
             for row in _rows([path], ["index", "image", "landmarks", "face_box"])
             if row["image"]
-        ]
+        }
 
 
 def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_cushing.data.chunks import Crop, read_crops
+from hf_cushing.data.chunks import read_crops
 from hf_cushing.schema import SEXES, SPLITS, dataset_features
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:
     for split in SPLITS:
         rows = {place: columns for place, columns in kept.items() if columns["split"] == split}
         batches = (
-            [_row(rows[crop.index], crop, report.labels) for crop in chunk if crop.index in rows]
+            [_coded(rows[i], report.labels) | crop for i, crop in chunk.items() if i in rows]
             for chunk in read_crops(chunks)
         )
         paths = _write_parts(out / "data" / split, filter(None, batches), features.arrow_schema)
@@ -53,14 +53,10 @@ def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:
             path.rename(out / "data" / f"{split}-{place}-{report.fingerprint[:8]}.parquet")
 
 
-def _row(values: dict[str, Any], crop: Crop, labels: list[str]) -> dict[str, Any]:
-    return values | {
-        "image": {"bytes": crop.image, "path": None},
-        "label": labels.index(values["label"]),
-        "sex": SEXES.index(values["sex"]),
-        "landmarks": crop.landmarks,
-        "face_box": crop.face_box,
-    }
+def _coded(values: dict[str, Any], labels: list[str]) -> dict[str, Any]:
+    """Class words as their numbers."""
+    numbers = {"label": labels.index(values["label"]), "sex": SEXES.index(values["sex"])}
+    return values | numbers
 
 
 def _write_parts(stem: Path, batches: Iterable[list[dict[str, Any]]], schema: Any) -> list[Path]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hf_cushing.data.audit_photos import photos_of_crops
 from hf_cushing.data.audit_report import write_audit
 from hf_cushing.data.chunks import WorkerLost
-from hf_cushing.data.cohort import Cohort, fingerprint_of, read_cohort
+from hf_cushing.data.cohort import fingerprint_of, read_cohort
 from hf_cushing.data.crops import align_cohort
 from hf_cushing.data.intake_report import (
     IntakeReport,
@@ -63,41 +65,18 @@ def prepare(
     fingerprint = fingerprint_of(cohort, options)
     if (report := _finished(out, fingerprint, overwrite)) is not None:
         return report
-    work = _work_folder(out, fingerprint)
-    try:
-        report = _write_dataset(
-            work, cohort, options, fingerprint, num_proc=num_proc or os.cpu_count() or 1,
-            progress=progress,
-        )  # fmt: skip
-    except WorkerLost:
-        raise
-    except UserError:
-        shutil.rmtree(work)
-        raise
-    replace_folder(work / "result", out)
-    shutil.rmtree(work)
-    return report
-
-
-def _write_dataset(
-    work: Path,
-    cohort: Cohort,
-    options: PrepareOptions,
-    fingerprint: str,
-    *,
-    num_proc: int,
-    progress: Progress,
-) -> IntakeReport:
-    """Align, split and write under `work`; the dataset folder comes to lie in ``work/result``."""
-    crops = align_cohort(cohort, work, options, num_proc=num_proc, progress=progress)
-    kept = list(crops.kept.values())
-    splits = split_cohort(kept, options, links=crops.links, where=str(cohort.clinic.table))
-    report = build_intake_report(cohort, crops, splits, options, fingerprint)
-    result = work / "result"
-    shutil.rmtree(result, ignore_errors=True)
-    write_shards(result, report, crops.chunks)
-    write_intake_report(result, report)
-    write_audit(result, photos_of_crops(crops, splits), thumbnails=options.thumbnails)
+    with _work_folder(out, fingerprint) as work:
+        crops = align_cohort(
+            cohort, work, options, num_proc=num_proc or os.cpu_count() or 1, progress=progress
+        )
+        kept = list(crops.kept.values())
+        splits = split_cohort(kept, options, links=crops.links, where=str(cohort.clinic.table))
+        report = build_intake_report(cohort, crops, splits, options, fingerprint)
+        result = work / "result"
+        shutil.rmtree(result, ignore_errors=True)
+        write_shards(result, report, crops.chunks)
+        write_intake_report(result, report)
+        write_audit(result, photos_of_crops(crops, splits), thumbnails=options.thumbnails)
     return report
 
 
@@ -121,11 +100,23 @@ def _finished(out: Path, fingerprint: str, overwrite: bool) -> IntakeReport | No
     return None
 
 
-def _work_folder(out: Path, fingerprint: str) -> Path:
-    """Folder for unfinished work; what an earlier, different run left there is dropped."""
+@contextmanager
+def _work_folder(out: Path, fingerprint: str) -> Iterator[Path]:
+    """Folder for unfinished work, whose ``result`` takes the place of `out` at the end.
+
+    What an earlier, different run left there is dropped; so is all of a cohort that is refused.
+    """
     work = out.with_name(f".{out.name}.partial")
     plan = work / "plan.json"
     if work.exists() and not (plan.exists() and read_json(plan)["fingerprint"] == fingerprint):
         shutil.rmtree(work)
     write_json(plan, {"fingerprint": fingerprint})
-    return work
+    try:
+        yield work
+    except WorkerLost:
+        raise
+    except UserError:
+        shutil.rmtree(work)
+        raise
+    replace_folder(work / "result", out)
+    shutil.rmtree(work)
