@@ -10,7 +10,7 @@ import contourpy
 import numpy as np
 
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
-from hf_cushing.readers.kit_folder import Kit
+from hf_cushing.readers.kit import Kit, ModelAnswer
 from hf_cushing.schema import CONTROL, RESEARCH_NOTICE
 
 KEYS = dict(zip(GROUPS, "fgbeomupcjx", strict=True))
@@ -38,6 +38,9 @@ ENGLISH = {
     "case": "Case {number} of {total}",
     "with_model": "second read, with the model's score",
     "photo": "The face to be judged",
+    "says": "The model says: <strong>{label}</strong>",
+    "control": "no disease",
+    "uncertain": "uncertain (it gives no answer)",
     "score": "The model's score for {disease}: <strong>{score} of 100</strong>",
     "threshold": "it calls the disease from {threshold} on",
     "question": "Does this person have {disease}?",
@@ -80,6 +83,9 @@ CHINESE = {
     "case": "第 {number} 例，共 {total} 例",
     "with_model": "第二轮，显示模型评分",
     "photo": "待判断的面部照片",
+    "says": "模型判断：<strong>{label}</strong>",
+    "control": "未判为患病",
+    "uncertain": "不确定（模型不作判断）",
     "score": "模型对{disease}的评分：<strong>{score} / 100</strong>",
     "threshold": "达到 {threshold} 时模型判为患病",
     "question": "此人是否患有{disease}？",
@@ -134,14 +140,16 @@ def photo_html(picture: bytes, words: dict) -> str:
     return f'<img class="photo" alt="{words["photo"]}" src="data:image/png;base64,{content}">'
 
 
-def model_html(score: float, kit: Kit, words: dict) -> str:
-    """The model's score as a sentence and a bar."""
-    text = words["score"].format(
-        disease=html.escape(name_of(kit.disease, words)), score=round(100 * score)
-    )
-    if kit.threshold is not None:
-        text += "; " + words["threshold"].format(threshold=round(100 * kit.threshold))
-    return f'<div class="model">{text}{bar_html(score)}</div>'
+def model_html(answer: ModelAnswer, kit: Kit, words: dict) -> str:
+    """What the model says, its score with the threshold, and a bar."""
+    disease = html.escape(name_of(kit.disease, words))
+    text = words["score"].format(disease=disease, score=round(100 * answer.probability))
+    if answer.threshold is not None:
+        text += "; " + words["threshold"].format(threshold=round(100 * answer.threshold))
+    if answer.label is not None:
+        label = html.escape(name_of(answer.label, words))
+        text = f"{words['says'].format(label=label)}<br>{text}"
+    return f'<div class="model">{text}{bar_html(answer.probability)}</div>'
 
 
 def bar_html(share: float) -> str:

@@ -18,8 +18,8 @@ from starlette.middleware import Middleware
 
 from hf_cushing.app import reading_page as page
 from hf_cushing.app.headers import Headers, tell_if_open
-from hf_cushing.readers.answers import CONFIDENCES, Answer, AnswerStore, OutOfTurn, Place
-from hf_cushing.readers.kit_folder import Kit, read_kit
+from hf_cushing.readers.answer_store import CONFIDENCES, Answer, AnswerStore, NextCase, OutOfTurn
+from hf_cushing.readers.kit import Kit, read_kit
 from hf_cushing.schema import UsageError, UserError
 
 
@@ -46,22 +46,22 @@ class Room:
 
     def welcome(self, reader: str) -> dict:
         """The page before the first case, in a pause, between the reads and at the end."""
-        place = self.store.place(reader)
+        case = self.store.next_case(reader)
         orders = self.kit.reader(reader).orders
         total = sum(map(len, orders))
-        before = total if place is None else place.number - 1
-        done = before if place is None or place.read == 1 else before + len(orders[0])
-        text = "end" if place is None else ("first", "second")[place.read - 1]
+        before = total if case is None else case.number - 1
+        done = before if case is None or case.read == 1 else before + len(orders[0])
+        text = "end" if case is None else ("first", "second")[case.read - 1]
         lines = [self.words["hello"].format(reader=reader, done=done, total=total)]
         lines.append(self.words[text].format(disease=self.disease))
-        if place:
+        if case:
             lines += [self.words["time"], self.words["keys"]]
         return {
             "welcome": gr.update(visible=True),
             "case": gr.update(visible=False),
             "hello": "\n\n".join(lines),
             "start": gr.update(
-                visible=place is not None, value=self.words["go_on" if done else "start"]
+                visible=case is not None, value=self.words["go_on" if done else "start"]
             ),
             "photo": "",
             "model": gr.update(value="", visible=False),
@@ -69,17 +69,17 @@ class Room:
 
     def show(self, reader: str, message: str = "") -> dict:
         """The reader's next case with an empty form; the clock starts."""
-        place = self.store.place(reader)
-        if place is None:
+        case = self.store.next_case(reader)
+        if case is None:
             return self.welcome(reader)
-        self.store.show(reader, place)
+        self.store.show(reader, case)
         return {
             "welcome": gr.update(visible=False),
             "case": gr.update(visible=True),
-            "progress": self._progress(place),
-            "photo": page.photo_html(self.kit.photo(place.case), self.words),
-            "model": self._model(place),
-            "ticket": place.ticket,
+            "progress": self._progress(case),
+            "photo": page.photo_html(self.kit.photo(case.name), self.words),
+            "model": self._model(case),
+            "ticket": case.ticket,
             "call": None,
             "sure": None,
             "regions": [],
@@ -99,20 +99,20 @@ class Room:
             return self.show(reader, self.words["stale"])
         except sqlite3.Error:
             return {"message": self.words["failed"]}
-        place = self.store.place(reader)
-        same_read = place is not None and ticket.startswith(f"{place.read}-")
+        case = self.store.next_case(reader)
+        same_read = case is not None and ticket.startswith(f"{case.read}-")
         return self.show(reader) if same_read else self.welcome(reader)
 
-    def _progress(self, place: Place) -> str:
-        text = self.words["case"].format(number=place.number, total=place.total)
-        text += f" · {self.words['with_model']}" if place.read == 2 else ""
-        return text + page.bar_html((place.number - 1) / place.total)
+    def _progress(self, case: NextCase) -> str:
+        text = self.words["case"].format(number=case.number, total=case.total)
+        text += f" · {self.words['with_model']}" if case.read == 2 else ""
+        return text + page.bar_html((case.number - 1) / case.total)
 
-    def _model(self, place: Place) -> dict:
-        if place.read == 1:
+    def _model(self, case: NextCase) -> dict:
+        if case.read == 1:
             return gr.update(value="", visible=False)
-        score = self.kit.model_scores()[place.case]
-        return gr.update(value=page.model_html(score, self.kit, self.words), visible=True)
+        answer = self.kit.model_answer(case.name)
+        return gr.update(value=page.model_html(answer, self.kit, self.words), visible=True)
 
 
 def build(room: Room) -> gr.Blocks:

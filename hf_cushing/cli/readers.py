@@ -1,110 +1,122 @@
-"""Commands of a reader study: make a reading kit, serve the reading room, write out answers."""
+"""Commands of a reader study: kit, reading room, answers as a table, readers beside the model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from hf_cushing.cli.common import AsJson, app, print_json, progress_bars, say
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.cli.command import app, command, parameter
+from hf_cushing.cli.common import (
+    AsJson,
+    Dataset,
+    Host,
+    Port,
+    ReportFolder,
+    Revision,
+    needs_gradio,
+    open_runs,
+    progress_bars,
+    say,
+    show,
+)
+from hf_cushing.readers.options import AnalysisOptions, KitOptions
+from hf_cushing.schema import RESEARCH_NOTICE
 
 readers = typer.Typer(help="Reader studies: how well people do, alone and beside the model.")
 app.add_typer(readers, name="readers", no_args_is_help=True)
 
 KitFolder = Annotated[Path, typer.Argument(help="Kit made by `readers make`.")]
+Key = parameter(AnalysisOptions, "key")
 
 
-@readers.command()
+@command(readers)
 def make(
-    dataset: Annotated[str, typer.Option(help="Dataset folder or Hub id.")],
+    dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Kit to make: a new folder.")],
     readers: Annotated[str, typer.Option(help="How many, or a CSV with columns reader, level.")],
+    options: KitOptions,
     level: Annotated[
         str | None,
         typer.Option(
             help="With a number of readers: student, resident, endocrinologist or expert."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    label: Annotated[
-        str | None, typer.Option(help="Disease to be rated, where the dataset has several.")
-    ] = None,
-    repeats: Annotated[
-        float, typer.Option(help="Share of the cases that each reader sees twice, 0 to 0.5.")
-    ] = 0.1,
-    cases: Annotated[
-        int | None,
-        typer.Option(help="So many photos, as many of each label and sex; by default all."),
-    ] = None,
     run: Annotated[
         str | None,
-        typer.Option(help="Run folder, for a second read with the model's score shown."),
+        typer.Option(help="Run folder or Hub id, for a second read with what the model says."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice and the orders.")] = 0,
+    revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a reading kit and print each reader's login code, this once."""
-    from hf_cushing.training.environment import quiet_libraries
+    from hf_cushing.readers.make_kit import make_kit, parse_readers
 
-    quiet_libraries()
-    from hf_cushing.readers.kit import KitOptions, make_kit, parse_readers
-
-    options = KitOptions(
-        readers=parse_readers(readers, level),
-        split=split,
-        label=label,
-        repeats=repeats,
-        cases=cases,
-        seed=seed,
-    )
+    model = open_runs([run], revision)[0] if run else None
+    people = parse_readers(readers, level)
     with progress_bars() as progress:
-        codes = make_kit(dataset, out, options, run=run, progress=progress)
-    if as_json:
-        print_json({"kit": str(out), "codes": codes})
-    else:
-        for name, code in codes.items():
-            print(f"{name}\t{code}")
+        codes = make_kit(dataset, out, people, options, run=model, progress=progress)
+    text = "\n".join(f"{name}\t{code}" for name, code in codes.items())
+    show({"kit": str(out), "codes": codes}, text, as_json=as_json)
     say(f"These login codes are kept nowhere: hand them out now. Then `readers serve {out}`.")
     say(f"{out / 'key.csv'} says who is who; the reading room does not need it.")
 
 
-@readers.command()
+@command(readers, quiet=False)
 def serve(
     kit: KitFolder,
-    port: Annotated[int, typer.Option(help="Port.")] = 7860,
-    host: Annotated[
-        str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for its network.")
-    ] = "127.0.0.1",
-    language: Annotated[str, typer.Option(help="Of the page: en or zh.")] = "en",
+    port: Port = 7860,
+    host: Host = "127.0.0.1",
+    language: Annotated[Literal["en", "zh"], typer.Option(help="Of the page.")] = "en",
 ) -> None:
     """Open the reading room until Ctrl+C; answers are saved at once, readers may come back."""
-    try:
+    with needs_gradio("the reading room"):
         from hf_cushing.app.reading_room import serve_room
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise UserError('the reading room needs gradio: pip install "hf-cushing[app]"') from None
     say(RESEARCH_NOTICE)
     serve_room(kit, host=host, port=port, language=language, tell=say)
 
 
-@readers.command()
+@command(readers, quiet=False)
 def export(
     kit: KitFolder,
     out: Annotated[Path, typer.Option(help="CSV to write.")],
-    key: Annotated[
-        Path | None, typer.Option(help="The kit's key.csv, if it was moved elsewhere.")
-    ] = None,
+    key: Key = None,
 ) -> None:
     """Write all answers as one long table, and the ticked regions as another."""
-    from hf_cushing.readers.answers import export as long_table
-    from hf_cushing.readers.answers import region_rows, write_rows
+    from hf_cushing.readers.export import export, region_rows, write_rows
 
-    table = long_table(kit, key)
+    table = export(kit, key)
     regions = out.with_name(f"{out.stem}_regions.csv")
     write_rows(out, table)
     if rows := region_rows(table):
         write_rows(regions, rows)
     say(f"{len(table)} answers: {out}; ticked regions: {regions}")
+
+
+@command(readers)
+def analyse(
+    answers: Annotated[
+        Path, typer.Argument(help="Reading kit, or a table of answers (CSV, JSON lines, Parquet).")
+    ],
+    run: Annotated[
+        list[str],
+        typer.Option(help="Run or report folder of the model; may be repeated to pool folds."),
+    ],
+    out: ReportFolder,
+    options: AnalysisOptions,
+    revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """How good readers are, alone, beside the model and with it, with intervals."""
+    from hf_cushing.files import check_report_folder
+    from hf_cushing.readers.page import reader_markdown, write_reader_report
+    from hf_cushing.readers.report import analyse_readers, report_to_json
+    from hf_cushing.readers.study import load_study
+
+    check_report_folder(out, "readers.json")
+    study = load_study(answers, open_runs(run, revision), options)
+    report = analyse_readers(study)
+    write_reader_report(out, study, report)
+    text = reader_markdown(report)
+    show(report_to_json(report), text, as_json=as_json, page=out / "report.html")

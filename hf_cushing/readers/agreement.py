@@ -8,7 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from hf_cushing.readers.cases import ReaderStudy, crossed, ordinal_scale
+from hf_cushing.readers.rates import MODEL
+from hf_cushing.readers.study import ALL_READERS, Omissions, ReaderStudy, fully_crossed
 from hf_cushing.stats.agreement import (
     IntraReader,
     Kappa,
@@ -18,8 +19,12 @@ from hf_cushing.stats.agreement import (
     intra_reader,
 )
 
-MODEL = "model"
 WEIGHTS = "quadratic"
+
+MOST_STEPS = 11
+"""Whole-number scores of at most so many steps (0 to 10) are an ordinal scale."""
+
+NO_SCALE = f"the scores are no ordinal scale of 3 to {MOST_STEPS} whole numbers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Intra:
-    """A reader who saw photos twice; ``all readers`` pools them."""
+    """A reader who saw photos twice; `ALL_READERS` pools them."""
 
     name: str
     level: str
@@ -68,121 +73,93 @@ class Intra:
     scores: Kappa | None
 
 
-@dataclass(frozen=True)
-class Agreements:
-    """All of the agreement.
-
-    Attributes
-    ----------
-    fleiss, pairs, intra : list
-    scale : list of float
-        The steps of ordinal scores; empty where there are none.
-    left_out : dict
-        What could not be computed to why.
-    narrowed : list of (str, str)
-        Analysis, and which readers and photos did not enter it.
-    """
-
-    fleiss: list[Fleiss]
-    pairs: list[Pair]
-    intra: list[Intra]
-    scale: list[float]
-    left_out: dict[str, str]
-    narrowed: list[tuple[str, str]]
+def ordinal_scale(scores: np.ndarray) -> list[float]:
+    """The steps, if scores are whole numbers of 3 to `MOST_STEPS` steps; else empty."""
+    known = scores[np.isfinite(scores)]
+    if not len(known) or (known != np.rint(known)).any() or np.ptp(known) >= MOST_STEPS:
+        return []
+    scale = np.arange(known.min(), known.max() + 1).tolist()
+    return scale if len(scale) > 2 else []
 
 
-def reader_agreement(study: ReaderStudy) -> Agreements:
-    """Compute all of it."""
-    scale = ordinal_scale(study.scores)
-    fleiss, left_out, narrowed = _fleiss(study)
-    if len(study.readers) < 2:
-        left_out["agreement between readers"] = "one reader only"
-    if scale is None:
-        left_out["weighted kappa"] = "the scores are no ordinal scale of 3 to 11 whole numbers"
-    intra = list(_intra(study, scale))
-    if not intra:
-        left_out["agreement of readers with themselves"] = "no photo was shown twice"
-    steps = [] if scale is None else scale.tolist()
-    return Agreements(fleiss, list(_pairs(study, scale)), intra, steps, left_out, narrowed)
-
-
-def _fleiss(study: ReaderStudy) -> tuple[list[Fleiss], dict[str, str], list[tuple[str, str]]]:
-    rows: list[Fleiss] = []
-    left_out: dict[str, str] = {}
-    narrowed: list[tuple[str, str]] = []
+def fleiss_kappas(study: ReaderStudy, omissions: Omissions) -> Iterator[Fleiss]:
+    """Of all readers and of each level, in each read."""
     for read in study.reads:
         calls = study.calls[:, read - 1, 0]
         for group, readers in study.groups().items():
-            found = crossed(study, calls[:, None], readers)
+            design = fully_crossed(study, calls[:, None], readers)
             name = f"Fleiss' kappa of {group}{' with the model' if read == 2 else ''}"
-            if len(found.readers) < 2 or not len(found.photos):
+            if len(design.readers) < 2 or not len(design.photos):
                 if len(readers) > 1:
-                    left_out[name] = "no photos that two or more readers all judged"
+                    omissions.missing[name] = "no photos that two or more readers all judged"
                 continue
-            narrowed += [(name, found.told)] if found.told else []
-            counts = answer_counts(calls[found.readers][:, found.photos], scale=(0.0, 1.0))
-            rows.append(
-                Fleiss(
-                    group=group,
-                    read=read,
-                    readers=len(found.readers),
-                    size=study.size(found.photos),
-                    kappa=fleiss_kappa(counts, patients=study.patients[found.photos]),
-                )
+            omissions.narrow(name, design)
+            judged = calls[np.ix_(design.readers, design.photos)]
+            yield Fleiss(
+                group=group,
+                read=read,
+                readers=len(design.readers),
+                size=study.size(design.photos),
+                kappa=fleiss_kappa(
+                    answer_counts(judged, scale=(0.0, 1.0)), patients=study.patients[design.photos]
+                ),
             )
-    return rows, left_out, narrowed
 
 
-def _pairs(study: ReaderStudy, scale: np.ndarray | None) -> Iterator[Pair]:
-    model = study.model.called.astype(float)
+def reader_pairs(study: ReaderStudy, scale: list[float]) -> Iterator[Pair]:
+    """All pairs of readers, then each reader with the model; scores need a `scale`."""
+    names, model = [*study.readers, MODEL], len(study.readers)
+    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: pair[1] == model)
     for read in study.reads:
-        calls, scores = study.calls[:, read - 1, 0], study.scores[:, read - 1, 0]
-        for a, b in combinations(range(len(study.readers)), 2):
+        calls = np.vstack([study.calls[:, read - 1, 0], study.model.called])
+        scores = study.scores[:, read - 1, 0]
+        for a, b in pairs:
             kappa = _kappa(study, calls[a], calls[b])
             if kappa.photos:
-                weighted = None if scale is None else _kappa(study, scores[a], scores[b], scale)
-                yield Pair(first=study.readers[a], second=study.readers[b], with_model=False,
-                           read=read, calls=kappa, scores=weighted)  # fmt: skip
-        for number, name in enumerate(study.readers):
-            kappa = _kappa(study, calls[number], model)
-            if kappa.photos:
-                yield Pair(first=name, second=MODEL, with_model=True, read=read, calls=kappa,
-                           scores=None)  # fmt: skip
+                weighted = scale and b != model
+                yield Pair(
+                    first=names[a],
+                    second=names[b],
+                    with_model=b == model,
+                    read=read,
+                    calls=kappa,
+                    scores=_kappa(study, scores[a], scores[b], scale) if weighted else None,
+                )
 
 
 def _kappa(
-    study: ReaderStudy, first: np.ndarray, second: np.ndarray, scale: np.ndarray | None = None
+    study: ReaderStudy, first: np.ndarray, second: np.ndarray, scale: list[float] | None = None
 ) -> Kappa:
     both = np.isfinite(first) & np.isfinite(second)
-    weights = None if scale is None else WEIGHTS
+    weights = WEIGHTS if scale else None
     patients = study.patients[both]
     return cohen_kappa(first[both], second[both], weights, scale=scale, patients=patients)
 
 
-def _intra(study: ReaderStudy, scale: np.ndarray | None) -> Iterator[Intra]:
+def readers_with_themselves(study: ReaderStudy, scale: list[float]) -> Iterator[Intra]:
+    """Each reader who saw photos twice, then all of them together."""
     for read in study.reads:
-        rows = [n for n in range(len(study.readers)) if _twice(study.calls[n, read - 1]).any()]
-        for number in rows:
-            yield _intra_of(study, np.array([number]), read, scale, name=study.readers[number])
-        if len(rows) > 1:
-            yield _intra_of(study, np.array(rows), read, scale, name="all readers")
-
-
-def _twice(values: np.ndarray) -> np.ndarray:
-    """Photos that both showings have a value for; the next to last axis is the showing."""
-    return np.isfinite(values).all(-2)
+        twice = np.isfinite(study.calls[:, read - 1]).all(1).any(1)
+        numbers = np.flatnonzero(twice)
+        for n in numbers:
+            yield _intra_of(study, numbers[numbers == n], read, scale,
+                            name=study.readers[n], level=study.levels[n])  # fmt: skip
+        if len(numbers) > 1:
+            yield _intra_of(study, numbers, read, scale, name=ALL_READERS, level="")
 
 
 def _intra_of(
-    study: ReaderStudy, readers: np.ndarray, read: int, scale: np.ndarray | None, *, name: str
+    study: ReaderStudy, readers: np.ndarray, read: int, scale: list[float], **who: str
 ) -> Intra:
-    calls, scores = study.calls[readers, read - 1], study.scores[readers, read - 1]
-    row, photo = np.nonzero(_twice(calls))
-    found = intra_reader(*calls[row, :, photo].T, patients=study.patients[photo])
+    calls, calls_of = _shown_twice(study, study.calls[readers, read - 1])
+    scores, scores_of = _shown_twice(study, study.scores[readers, read - 1])
     weighted = None
-    row, photo = np.nonzero(_twice(scores))
-    if scale is not None and len(photo):
-        pair = scores[row, :, photo].T
-        weighted = cohen_kappa(*pair, WEIGHTS, scale=scale, patients=study.patients[photo])
-    level = study.levels[readers[0]] if len(readers) == 1 else ""
-    return Intra(name=name, level=level, read=read, calls=found, scores=weighted)
+    if scale and len(scores_of):
+        weighted = cohen_kappa(*scores, WEIGHTS, scale=scale, patients=scores_of)
+    return Intra(**who, read=read, calls=intra_reader(*calls, patients=calls_of), scores=weighted)
+
+
+def _shown_twice(study: ReaderStudy, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and second answers, shape (2, n), and the patients; `values`: (readers, 2, photos)."""
+    row, photo = np.nonzero(np.isfinite(values).all(1))
+    return values[row, :, photo].T, study.patients[photo]

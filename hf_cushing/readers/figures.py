@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hf_cushing.readers.agreement import MODEL as MODEL_NAME
-from hf_cushing.readers.cases import ReaderStudy
-from hf_cushing.readers.effects import GAIN
+from hf_cushing.readers.kit import LEVELS
+from hf_cushing.readers.multi_reader import GAIN, Effect
 from hf_cushing.readers.rates import GAPS, GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, Rates
 from hf_cushing.readers.report import ReaderReport
-from hf_cushing.readers.table import LEVELS
-from hf_cushing.reports.style import STYLES, new_figure, save
+from hf_cushing.readers.study import ALL_READERS, ReaderStudy
+from hf_cushing.readers.verdicts import change_text
+from hf_cushing.reports.style import STYLES, bare, new_figure, save
 from hf_cushing.stats.metrics import roc_points
 from hf_cushing.stats.mrmc import RANDOM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-LOOKS = dict(
+MARKS = dict(
     zip(LEVELS, (("#56b4e9", "o"), ("#009e73", "s"), ("#e69f00", "^"), ("#cc79a7", "D")),
         strict=True)
 )  # fmt: skip
@@ -31,33 +32,6 @@ LOOKS = dict(
 FADED = 0.35
 MOST_NUMBERS = 22
 """Readers up to which kappas are written into the squares of the figure."""
-
-
-def plot_figures(out: Path, study: ReaderStudy, report: ReaderReport) -> Iterator[tuple[str, str]]:
-    """Draw what the study has; give file name and caption of each."""
-    first = report.reads[0]
-    plots: dict[str, tuple[bool, Callable[[Path], None], str]] = {
-        "readers_roc.png": (True, lambda path: plot_roc(path, study, report), CAPTIONS["roc"]),
-        "readers_forest.png": (True, lambda path: plot_forest(path, report), CAPTIONS["forest"]),
-        "readers_sex.png": (
-            bool(report.gaps), lambda path: plot_sexes(path, report), CAPTIONS["sex"],
-        ),
-        "readers_gain.png": (
-            len(report.reads) == 2, lambda path: plot_gain(path, report), CAPTIONS["gain"],
-        ),
-        "readers_cases.png": (True, lambda path: plot_cases(path, study, first), CAPTIONS["cases"]),
-        "readers_kappa.png": (
-            len(report.readers) > 1, lambda path: plot_kappas(path, report), CAPTIONS["kappa"],
-        ),
-        "readers_time.png": (
-            bool(report.times), lambda path: plot_times(path, report), CAPTIONS["time"],
-        ),
-    }  # fmt: skip
-    for name, (wanted, plot, caption) in plots.items():
-        if wanted:
-            plot(out / name)
-            yield name, caption
-
 
 CAPTIONS = {
     "roc": "Readers as points beside the model's ROC curve, each on the photos that they judged. "
@@ -74,39 +48,43 @@ CAPTIONS = {
 }
 
 
-def _rates(report: ReaderReport, *kinds: str, read: int = 0, subgroup: str = "all") -> list[Rates]:
-    reads = (read, 0)
-    return [
-        row
-        for row in report.rates
-        if row.kind in kinds and row.read in reads and row.subgroup == subgroup
-    ]
+def plot_figures(out: Path, study: ReaderStudy, report: ReaderReport) -> Iterator[tuple[str, str]]:
+    """Draw what the study has; give file name and caption of each."""
+    plots = {"roc": _roc, "forest": _forest, "cases": _cases}
+    plots |= {"sex": _sexes} if report.gaps else {}
+    plots |= {"gain": _gain} if _gains(report) else {}
+    plots |= {"kappa": _kappas} if len(report.readers) > 1 else {}
+    plots |= {"time": _times} if report.times else {}
+    for name, caption in CAPTIONS.items():
+        if name in plots:
+            save(plots[name](study, report), out / f"readers_{name}.png")
+            yield f"readers_{name}.png", caption
 
 
-def plot_roc(path: Path, study: ReaderStudy, report: ReaderReport) -> None:
+def _roc(study: ReaderStudy, report: ReaderReport) -> Figure:
     """Readers and their majority as points on the model's ROC."""
     figure = new_figure(7.6, 5.2)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.75", lw=1, ls=":")
     axes.plot(*roc_points(study.truth, study.model.score), color="black", lw=1.6, label="model")
-    for row in _rates(report, MODEL):
+    for row in report.rates_in(0, MODEL):
         axes.plot(*_point(row), "*", color="black", ms=13, mec="white", label="model's threshold")
     first = report.reads[0]
-    _level_points(axes, _rates(report, READER, read=first), hollow=first == 2)
-    for row in [r for r in _rates(report, MAJORITY, read=first) if not r.level]:
+    _level_points(axes, report.rates_in(first, READER), hollow=first == 2)
+    for row in [r for r in report.rates_in(first, MAJORITY) if not r.level]:
         axes.plot(*_point(row), "P", color="0.3", ms=10, mec="white", label=row.name)
     if len(report.reads) == 2:
-        seconds = {row.name: row for row in _rates(report, READER, read=2)}
-        _level_points(axes, list(seconds.values()), hollow=True)
-        for row in _rates(report, READER, read=1):
-            if row.name in seconds:
-                ends = np.array([_point(row), _point(seconds[row.name])]).T
-                axes.plot(*ends, color=LOOKS[row.level][0], lw=0.7, alpha=0.6)
-    axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.spines[["top", "right"]].set_visible(False)
+        aided = {row.name: row for row in report.rates_in(2, READER)}
+        _level_points(axes, list(aided.values()), hollow=True)
+        for row in report.rates_in(1, READER):
+            if row.name in aided:
+                ends = np.array([_point(row), _point(aided[row.name])]).T
+                axes.plot(*ends, color=MARKS[row.level][0], lw=0.7, alpha=0.6)
+    axes.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal",
+             xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))  # fmt: skip
+    bare(axes)
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
-    save(figure, path)
+    return figure
 
 
 def _point(row: Rates) -> tuple[float, float]:
@@ -114,7 +92,7 @@ def _point(row: Rates) -> tuple[float, float]:
 
 
 def _level_points(axes: Axes, rows: Sequence[Rates], *, hollow: bool) -> None:
-    for level, (color, marker) in LOOKS.items():
+    for level, (color, marker) in MARKS.items():
         points = [_point(row) for row in rows if row.level == level]
         if points:
             look = {"mfc": "none", "mec": color} if hollow else {"color": color, "mec": "white"}
@@ -122,30 +100,31 @@ def _level_points(axes: Axes, rows: Sequence[Rates], *, hollow: bool) -> None:
             axes.plot(*np.array(points).T, marker, ms=7, label=label, **look)
 
 
-def plot_forest(path: Path, report: ReaderReport) -> None:
+def _forest(study: ReaderStudy, report: ReaderReport) -> Figure:
     """Sensitivity and specificity of every reader, group, majority and the model."""
-    first = report.reads[0]
-    rows = _rates(report, MODEL, MAJORITY, GROUP, READER, read=first)
-    order = {MODEL: 0, MAJORITY: 1, GROUP: 2, READER: 3}
-    rows = sorted(rows, key=lambda row: order[row.kind])
-    figure = new_figure(8.6, 1.0 + 0.23 * len(rows))
-    panels = figure.subplots(1, 2, sharey=True)
+    rows = report.rates_in(report.reads[0])
+    names = [f"{row.name}, {row.level}" if row.kind == READER else row.name for row in rows]
+    figure, panels = _panels(names, height=1.0 + 0.23 * len(rows), fontsize=8)
     for axes, metric in zip(panels, GAPS, strict=True):
         for place, row in enumerate(rows):
-            color = LOOKS[row.level][0] if row.level else "black"
-            marker = LOOKS[row.level][1] if row.level else "o"
-            _line(axes, row, metric, -place, color=color, marker=marker)
-        _frame(axes, f"{METRIC_NAMES.get(metric, metric)}, 95 %")
-    panels[0].set_yticks([-n for n in range(len(rows))], [_who(row) for row in rows], fontsize=8)
-    panels[0].set_ylim(-len(rows) + 0.4, 0.6)
-    save(figure, path)
+            color, marker = MARKS[row.level] if row.level else ("black", "o")
+            _interval(axes, row, metric, -place, color=color, marker=marker)
+    return figure
 
 
-def _who(row: Rates) -> str:
-    return f"{row.name}, {row.level}" if row.kind == READER else row.name
+def _panels(names: Sequence[str], *, height: float, fontsize: int) -> tuple[Figure, Sequence[Axes]]:
+    """A panel for each of `GAPS`, with a line for each name: the first at 0, the next at -1."""
+    figure = new_figure(8.6, height)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, metric in zip(panels, GAPS, strict=True):
+        axes.set(xlim=(-0.02, 1.02), xlabel=f"{METRIC_NAMES[metric]}, 95 %")
+        bare(axes, grid="x")
+    panels[0].set_yticks([-n for n in range(len(names))], names, fontsize=fontsize)
+    panels[0].set_ylim(-len(names) + 0.4, 0.6)
+    return figure, panels
 
 
-def _line(axes: Axes, row: Rates, metric: str, y: float, *, color: str, marker: str) -> None:
+def _interval(axes: Axes, row: Rates, metric: str, y: float, *, color: str, marker: str) -> None:
     value = row.values[metric]
     shade = FADED if row.size == "insufficient" else 1.0
     if math.isfinite(value.low):
@@ -154,82 +133,65 @@ def _line(axes: Axes, row: Rates, metric: str, y: float, *, color: str, marker: 
         axes.plot(value.estimate, y, marker, color=color, alpha=shade, ms=5.5)
 
 
-def _frame(axes: Axes, label: str) -> None:
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel(label)
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-
-
-def plot_sexes(path: Path, report: ReaderReport) -> None:
-    """Women beside men for the groups, the majority of all, and the model."""
-    first = report.reads[0]
-    kinds = (MODEL, GROUP) if len(report.readers) > 1 else (MODEL, READER)
-    names = [row.name for row in _rates(report, *kinds, read=first)]
-    by_sex = {
-        sex: {row.name: row for row in _rates(report, *kinds, read=first, subgroup=sex)}
-        for sex in ("female", "male")
-    }
-    figure = new_figure(8.6, 1.3 + 0.42 * len(names))
-    panels = figure.subplots(1, 2, sharey=True)
+def _sexes(study: ReaderStudy, report: ReaderReport) -> Figure:
+    """Women beside men for the groups, and the model."""
+    first, kinds = report.reads[0], (MODEL, GROUP if len(report.readers) > 1 else READER)
+    names = [row.name for row in report.rates_in(first, *kinds)]
+    figure, panels = _panels(names, height=1.3 + 0.42 * len(names), fontsize=9)
     for axes, metric in zip(panels, GAPS, strict=True):
-        for shift, (sex, rows) in zip((0.14, -0.14), by_sex.items(), strict=True):
+        for shift, sex in ((0.14, "female"), (-0.14, "male")):
             style = STYLES[sex]
-            for place, name in enumerate(names):
-                if name in rows:
-                    _line(axes, rows[name], metric, shift - place, color=style.color,
-                          marker=style.marker)  # fmt: skip
+            for row in report.rates_in(first, *kinds, subgroup=sex):
+                y = shift - names.index(row.name)
+                _interval(axes, row, metric, y, color=style.color, marker=style.marker)
             axes.plot([], [], style.marker, color=style.color, label=style.name)
-        _frame(axes, f"{METRIC_NAMES.get(metric, metric)}, 95 %")
-    panels[0].set_yticks([-n for n in range(len(names))], names, fontsize=9)
-    panels[0].set_ylim(-len(names) + 0.4, 0.6)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2,
                   fontsize=9)  # fmt: skip
-    save(figure, path)
+    return figure
 
 
-def plot_gain(path: Path, report: ReaderReport) -> None:
-    """Every reader alone and with the model, and the mean."""
+def _gains(report: ReaderReport) -> list[tuple[str, Effect]]:
+    """The gains of all readers, by the metric's name among `Rates.values`."""
     effects = {
         row.metric: row
-        for row in report.effects.rows
-        if (row.question, row.group, row.analysis) == (GAIN, "all readers", RANDOM)
+        for row in report.effects
+        if (row.question, row.group, row.analysis) == (GAIN, ALL_READERS, RANDOM)
     }
-    names = {"auroc": "auroc", "sensitivity": "recall", "specificity": "specificity"}
-    shown = [metric for metric in names if metric in effects]
-    figure = new_figure(3.2 * max(len(shown), 1), 4.2)
-    alone, aided = ({r.name: r for r in _rates(report, READER, read=read)} for read in (1, 2))
-    for axes, metric in zip(figure.subplots(1, max(len(shown), 1), squeeze=False)[0], shown,
-                            strict=False):  # fmt: skip
+    names = (("auroc", "auroc"), ("recall", "sensitivity"), ("specificity", "specificity"))
+    return [(name, effects[metric]) for name, metric in names if metric in effects]
+
+
+def _gain(study: ReaderStudy, report: ReaderReport) -> Figure:
+    """Every reader alone and with the model, and the mean."""
+    gains = _gains(report)
+    figure = new_figure(3.2 * len(gains), 4.2)
+    alone, aided = ({r.name: r for r in report.rates_in(read, READER)} for read in (1, 2))
+    panels = figure.subplots(1, len(gains), squeeze=False)[0]
+    for axes, (metric, effect) in zip(panels, gains, strict=True):
         for name in [name for name in alone if name in aided]:
-            color, marker = LOOKS[alone[name].level]
-            ends = [rows[name].values[names[metric]].estimate for rows in (alone, aided)]
+            color, marker = MARKS[alone[name].level]
+            ends = [rows[name].values[metric].estimate for rows in (alone, aided)]
             axes.plot([0, 1], ends, color=color, marker=marker, ms=4, lw=1, alpha=0.7)
-        effect = effects[metric]
         axes.plot([0, 1], [effect.second, effect.first], color="black", lw=2.4, marker="o")
         change = effect.estimate
-        told = f"{change.estimate:+.2f} ({change.low:+.2f} to {change.high:+.2f})"
-        told = told.replace("-", "−")
-        title = f"{METRIC_NAMES.get(metric, metric)}\n"
-        axes.set_title(title + (told if math.isfinite(change.low) else "no interval"), fontsize=10)
+        known = math.isfinite(change.low)
+        text = change_text(change.estimate, change.low, change.high) if known else "no interval"
+        axes.set_title(f"{METRIC_NAMES[metric]}\n{text}", fontsize=10)
         axes.set_xticks([0, 1], ["alone", "with the model"])
         axes.set_xlim(-0.25, 1.25)
-        axes.grid(axis="y", color="0.92")
-        axes.spines[["top", "right"]].set_visible(False)
+        bare(axes, grid="y")
     handles = [
-        axes.plot([], [], color=color, marker=marker, ms=4, label=level)[0]
-        for level, (color, marker) in LOOKS.items()
+        panels[0].plot([], [], color=color, marker=marker, ms=4, label=level)[0]
+        for level, (color, marker) in MARKS.items()
         if level in report.readers.values()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
-    save(figure, path)
+    return figure
 
 
-def plot_cases(path: Path, study: ReaderStudy, read: int) -> None:
+def _cases(study: ReaderStudy, report: ReaderReport) -> Figure:
     """Share of readers who say disease against the model's probability."""
-    calls = study.calls[:, read - 1, 0]
+    calls = study.calls[:, report.reads[0] - 1, 0]
     judged = np.isfinite(calls).any(0)
     share = np.nanmean(calls[:, judged], axis=0)
     figure = new_figure(6.4, 5.2)
@@ -247,23 +209,21 @@ def plot_cases(path: Path, study: ReaderStudy, read: int) -> None:
     axes.set(xlabel="the model's probability (dashed: its threshold)",
              ylabel=f"share of readers who say {study.label}",
              xlim=(-0.02, 1.02), ylim=(-0.04, 1.04))  # fmt: skip
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2,
                   fontsize=9)  # fmt: skip
-    save(figure, path)
+    return figure
 
 
-def plot_kappas(path: Path, report: ReaderReport) -> None:
+def _kappas(study: ReaderStudy, report: ReaderReport) -> Figure:
     """Cohen's kappa of every pair of readers, and with the model."""
-    first = report.reads[0]
-    names = [*report.readers, MODEL_NAME]
-    pairs = [pair for pair in report.agreement.pairs if pair.read == first]
+    names = [*report.readers, MODEL]
     values = np.full((len(names), len(names)), math.nan)
-    place = {name: number for number, name in enumerate(report.readers)}
-    for pair in pairs:
-        a = place[pair.first]
-        b = len(names) - 1 if pair.with_model else place[pair.second]
-        values[a, b] = values[b, a] = pair.calls.estimate
+    for pair in report.pairs:
+        if pair.read == report.reads[0]:
+            a = names.index(pair.first)
+            b = len(names) - 1 if pair.with_model else names.index(pair.second)
+            values[a, b] = values[b, a] = pair.calls.estimate
     side = 1.8 + 0.34 * len(names)
     figure = new_figure(side + 0.6, side)
     axes = figure.subplots()
@@ -279,17 +239,17 @@ def plot_kappas(path: Path, report: ReaderReport) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.7, label="Cohen's kappa")
-    save(figure, path)
+    return figure
 
 
-def plot_times(path: Path, report: ReaderReport) -> None:
+def _times(study: ReaderStudy, report: ReaderReport) -> Figure:
     """Seconds a case by reader, alone and with the model."""
-    rows = [row for row in report.times if not row.group]
+    rows = [row for row in report.times if row.kind == READER]
     names = list(dict.fromkeys(row.name for row in rows))
     figure = new_figure(7.0, 1.2 + 0.26 * len(names))
     axes = figure.subplots()
     for row in rows:
-        color, marker = LOOKS[row.level]
+        color, marker = MARKS[row.level]
         y = -names.index(row.name) + (0.14 if row.read == 1 else -0.14)
         axes.plot([row.lower, row.upper], [y, y], color=color, lw=1.6)
         look = {"mfc": "white"} if row.read == 2 else {}
@@ -298,8 +258,5 @@ def plot_times(path: Path, report: ReaderReport) -> None:
                     [f"{name}, {report.readers[name]}" for name in names], fontsize=8)  # fmt: skip
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds a case" + ("; hollow: with the model" if 2 in report.reads else ""))
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    save(figure, path)
+    bare(axes, grid="x")
+    return figure

@@ -1,309 +1,208 @@
-"""Make a reading kit: photos under random names, and who sees them in what order."""
+"""A kit on disk, as the reading room and the analysis open it.
+
+``kit.json`` and ``photos/`` are what the room opens; ``key.csv`` says which case is whose and is
+opened by the analysis alone; ``scores.json`` waits until a reader's first read is done.
+"""
 
 from __future__ import annotations
 
-import csv
+import hashlib
+import hmac
 import re
 import secrets
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hf_cushing import __version__
-from hf_cushing.data.loading import FaceData, class_words, load_faces
-from hf_cushing.data.options import Progress
 from hf_cushing.data.table import read_table
-from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.evaluation.record import points_from_json
-from hf_cushing.faces.regions import mean_shape
-from hf_cushing.files import read_json, write_json
-from hf_cushing.readers.kit_folder import (
-    ANSWERS,
-    KEY_COLUMNS,
-    VERSION,
-    Reader,
-    hashed,
-    new_code,
-)
-from hf_cushing.readers.order import chosen, reading_order, spread
-from hf_cushing.readers.table import LEVELS
-from hf_cushing.schema import CONTROL, SPLITS, UsageError, UserError
-from hf_cushing.stats.resampling import strata_of
+from hf_cushing.files import read_json
+from hf_cushing.schema import UserError
 
-if TYPE_CHECKING:
-    from datasets import Dataset
+VERSION = 2
+"""Of the kit's files, as they are written."""
 
-READER = re.compile(r"\w[\w .-]{0,39}")
+READABLE = (1, 2)
+"""In version 1, ``scores.json`` has the score of each case alone, and ``kit.json`` one threshold
+for all of them."""
+
+LEVELS = ("student", "resident", "endocrinologist", "expert")
+"""Of training, lowest first."""
+
+ANSWERS = "answers.db"
+KEY_COLUMNS = ("case", "photo_id", "patient_id", "label", "sex")
+
+CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+"""Without those that look like others."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class KitOptions:
-    """How a kit is made.
+class Reader:
+    """Who reads.
 
     Attributes
     ----------
-    readers : tuple of Reader
-        Names and levels.
-    split : str
-    label : str, optional
-        The disease that ratings are about; needed where the dataset has several.
-    repeats : float
-        Share of the cases that each reader sees twice, 0..0.5.
-    cases : int, optional
-        How many photos, as many of each label × sex; by default all of the split.
-    seed : int
-        Of the choice and the orders; the names of cases and the codes are never the same again.
-
-    Raises
-    ------
-    UsageError
-        A value out of range.
+    name : str
+    level : str
+        One of `LEVELS`.
+    salt, code_hash : str
+        Hex; of the login code, which is nowhere kept.
+    orders : tuple of tuple of str
+        Cases in the order of the first read, and of the second if there is one; a case that
+        comes twice is a repeat.
     """
 
-    readers: tuple[Reader, ...]
-    split: str = "test"
+    name: str
+    level: str
+    salt: str = ""
+    code_hash: str = ""
+    orders: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswer:
+    """What the model says of a case, as the second read shows it.
+
+    Attributes
+    ----------
+    probability : float
+        Of the kit's disease, 0..1.
+    threshold : float or None
+        From which probability on the disease is called, for a person of this sex; None where it
+        is not known.
+    label : str or None
+        A label or ``uncertain``; None in a kit of version 1.
+    """
+
+    probability: float
+    threshold: float | None
     label: str | None = None
-    repeats: float = 0.1
-    cases: int | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.split not in SPLITS:
-            raise UsageError(f"--split {self.split}: choose {', '.join(SPLITS)}")
-        if not 0 <= self.repeats <= 0.5:
-            raise UsageError(f"--repeats {self.repeats}: give a share from 0 to 0.5")
-        if self.cases is not None and self.cases < 4:
-            raise UsageError(f"--cases {self.cases}: give 4 or more")
-        if not self.readers:
-            raise UsageError("--readers: at least one is needed")
 
 
-def parse_readers(given: str, level: str | None = None) -> tuple[Reader, ...]:
-    """Read ``--readers``: a number (all of one level), or a CSV with columns reader, level.
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """A kit as the reading room knows it: neither labels nor who is who.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+        Random, hex; ties the answers to the kit.
+    labels : tuple of str
+        Answers that there are, ``control`` first.
+    disease : str
+        Of these labels, the one that ratings and the model's scores are about.
+    readers : dict of str to Reader
+    side : int
+        Of the photos, pixels.
+    landmarks : numpy.ndarray
+        Shape (68, 2): mean face of all cases, for the map.
+    threshold : float or None
+        In a kit of version 1: from which score on the model calls the disease.
+    """
+
+    folder: Path
+    name: str
+    labels: tuple[str, ...]
+    disease: str
+    readers: Mapping[str, Reader]
+    side: int
+    landmarks: np.ndarray
+    threshold: float | None
+
+    def reader(self, name: str) -> Reader:
+        """The reader of that name, or an error that names those there are."""
+        if name not in self.readers:
+            raise UserError(
+                f"unknown reader '{name}'; this kit was made for {', '.join(self.readers)}"
+            )
+        return self.readers[name]
+
+    def admits(self, name: str, code: str) -> bool:
+        """Whether this is the reader's login code; dashes, blanks and case do not matter."""
+        reader = self.readers.get(name, Reader(name="", level="", salt="00"))
+        return hmac.compare_digest(hashed(code, reader.salt), reader.code_hash)
+
+    def photo(self, case: str) -> bytes:
+        """The case's picture, PNG."""
+        return (self.folder / "photos" / f"{case}.png").read_bytes()
+
+    def model_answer(self, case: str) -> ModelAnswer:
+        """What the model says of a case; only for a second read."""
+        entry = read_json(self.folder / "scores.json")[case]
+        if isinstance(entry, dict):
+            return ModelAnswer(**entry)
+        return ModelAnswer(probability=entry, threshold=self.threshold)
+
+
+def new_code() -> str:
+    """A login code: 8 letters and digits with a dash, about 40 bits."""
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def hashed(code: str, salt: str) -> str:
+    """Scrypt of a login code, hex; dashes, blanks and case do not matter."""
+    plain = re.sub(r"[\s-]", "", code).upper().encode()
+    return hashlib.scrypt(plain, salt=bytes.fromhex(salt), n=2**14, r=8, p=1).hex()
+
+
+def read_kit(folder: Path) -> Kit:
+    """Open a kit without its key and without the model's scores.
 
     Raises
     ------
     UserError
-        A missing column, an unknown level, a name that stands twice or can't be one; it names
-        the row.
+        Not a kit, of a version that isn't `READABLE`, or photos are missing.
     """
-    if given.isdigit():
-        if level not in LEVELS:
-            raise UsageError(
-                f"--readers {given}: say what they are with --level ({', '.join(LEVELS)}), "
-                "or give a CSV with columns reader, level"
-            )
-        count = int(given)
-        return tuple(Reader(name=f"reader-{n + 1}", level=level) for n in range(count))
-    if level is not None:
-        raise UsageError("--level goes with a number of readers; the CSV has a column level")
-    path = Path(given)
-    if path.suffix != ".csv" or not path.is_file():
-        raise UsageError(f"--readers {given}: give a number, or a .csv with columns reader, level")
-    readers: dict[str, Reader] = {}
-    for number, cells in read_table(path):
-        if missing := [name for name in ("reader", "level") if name not in cells]:
-            raise UserError(f"{path} lacks column {', '.join(missing)}; add it")
-        reader = Reader(name=cells["reader"], level=cells["level"].lower())
-        _check_reader(f"{path}, row {number}", reader, readers)
-        readers[reader.name] = reader
-    return tuple(readers.values())
-
-
-def _check_reader(where: str, reader: Reader, others: Mapping[str, Reader]) -> None:
-    if not READER.fullmatch(reader.name):
+    folder = Path(folder)
+    if not (folder / "kit.json").is_file():
+        raise UserError(f"{folder} is not a reading kit; make one with `hf-cushing readers make`")
+    facts = read_json(folder / "kit.json")
+    if facts.get("version") not in READABLE:
         raise UserError(
-            f"{where}: '{reader.name}' can't be a reader's name; use letters and digits"
+            f"{folder} is a kit of version {facts.get('version')} ({facts.get('made_by')}), this "
+            f"hf-cushing knows versions {', '.join(map(str, READABLE))}; use the one that made "
+            "it, or make a new kit"
         )
-    if reader.level not in LEVELS:
-        text = f"unknown level '{reader.level}'" if reader.level else "no level"
-        raise UserError(f"{where}: {text}; write one of {', '.join(LEVELS)}")
-    if reader.name in others:
-        raise UserError(f"{where}: reader '{reader.name}' stands twice; delete one")
+    readers = {
+        entry["name"]: Reader(**entry | {"orders": tuple(map(tuple, entry["orders"]))})
+        for entry in facts["readers"]
+    }
+    cases = {case for reader in readers.values() for order in reader.orders for case in order}
+    missing = sorted(c for c in cases if not (folder / "photos" / f"{c}.png").is_file())
+    if missing:
+        raise UserError(
+            f"{folder}/photos lacks {len(missing)} of {len(cases)} photos (the first: "
+            f"{missing[0]}.png); copy the kit again as a whole"
+        )
+    return Kit(
+        folder=folder,
+        name=facts["name"],
+        labels=tuple(facts["labels"]),
+        disease=facts["disease"],
+        readers=readers,
+        side=facts["side"],
+        landmarks=np.array(facts["landmarks"], np.float32),
+        threshold=facts.get("threshold"),
+    )
 
 
-def make_kit(
-    dataset: str,
-    out: Path,
-    options: KitOptions,
-    *,
-    run: str | None = None,
-    progress: Progress,
-) -> dict[str, str]:
-    """Write a kit folder, and return each reader's login code, which is kept nowhere.
+def read_key(folder: Path, key: Path | None = None) -> dict[str, dict[str, str]]:
+    """Who is in which case: columns of ``key.csv`` by case. For the analysis, never for the room.
 
     Parameters
     ----------
-    dataset : str
-        Folder or Hub id; its crops are shown, as PNG without any metadata.
-    out : Path
-        New folder; nobody else may open it (mode 700).
-    run : str, optional
-        Run folder with predictions of the split, for a second read with the model's score.
-
-    Raises
-    ------
-    UserError
-        `out` is there already, too few cases, or photos that the run has not scored.
+    key : Path, optional
+        Where the key was put; by default it lies in the kit.
     """
-    _check_new(out)
-    if run and options.split != "test":
-        raise UsageError(f"--run with --split {options.split}: the model knows these photos; test")
-    data = load_faces(dataset)
-    disease = _disease(data.labels, options.label)
-    photos, columns = _drawn_photos(data, options)
-    model = _model(run, options.split, columns["photo_id"], disease) if run else {}
-    names = [secrets.token_hex(5) for _ in columns["photo_id"]]
-    codes, readers, gap = _readers(options, columns, names, reads=2 if run else 1)
-    side = photos[0]["image"].width
-    kit = {
-        "version": VERSION,
-        "name": secrets.token_hex(8),
-        "made_by": f"hf-cushing {__version__}",
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "dataset_revision": data.revision,
-        "split": options.split,
-        "seed": options.seed,
-        "cases": len(names),
-        "gap": gap,
-        "labels": data.labels,
-        "disease": disease,
-        "side": side,
-        "landmarks": mean_shape(np.array(photos["landmarks"]), side).astype(float).round(1),
-        "model_revision": model.get("revision"),
-        "threshold": model.get("threshold"),
-        "readers": readers,
-    }
-    aside = out.with_name(f".{out.name}.{secrets.token_hex(6)}.aside")
-    try:
-        (aside / "photos").mkdir(parents=True)
-        aside.chmod(0o700)
-        _write_photos(photos, aside / "photos", names, progress("photos", len(names)))
-        _write_key(aside / "key.csv", names, columns)
-        if model:
-            write_json(aside / "scores.json", dict(zip(names, model["scores"], strict=True)))
-        write_json(aside / "kit.json", kit)
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return codes
-
-
-def _check_new(out: Path) -> None:
-    if (out / ANSWERS).exists():
-        raise UserError(f"{out} holds answers of readers; a kit with answers is never overwritten")
-    if out.exists():
-        raise UserError(f"{out} is there already; give --out a new folder")
-
-
-def _disease(labels: Sequence[str], wanted: str | None) -> str:
-    diseases = [label for label in labels if label != CONTROL]
-    if wanted is None and len(diseases) > 1:
-        raise UsageError(f"--label: choose the disease to be rated ({', '.join(diseases)})")
-    if wanted is not None and wanted not in diseases:
-        raise UsageError(f"--label {wanted}: choose {', '.join(diseases)}")
-    return wanted or diseases[0]
-
-
-def _drawn_photos(data: FaceData, options: KitOptions) -> tuple[Dataset, dict[str, np.ndarray]]:
-    """The photos of the study by photo_id, and what the key says of them."""
-    photos = data.roles[options.split]
-    if "landmarks" not in photos.column_names:
-        raise UserError("the dataset lacks landmarks; make it with `hf-cushing prepare`")
-    columns = {name: np.array(photos[name][:]) for name in ("photo_id", "patient_id")}
-    columns |= {name: class_words(photos, name) for name in ("label", "sex")}
-    rows = np.argsort(columns["photo_id"])
-    if options.cases is not None:
-        kept = chosen(
-            *(columns[name][rows] for name in ("label", "sex", "patient_id")),
-            cases=options.cases,
-            rng=np.random.default_rng([options.seed, 0]),
-        )
-        rows = rows[kept]
-    columns = {name: values[rows] for name, values in columns.items()}
-    healthy = columns["label"] == CONTROL
-    for name, side in (("diseased", ~healthy), ("healthy", healthy)):
-        count = len(np.unique(columns["patient_id"][side]))
-        if count < 2:
-            raise UserError(
-                f"a reader study needs two {name} patients or more, split {options.split} has "
-                f"{count}; choose another split or dataset"
-            )
-    return photos.select(rows), columns
-
-
-def _model(run: str, split: str, photo_ids: np.ndarray, disease: str) -> dict[str, Any]:
-    """The run's scores of the disease in the order of the photos, and its threshold."""
-    predictions = load_predictions(Path(run)).of_split(split)
-    if disease not in predictions.labels:
+    path = key or Path(folder) / "key.csv"
+    if not path.is_file():
         raise UserError(
-            f"--run {run} knows {', '.join(predictions.labels)}, but not {disease}; give a run "
-            "of this dataset"
+            f"{path} is missing: it says which case is which photo; say where it is with --key"
         )
-    scores = predictions.score(disease)
-    known = dict(zip(predictions.photo_id.tolist(), scores.tolist(), strict=True))
-    missing = [photo for photo in photo_ids.tolist() if photo not in known]
-    if missing:
-        raise UserError(
-            f"--run {run} has no score of {len(missing)} of {len(photo_ids)} photos of the split "
-            f"(the first: {missing[0]}); give a run of this dataset and its splits"
-        )
-    metrics = Path(run) / "metrics.json"
-    points = points_from_json(read_json(metrics)) if metrics.is_file() else []
-    common = [p.threshold for p in points if p.sex == "all" and p.label == disease]
-    return {
-        "scores": [known[photo] for photo in photo_ids.tolist()],
-        "revision": str(predictions.model_revision[0]),
-        "threshold": common[0] if common else None,
-    }
-
-
-def _readers(
-    options: KitOptions, columns: Mapping[str, np.ndarray], names: Sequence[str], *, reads: int
-) -> tuple[dict[str, str], list[dict[str, Any]], int]:
-    """Codes by reader, what the kit keeps of each reader, and how far repeats are apart."""
-    cells = strata_of(columns["label"], columns["sex"])
-    repeats = round(options.repeats * len(cells))
-    if options.repeats and not repeats:
-        raise UsageError(f"--repeats {options.repeats} of {len(cells)} cases is none; 0, or more")
-    codes, entries, gap = {}, [], 0
-    for number, reader in enumerate(options.readers, start=1):
-        rng = np.random.default_rng([options.seed, number])
-        first, gap = reading_order(cells, repeats, rng)
-        orders = [first, *(spread(cells, rng) for _ in range(reads - 1))]
-        code, salt = new_code(), secrets.token_hex(16)
-        codes[reader.name] = code
-        entries.append(
-            {
-                "name": reader.name,
-                "level": reader.level,
-                "salt": salt,
-                "code_hash": hashed(code, salt),
-                "orders": [[names[row] for row in order] for order in orders],
-            }
-        )
-    return codes, entries, gap
-
-
-def _write_photos(
-    photos: Dataset, folder: Path, names: Sequence[str], advance: Callable[[int], None]
-) -> None:
-    from PIL import Image
-
-    for photo, name in zip(photos.select_columns(["image"]), names, strict=True):
-        pixels = np.asarray(photo["image"].convert("RGB"))  # nothing but pixels goes on
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-        advance(1)
-
-
-def _write_key(path: Path, names: Iterable[str], columns: Mapping[str, np.ndarray]) -> None:
-    rows = zip(names, *(columns[name].tolist() for name in KEY_COLUMNS[1:]), strict=True)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(KEY_COLUMNS)
-        writer.writerows(sorted(rows))  # not in the order of photo_id
+    rows = [cells for _, cells in read_table(path)]
+    if missing := [name for name in KEY_COLUMNS if name not in rows[0]]:
+        raise UserError(f"{path} lacks column {', '.join(missing)}; it is not the key of a kit")
+    return {cells["case"]: cells for cells in rows}

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.subgroups import TOO_FEW, Value
-from hf_cushing.evaluation.tables import NAMES
-from hf_cushing.readers.cases import ReaderStudy, crossed
+from hf_cushing.readers.study import ALL_READERS, ReaderStudy, fully_crossed
 from hf_cushing.stats.agreement import majority_vote
 from hf_cushing.stats.intervals import (
     INSUFFICIENT,
     clustered_auroc,
-    clustered_ratio,
     difference_interval,
-    wilson,
+    rate_intervals,
+    size_word,
 )
 from hf_cushing.stats.metrics import METRICS
 
@@ -26,47 +25,69 @@ SHOWN = ("recall", "specificity", "accuracy", "f1", "auroc")
 GAPS = ("recall", "specificity")
 """Metrics that do not depend on how many of a sex are sick."""
 
-METRIC_NAMES = NAMES | {"recall": "sensitivity"}
+METRIC_NAMES = {
+    "recall": "sensitivity", "sensitivity": "sensitivity", "specificity": "specificity",
+    "accuracy": "accuracy", "f1": "F1", "auroc": "AUROC",
+}  # fmt: skip
 """Names in tables: reader studies speak of sensitivity."""
 
-READER, GROUP, MAJORITY, MODEL = "reader", "group", "majority", "model"
+SIZES = ("insufficient", "wide", "ok")
+
+MODEL, MAJORITY, GROUP, READER = KINDS = ("model", "majority", "group", "reader")
+"""In the order of tables and figures."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who calls: a reader, several together, their majority, or the model.
+    """Who calls: the model, a majority, several readers together, or one.
 
     Attributes
     ----------
-    name, kind, level : str
-        `kind` is `READER`, `GROUP`, `MAJORITY` or `MODEL`.
+    name : str
+    kind : str
+        One of `KINDS`.
+    level : str
+        Of the reader or group; empty for all readers and the model.
     read : int
         1 alone, 2 with the model; 0 for the model.
-    calls : numpy.ndarray
-        float, shape (readers, photos): NaN where there is no call.
-    scores : numpy.ndarray
-        float, shape (photos,), of one reader or the model: NaN where there is none.
     tied : int
-        Photos on which as many readers said yes as no: no call.
+        Photos on which as many of a majority's readers said yes as no: no call.
     """
 
     name: str
     kind: str
     level: str
     read: int
-    calls: np.ndarray
-    scores: np.ndarray | None = None
     tied: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calls:
+    """What somebody called.
+
+    Attributes
+    ----------
+    caller : Caller
+    readers : numpy.ndarray
+        Their numbers; none for a majority or the model.
+    calls : numpy.ndarray
+        float, shape (readers or 1, photos): NaN where there is no call.
+    scores : numpy.ndarray or None
+        float, shape (photos,), of one reader or the model: NaN where there is none.
+    """
+
+    caller: Caller
+    readers: np.ndarray
+    calls: np.ndarray
+    scores: np.ndarray | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
-class Rates:
+class Rates(Caller):
     """How often a caller is right in one subgroup of the patients.
 
     Attributes
     ----------
-    name, kind, level, read, tied
-        As in `Caller`.
     subgroup : str
         ``all``, ``female``, ``male`` or ``unknown``.
     answers, photos, positive_patients, negative_patients : int
@@ -77,11 +98,6 @@ class Rates:
         reader or the model, on the photos with a score.
     """
 
-    name: str
-    kind: str
-    level: str
-    read: int
-    tied: int
     subgroup: str
     answers: int
     photos: int
@@ -92,13 +108,9 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SexGap:
+class SexGap(Caller):
     """Women minus men in `metric`; different patients, so that their errors are independent."""
 
-    name: str
-    kind: str
-    level: str
-    read: int
     metric: str
     women: Value
     men: Value
@@ -108,119 +120,102 @@ class SexGap:
     size: str
 
 
-def rates_of(study: ReaderStudy, callers: Sequence[Caller]) -> list[Rates]:
-    """For all patients, women and men; subgroups without an answer are left out."""
-    rows = [
-        _rates(study, caller, name, mask)
-        for caller in callers
-        for name, mask in subgroup_masks(study.photos).items()
-    ]
-    return [row for row in rows if row.answers]
-
-
-def make_callers(study: ReaderStudy) -> Iterator[Caller]:
-    """Each reader, all and each level together, majorities of three or more, and the model."""
+def all_calls(study: ReaderStudy) -> Iterator[Calls]:
+    """Of each reader, all and each level together, majorities of three or more, and the model."""
     for read in study.reads:
         calls, scores = study.calls[:, read - 1, 0], study.scores[:, read - 1, 0]
         for n, (name, level) in enumerate(zip(study.readers, study.levels, strict=True)):
             if np.isfinite(calls[n]).any():
-                yield Caller(name=name, kind=READER, level=level, read=read, calls=calls[[n]],
-                             scores=scores[n])  # fmt: skip
+                caller = Caller(name=name, kind=READER, level=level, read=read)
+                yield Calls(caller=caller, readers=np.array([n]), calls=calls[[n]],
+                            scores=scores[n])  # fmt: skip
         for group, readers in study.groups().items():
-            level = "" if group == "all readers" else group
+            level = "" if group == ALL_READERS else group
             if len(readers) > 1 and np.isfinite(calls[readers]).any():
-                yield Caller(name=group, kind=GROUP, level=level, read=read, calls=calls[readers])
-            if len(readers) > 2:
-                yield from _majority(study, read, readers, level)
-    model = study.model.called[None].astype(float)
-    yield Caller(name="model", kind=MODEL, level="", read=0, calls=model, scores=study.model.score)
-
-
-def _majority(study: ReaderStudy, read: int, readers: np.ndarray, level: str) -> Iterator[Caller]:
-    """The majority on photos that all judged; with ties as no call."""
-    calls = study.calls[:, read - 1, 0]
-    found = crossed(study, calls[:, None], readers)
-    if len(found.readers) < 3 or not len(found.photos):
-        return
-    vote = majority_vote(calls[found.readers][:, found.photos] == 1)
-    row = np.full((1, len(study.photos)), math.nan)
-    row[0, found.photos] = vote.call
-    name = f"majority of {len(found.readers)} {level or 'reader'}s"
-    yield Caller(name=name, kind=MAJORITY, level=level, read=read, calls=row, tied=vote.ties)
-
-
-def _rates(study: ReaderStudy, caller: Caller, name: str, mask: np.ndarray) -> Rates:
-    rows, photos = np.nonzero(np.isfinite(caller.calls) & mask)
-    truth, called = study.truth[photos], caller.calls[rows, photos] == 1
-    sides = [len(set(study.patients[photos[side]].tolist())) for side in (truth, ~truth)]
-    return Rates(
-        name=caller.name,
-        kind=caller.kind,
-        level=caller.level,
-        read=caller.read,
-        tied=caller.tied,
-        subgroup=name,
-        answers=len(photos),
-        photos=len(set(photos.tolist())),
-        positive_patients=sides[0],
-        negative_patients=sides[1],
-        size=study.size(photos) if len(photos) else "insufficient",
-        values=_values(study, photos, truth, called)
-        | {"auroc": _auroc(study, caller.scores, mask, few=min(sides) < INSUFFICIENT)},
+                caller = Caller(name=group, kind=GROUP, level=level, read=read)
+                yield Calls(caller=caller, readers=readers, calls=calls[readers])
+            yield from _majority(study, read, readers, level)
+    yield Calls(
+        caller=Caller(name="model", kind=MODEL, level="", read=0),
+        readers=np.zeros(0, int),
+        calls=study.model.called[None].astype(float),
+        scores=study.model.score,
     )
 
 
-def _values(
-    study: ReaderStudy, photos: np.ndarray, truth: np.ndarray, called: np.ndarray
-) -> dict[str, Value]:
-    """Wilson's intervals on effective counts, all answers on a patient's photos together."""
-    who, everybody = study.who(photos), np.full(len(photos), True)
-    parts = {
-        "recall": (truth & called, truth),
-        "specificity": (~truth & ~called, ~truth),
-        "accuracy": (truth == called, everybody),
-        "f1": (truth & called, truth | called),  # of the Jaccard index
-    }
-    found = {}
-    for metric, (above, below) in parts.items():
-        ratio = clustered_ratio(above, below, who)
-        bounds = (ratio.estimate, *wilson(ratio.estimate, ratio.effective))
-        if metric == "f1":
-            bounds = tuple(2 * x / (1 + x) for x in bounds)
-        reason = METRICS[metric].undefined if math.isnan(bounds[0]) else ""
-        found[metric] = Value(
-            estimate=bounds[0], low=bounds[1], high=bounds[2], method="wilson",
-            reason=reason,
-        )  # fmt: skip
-    return found
+def _majority(study: ReaderStudy, read: int, readers: np.ndarray, level: str) -> Iterator[Calls]:
+    """The majority on photos that all judged; with ties as no call."""
+    calls = study.calls[:, read - 1, 0]
+    design = fully_crossed(study, calls[:, None], readers)
+    if len(design.readers) < 3 or not len(design.photos):
+        return
+    vote = majority_vote(calls[np.ix_(design.readers, design.photos)] == 1)
+    row = np.full((1, len(study.photos)), math.nan)
+    row[0, design.photos] = vote.call
+    name = f"majority of {len(design.readers)} {level or 'reader'}s"
+    caller = Caller(name=name, kind=MAJORITY, level=level, read=read, tied=vote.ties)
+    yield Calls(caller=caller, readers=np.zeros(0, int), calls=row)
+
+
+def rates_of(study: ReaderStudy, everybody: Sequence[Calls]) -> list[Rates]:
+    """For all patients, women and men; subgroups without an answer are left out."""
+    masks = subgroup_masks(study.photos).items()
+    return [
+        _rates(study, calls, name, mask)
+        for calls in everybody
+        for name, mask in masks
+        if np.isfinite(calls.calls[:, mask]).any()
+    ]
+
+
+def _rates(study: ReaderStudy, by: Calls, name: str, mask: np.ndarray) -> Rates:
+    rows, photos = np.nonzero(np.isfinite(by.calls) & mask)
+    sides = study.patients_by_class(photos)
+    truth, called = study.truth[photos], by.calls[rows, photos] == 1
+    rates = rate_intervals(truth, called, study.clusters(photos))
+    values = {metric: _value(metric, *rates[metric], method="wilson") for metric in SHOWN[:-1]}
+    values["auroc"] = _auroc(study, by.scores, mask, few=min(sides) < INSUFFICIENT)
+    return Rates(
+        **asdict(by.caller),
+        subgroup=name,
+        answers=len(photos),
+        photos=len(np.unique(photos)),
+        positive_patients=sides[0],
+        negative_patients=sides[1],
+        size=size_word(min(sides)),
+        values=values,
+    )
+
+
+def _value(
+    metric: str, estimate: float, low: float, high: float, *, method: str, few: bool = False
+) -> Value:
+    reason = METRICS[metric].undefined if math.isnan(estimate) else TOO_FEW if few else ""
+    return Value(estimate=estimate, low=low, high=high, method=method, reason=reason)
 
 
 def _auroc(study: ReaderStudy, scores: np.ndarray | None, mask: np.ndarray, *, few: bool) -> Value:
     """Of one reader or the model, with DeLong's error clustered by patient."""
-    scores = np.full(len(mask), math.nan) if scores is None else scores
-    photos = np.flatnonzero(mask & np.isfinite(scores))
-    area = clustered_auroc(study.truth[photos], scores[photos], study.who(photos))
+    photos = np.flatnonzero(mask & np.isfinite(math.nan if scores is None else scores))
+    if not len(photos):
+        return Value(estimate=math.nan, method="delong", reason="no scores")
+    area = clustered_auroc(study.truth[photos], scores[photos], study.clusters(photos))
     low, high = (math.nan, math.nan) if few else area.interval()
-    reason = METRICS["auroc"].undefined if math.isnan(area.estimate) else TOO_FEW if few else ""
-    return Value(
-        estimate=area.estimate, low=low, high=high, method="delong",
-        reason=reason if len(photos) else "no scores",
-    )  # fmt: skip
+    return _value("auroc", area.estimate, low, high, method="delong", few=few)
 
 
 def sex_gaps(rates: Sequence[Rates]) -> Iterator[SexGap]:
     """Women minus men wherever both have figures."""
-    by_sex = {(r.kind, r.name, r.read, r.subgroup): r for r in rates}
-    for (kind, name, read, sex), women in by_sex.items():
-        men = by_sex.get((kind, name, read, "male"))
-        if sex != "female" or men is None:
+    men_of = {(r.kind, r.name, r.read): r for r in rates if r.subgroup == "male"}
+    for women in rates:
+        men = men_of.get((women.kind, women.name, women.read))
+        if women.subgroup != "female" or men is None:
             continue
         for metric in GAPS:
-            pair = [row.values[metric] for row in (women, men)]
-            low, high = difference_interval(*((v.estimate, v.low, v.high) for v in pair))
-            size = min((women.size, men.size), key=("insufficient", "wide", "ok").index)
+            one, other = women.values[metric], men.values[metric]
+            low, high = difference_interval(*((v.estimate, v.low, v.high) for v in (one, other)))
             yield SexGap(
-                name=name, kind=kind, level=women.level, read=read, metric=metric,
-                women=pair[0], men=pair[1], gap=pair[0].estimate - pair[1].estimate, low=low,
-                high=high, size=size,
+                name=women.name, kind=women.kind, level=women.level, read=women.read,
+                metric=metric, women=one, men=other, gap=one.estimate - other.estimate, low=low,
+                high=high, size=min(women.size, men.size, key=SIZES.index),
             )  # fmt: skip

@@ -2,91 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.files import plain
-from hf_cushing.readers.agreement import Agreements, reader_agreement
-from hf_cushing.readers.cases import ReaderStudy
-from hf_cushing.readers.effects import Effects, reader_effects
-from hf_cushing.readers.rates import (
-    MAJORITY,
-    READER,
-    Caller,
-    Rates,
-    SexGap,
-    make_callers,
-    rates_of,
-    sex_gaps,
+from hf_cushing.readers.against_model import Matched, Overlap, error_overlaps, matched_points
+from hf_cushing.readers.agreement import (
+    NO_SCALE,
+    Fleiss,
+    Intra,
+    Pair,
+    fleiss_kappas,
+    ordinal_scale,
+    reader_pairs,
+    readers_with_themselves,
 )
-from hf_cushing.readers.table import READS
-from hf_cushing.readers.ticks import RegionShare, TimeRow, reading_times, region_shares
+from hf_cushing.readers.descriptions import (
+    Case,
+    ReadingTime,
+    RegionShare,
+    case_counts,
+    reading_times,
+    region_shares,
+)
+from hf_cushing.readers.multi_reader import Effect, reader_effects
+from hf_cushing.readers.rates import KINDS, Rates, SexGap, all_calls, rates_of, sex_gaps
+from hf_cushing.readers.study import READS, Omissions, ReaderStudy
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats import DRAWS
-from hf_cushing.stats.agreement import ErrorOverlap, error_overlap
-from hf_cushing.stats.reader_scores import MatchedPoint, matched_point
-from hf_cushing.stats.significance import holm
+from hf_cushing.stats.intervals import size_word
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of ``readers.json``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Matched:
-    """A reader as a point on the model's ROC.
-
-    Attributes
-    ----------
-    sensitivity, specificity : float
-        The reader's.
-    as_specific, as_sensitive : MatchedPoint
-        The model where it is as specific, and where it is as sensitive.
-    photos : int
-        That the reader judged; the model on the same.
-    """
-
-    name: str
-    level: str
-    read: int
-    sensitivity: float
-    specificity: float
-    as_specific: MatchedPoint
-    as_sensitive: MatchedPoint
-    photos: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Overlap:
-    """What a reader, or the majority, and the model get right: reader first, model second."""
-
-    name: str
-    kind: str
-    level: str
-    read: int
-    photos: int
-    size: str
-    tied: int
-    found: ErrorOverlap
-    p_holm: float = math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One photo: how many readers were right, and the model."""
-
-    photo_id: str
-    truth: str
-    sex: str
-    read: int
-    readers: int
-    right: int
-    model_score: float
-    model_right: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +55,9 @@ class ReaderReport:
     size : str
         ``insufficient``, ``wide`` or ``ok``, by patients.
     points : list of OperatingPoint
-    rates, gaps, matched, overlaps, cases, times, regions : list
-    effects : Effects
-    agreement : Agreements
+    rates, gaps, matched, effects, fleiss, pairs, intra, overlaps, cases, times, regions : list
+    scale : list of float
+        The steps of ordinal scores; empty where there are none.
     notes : list of str
         Who read only a part, and how that was handled.
     left_out : dict
@@ -126,50 +77,76 @@ class ReaderReport:
     rates: list[Rates]
     gaps: list[SexGap]
     matched: list[Matched]
-    effects: Effects
-    agreement: Agreements
+    effects: list[Effect]
+    fleiss: list[Fleiss]
+    pairs: list[Pair]
+    intra: list[Intra]
+    scale: list[float]
     overlaps: list[Overlap]
     cases: list[Case]
-    times: list[TimeRow]
+    times: list[ReadingTime]
     regions: list[RegionShare]
     notes: list[str]
     left_out: dict[str, str]
 
+    def rates_in(self, read: int, *kinds: str, subgroup: str = "all") -> list[Rates]:
+        """The model and everybody in one read, in the order of `KINDS`; of these kinds only."""
+        rows = [
+            row
+            for row in self.rates
+            if row.subgroup == subgroup and row.read in (0, read) and row.kind in (kinds or KINDS)
+        ]
+        return sorted(rows, key=lambda row: KINDS.index(row.kind))
+
 
 def analyse_readers(study: ReaderStudy, *, draws: int = DRAWS) -> ReaderReport:
     """Compute everything; `draws` are of the intervals of matched points."""
-    callers = list(make_callers(study))
-    rates = rates_of(study, callers)
-    effects, agreement = reader_effects(study), reader_agreement(study)
-    first = [caller for caller in callers if caller.read == study.reads[0]]
-    matched, unmatched = _matched(study, first, draws)
-    times, regions = reading_times(study), region_shares(study)
-    left_out = effects.left_out | agreement.left_out | unmatched
-    left_out |= {} if times else {"time per case": "the table has no seconds"}
-    left_out |= {} if regions else {"regions": "no region was ticked"}
-    everybody = np.arange(len(study.photos))
+    omissions = Omissions()
+    everybody = list(all_calls(study))
+    rates = rates_of(study, everybody)
+    effects = reader_effects(study, omissions)
+    fleiss, scale = list(fleiss_kappas(study, omissions)), ordinal_scale(study.scores)
+    intra = list(readers_with_themselves(study, scale))
+    matched = list(matched_points(study, everybody, omissions, draws=draws))
+    times, regions = list(reading_times(study, everybody)), region_shares(study)
+    for analysis, there, reason in (
+        ("agreement between readers", len(study.readers) > 1, "one reader only"),
+        ("weighted kappa", scale, NO_SCALE),
+        ("agreement of readers with themselves", intra, "no photo was shown twice"),
+        ("time per case", times, "the table has no seconds"),
+        ("regions", regions, "no region was ticked"),
+    ):
+        if not there:
+            omissions.missing[analysis] = reason
+    positive, negative = study.patients_by_class(np.arange(len(study.photos)))
     return ReaderReport(
         label=study.label,
         split=study.split,
         readers=dict(zip(study.readers, study.levels, strict=True)),
         reads=study.reads,
         photos=len(study.photos),
-        patients=len(set(study.patients.tolist())),
-        positive_patients=len(set(study.patients[study.truth].tolist())),
-        negative_patients=len(set(study.patients[~study.truth].tolist())),
-        size=study.size(everybody),
+        patients=len(np.unique(study.patients)),
+        positive_patients=positive,
+        negative_patients=negative,
+        size=size_word(min(positive, negative)),
         points=list(study.points),
         rates=rates,
         gaps=list(sex_gaps(rates)),
         matched=matched,
         effects=effects,
-        agreement=agreement,
-        overlaps=_overlaps(study, first),
-        cases=[case for read in study.reads for case in _cases(study, read)],
+        fleiss=fleiss,
+        pairs=list(reader_pairs(study, scale)),
+        intra=intra,
+        scale=scale,
+        overlaps=error_overlaps(study, everybody),
+        cases=list(case_counts(study)),
         times=times,
         regions=regions,
-        notes=[*_partial(study), *_narrowed(effects.narrowed + agreement.narrowed)],
-        left_out=left_out,
+        notes=[
+            *_partial_readers(study),
+            *(f"{left_out}: {'; '.join(names)}" for left_out, names in omissions.narrowed.items()),
+        ],
+        left_out=omissions.missing,
     )
 
 
@@ -178,85 +155,7 @@ def report_to_json(report: ReaderReport) -> dict[str, Any]:
     return plain({"schema_version": SCHEMA_VERSION, "notice": RESEARCH_NOTICE} | asdict(report))
 
 
-def _matched(
-    study: ReaderStudy, callers: Sequence[Caller], draws: int
-) -> tuple[list[Matched], dict[str, str]]:
-    found, without = [], {}
-    for caller in callers:
-        if caller.kind not in (READER, MAJORITY):
-            continue
-        photos = np.flatnonzero(np.isfinite(caller.calls[0]))
-        truth, called = study.truth[photos], caller.calls[0, photos] == 1
-        if truth.all() or not truth.any():
-            without[f"matched point of {caller.name}"] = "judged photos of one class only"
-            continue
-        sensitivity, specificity = float(called[truth].mean()), float((~called)[~truth].mean())
-        model, rest = (study.model.score[photos], truth), {"patients": study.patients[photos]}
-        rest["draws"] = draws
-        found.append(
-            Matched(
-                name=caller.name,
-                level=caller.level,
-                read=caller.read,
-                sensitivity=sensitivity,
-                specificity=specificity,
-                as_specific=matched_point(*model, specificity=specificity, **rest),
-                as_sensitive=matched_point(*model, sensitivity=sensitivity, **rest),
-                photos=len(photos),
-            )
-        )
-    return found, without
-
-
-def _overlaps(study: ReaderStudy, callers: Sequence[Caller]) -> list[Overlap]:
-    """Readers and majorities against the model; Holm over all of them."""
-    found = []
-    for caller in callers:
-        if caller.kind not in (READER, MAJORITY):
-            continue
-        photos = np.flatnonzero(np.isfinite(caller.calls[0]))
-        found.append(
-            Overlap(
-                name=caller.name,
-                kind=caller.kind,
-                level=caller.level,
-                read=caller.read,
-                photos=len(photos),
-                size=study.size(photos),
-                tied=caller.tied,
-                found=error_overlap(
-                    study.truth[photos],
-                    caller.calls[0, photos] == 1,
-                    study.model.called[photos],
-                    patients=study.patients[photos],
-                ),
-            )
-        )
-    adjusted = holm(row.found.everyone.p for row in found)
-    return [replace(row, p_holm=float(p)) for row, p in zip(found, adjusted, strict=True)]
-
-
-def _cases(study: ReaderStudy, read: int) -> list[Case]:
-    calls = study.calls[:, read - 1, 0]
-    judged = np.isfinite(calls).sum(0)
-    right = (calls == study.truth).sum(0)
-    rows = study.photos
-    return [
-        Case(
-            photo_id=str(rows.photo_id[photo]),
-            truth=str(rows.label[photo]),
-            sex=str(rows.sex[photo]),
-            read=read,
-            readers=int(judged[photo]),
-            right=int(right[photo]),
-            model_score=float(study.model.score[photo]),
-            model_right=bool(study.model.called[photo] == study.truth[photo]),
-        )
-        for photo in np.flatnonzero(judged)
-    ]
-
-
-def _partial(study: ReaderStudy) -> Iterator[str]:
+def _partial_readers(study: ReaderStudy) -> Iterator[str]:
     """Readers who did not read all that was read."""
     for read in study.reads:
         judged = np.isfinite(study.calls[:, read - 1, 0])
@@ -267,12 +166,3 @@ def _partial(study: ReaderStudy) -> Iterator[str]:
                 yield f"reader {name} read {count} {where}: their own figures are of these"
             elif not count:
                 yield f"reader {name} read none {where}"
-
-
-def _narrowed(narrowed: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """What was left out, and of which analyses: pairs of analysis and text."""
-    of: dict[str, list[str]] = {}
-    for name, told in narrowed:
-        of.setdefault(told, []).append(name)
-    for told, names in of.items():
-        yield f"{told}: {'; '.join(names)}"

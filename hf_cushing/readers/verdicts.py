@@ -6,47 +6,43 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from hf_cushing.readers.effects import AGAINST, GAIN, MEAN, Effect
+from hf_cushing.readers.kit import LEVELS
+from hf_cushing.readers.multi_reader import AGAINST, GAIN, MEAN, Effect
 from hf_cushing.readers.rates import GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, SexGap
 from hf_cushing.readers.report import ReaderReport
-from hf_cushing.readers.table import LEVELS
+from hf_cushing.readers.study import ALL_READERS, READS
 from hf_cushing.reports.table import interval_text, p_text
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.mrmc import FIXED_READERS, RANDOM
 
-SAME = 0.05
-ALL = "all readers"
+SIGNIFICANT = 0.05
 
 
 def verdicts(report: ReaderReport) -> list[str]:
     """All sentences, the most important first."""
-    found = [_who(report), *_handling(report)]
-    if report.size == "insufficient":
-        found.append(
-            f"Too few patients: fewer than {INSUFFICIENT} with or without {report.label}. "
-            "Nothing here supports a statement about readers or the model."
-        )
-    return [*found, *_averages(report), *_differences(report), *_sexes(report), *_mcnemar(report),
-            *_agreement(report)]  # fmt: skip
-
-
-def _who(report: ReaderReport) -> str:
-    counts = Counter(report.readers.values())
-    levels = ", ".join(f"{counts[level]} {level}{'s' * (counts[level] > 1)}" for level in LEVELS
-                       if counts[level])  # fmt: skip
-    healthy = f"{report.negative_patients} without {report.label}"
-    return (
-        f"{_count(len(report.readers), 'reader')} ({levels}) judged "
-        f"{_count(report.photos, 'photo')} of {_count(report.patients, 'patient')}: "
-        f"{report.positive_patients} patients with and {healthy}. Sample: {report.size}."
-    )
+    return [*_sample(report), *_averages(report), *_differences(report), *_sexes(report),
+            *_mcnemar(report), *_agreement(report)]  # fmt: skip
 
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _handling(report: ReaderReport) -> Iterator[str]:
+def change_text(estimate: float, low: float, high: float) -> str:
+    """A difference and its interval, with signs: ``+0.11 (−0.02 to +0.20)``."""
+    return f"{estimate:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
+
+
+def _sample(report: ReaderReport) -> Iterator[str]:
+    """Who judged what, and what that allows."""
+    counts = Counter(report.readers.values())
+    levels = ", ".join(_count(counts[level], level) for level in LEVELS if counts[level])
+    yield (
+        f"{_count(len(report.readers), 'reader')} ({levels}) judged "
+        f"{_count(report.photos, 'photo')} of {_count(report.patients, 'patient')}: "
+        f"{report.positive_patients} patients with and {report.negative_patients} without "
+        f"{report.label}. Sample: {report.size}."
+    )
     if report.notes:
         yield (
             f"Not every reader judged every photo: {_count(len(report.notes), 'remark')} below say "
@@ -57,19 +53,19 @@ def _handling(report: ReaderReport) -> Iterator[str]:
             f"These are {report.split} photos, which the model was trained or adjusted on: its own "
             "figures, and every comparison with it, flatter it."
         )
+    if report.size == "insufficient":
+        yield (
+            f"Too few patients: fewer than {INSUFFICIENT} with or without {report.label}. "
+            "Nothing here supports a statement about readers or the model."
+        )
 
 
-def _primary(report: ReaderReport) -> str:
-    scored = any(row.metric == "auroc" for row in report.effects.rows)
-    return "auroc" if scored else "accuracy"
-
-
-def _pick(report: ReaderReport, question: str, metric: str, read: str = "") -> Effect | None:
+def _effect(report: ReaderReport, question: str, metric: str, read: str = "") -> Effect | None:
     """For other readers and patients; for these readers only where one reader is all."""
     rows = [
         row
-        for row in report.effects.rows
-        if (row.question, row.group, row.metric) == (question, ALL, metric)
+        for row in report.effects
+        if (row.question, row.group, row.metric) == (question, ALL_READERS, metric)
         and read in ("", row.read)
     ]
     for analysis in (RANDOM, FIXED_READERS):
@@ -86,36 +82,33 @@ def _scope(row: Effect) -> str:
 
 
 def _averages(report: ReaderReport) -> Iterator[str]:
-    reads = dict.fromkeys(row.read for row in report.effects.rows if row.question == MEAN)
-    for read in reads:
-        rows = [_pick(report, MEAN, metric, read) for metric in
-                ("auroc", "sensitivity", "specificity")]  # fmt: skip
-        known = [row for row in rows if row]
-        if known:
-            parts = [
-                f"{METRIC_NAMES.get(row.metric, row.metric)} "
+    for read in dict.fromkeys(row.read for row in report.effects if row.question == MEAN):
+        rows = [row for metric in ("auroc", "sensitivity", "specificity")
+                if (row := _effect(report, MEAN, metric, read))]  # fmt: skip
+        if rows:
+            parts = ", ".join(
+                f"{METRIC_NAMES[row.metric]} "
                 f"{interval_text(row.estimate.estimate, row.estimate.low, row.estimate.high, 2)}"
-                for row in known
-            ]
-            few = "; too few patients for a statement" if known[0].size == "insufficient" else ""
+                for row in rows
+            )
+            few = "; too few patients for a statement" if rows[0].size == "insufficient" else ""
             yield (
-                f"Readers {read}, on average over {_count(known[0].readers, 'reader')} and "
-                f"{_count(known[0].photos, 'photo')}: {', '.join(parts)} "
-                f"({_scope(known[0])}{few})."
+                f"Readers {read}, on average over {_count(rows[0].readers, 'reader')} and "
+                f"{_count(rows[0].photos, 'photo')}: {parts} ({_scope(rows[0])}{few})."
             )
 
 
 def _differences(report: ReaderReport) -> Iterator[str]:
-    first = report.reads[0]
+    scored = any(row.metric == "auroc" for row in report.effects)
     for question, names in (
-        (AGAINST[first], ("the readers", "the model")),
+        (AGAINST[report.reads[0]], ("the readers", "the model")),
         (GAIN, ("readers with the model", "readers alone")),
     ):
-        for metric in (_primary(report), "sensitivity", "specificity"):
-            row = _pick(report, question, metric)
+        for metric in ("auroc" if scored else "accuracy", "sensitivity", "specificity"):
+            row = _effect(report, question, metric)
             if row:
                 yield difference_sentence(row, *names)
-    if GAIN in {row.question for row in report.effects.rows}:
+    if any(row.question == GAIN for row in report.effects):
         yield (
             "The second read came after the first of the same photos: what changed may come from "
             "looking twice as well as from the model."
@@ -131,24 +124,22 @@ def difference_sentence(row: Effect, first: str, second: str) -> str:
     first, second : str
         What is compared, in words.
     """
-    name = METRIC_NAMES.get(row.metric, row.metric)
-    name = name[0].upper() + name[1:]
-    found, start = row.estimate, f"{name}, {first} against {second}"
+    name, change = METRIC_NAMES[row.metric], row.estimate
+    start = f"{name[0].upper()}{name[1:]}, {first} against {second}"
     if row.size == "insufficient":
         return f"{start}: too few patients for a statement."
-    if not math.isfinite(found.low):
-        return f"{start}: no interval ({found.reason}), so no statement."
-    told = f"{found.estimate:+.2f} ({found.low:+.2f} to {found.high:+.2f})".replace("-", "−")
-    word = "higher" if found.estimate > 0 else "lower"
-    excludes = found.low > 0 or found.high < 0
-    if excludes and row.p_holm < SAME:
-        return f"{start}: {word}, {told}, p {p_text(row.p_holm)} (Holm), {_scope(row)}."
-    if excludes:
-        return (
-            f"{start}: {word} in this sample, {told}, but not after correction for several "
-            f"metrics (p {p_text(row.p_holm)})."
-        )
-    return f"{start}: no difference was shown, which is not the same as none: {told}."
+    if not math.isfinite(change.low):
+        return f"{start}: no interval ({change.reason}), so no statement."
+    text = change_text(change.estimate, change.low, change.high)
+    word = "higher" if change.estimate > 0 else "lower"
+    if change.low <= 0 <= change.high:
+        return f"{start}: no difference was shown, which is not the same as none: {text}."
+    if row.p_holm < SIGNIFICANT:
+        return f"{start}: {word}, {text}, p {p_text(row.p_holm)} (Holm), {_scope(row)}."
+    return (
+        f"{start}: {word} in this sample, {text}, but not after correction for several "
+        f"metrics (p {p_text(row.p_holm)})."
+    )
 
 
 def _sexes(report: ReaderReport) -> Iterator[str]:
@@ -162,38 +153,35 @@ def _sexes(report: ReaderReport) -> Iterator[str]:
 
 
 def _sex_sentence(gap: SexGap, who: str) -> str:
-    start = f"{who}, {METRIC_NAMES.get(gap.metric, gap.metric)} of women minus men"
+    start = f"{who}, {METRIC_NAMES[gap.metric]} of women minus men"
     if gap.size == "insufficient":
         return f"{start}: too few patients of a sex for a statement."
     if not math.isfinite(gap.low):
         return f"{start}: undefined."
-    told = f"{gap.gap:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})".replace("-", "−")
-    if gap.low > 0 or gap.high < 0:
-        worse = "men" if gap.gap > 0 else "women"
-        return f"{start}: {told}, lower for {worse} (one of several intervals, not corrected)."
-    return f"{start}: {told}; no gap was shown, which is not the same as none."
+    text = change_text(gap.gap, gap.low, gap.high)
+    if gap.low <= 0 <= gap.high:
+        return f"{start}: {text}; no gap was shown, which is not the same as none."
+    worse = "men" if gap.gap > 0 else "women"
+    return f"{start}: {text}, lower for {worse} (one of several intervals, not corrected)."
 
 
 def _mcnemar(report: ReaderReport) -> Iterator[str]:
     enough = [row for row in report.overlaps if row.size != "insufficient"]
     readers = [row for row in enough if row.kind == READER]
-    told: dict[str, list[str]] = {"more": [], "less": []}
+    names: dict[str, list[str]] = {"more": [], "less": []}
     for row in readers:
-        if row.p_holm < SAME:
-            counts = row.found.everyone
-            told["more" if counts.first_only > counts.second_only else "less"].append(row.name)
-    parts = [
-        f"{', '.join(names)} {word} often right than the model"
-        for word, names in told.items()
-        if names
-    ]
+        if row.p_holm < SIGNIFICANT:
+            counts = row.errors.everyone
+            names["more" if counts.first_only > counts.second_only else "less"].append(row.name)
+    parts = [f"{', '.join(of)} {word} often right than the model" for word, of in names.items()
+             if of]  # fmt: skip
     if readers:
         some = "; ".join(parts) or "none can be told from the model"
         yield f"Reader by reader (McNemar, Holm over all lines of the table): {some}."
     for row in enough:
         if row.kind == MAJORITY and not row.level:
-            counts = row.found.everyone
-            end = "a difference" if row.p_holm < SAME else "no difference was shown"
+            counts = row.errors.everyone
+            end = "a difference" if row.p_holm < SIGNIFICANT else "no difference was shown"
             tied = f"; {row.tied} ties left out" if row.tied else ""
             yield (
                 f"Only the {row.name} is right on {counts.first_only} photos, only the model on "
@@ -203,9 +191,7 @@ def _mcnemar(report: ReaderReport) -> Iterator[str]:
 
 
 def _agreement(report: ReaderReport) -> Iterator[str]:
-    for row in report.agreement.fleiss:
-        if row.group == ALL and row.size != "insufficient":
-            kappa = row.kappa
-            read = "with the model" if row.read == 2 else "alone"
-            text = interval_text(kappa.estimate, kappa.low, kappa.high, 2)
-            yield f"Agreement of {row.readers} readers {read}, Fleiss' kappa: {text}."
+    for row in report.fleiss:
+        if row.group == ALL_READERS and row.size != "insufficient":
+            text = interval_text(row.kappa.estimate, row.kappa.low, row.kappa.high, 2)
+            yield f"Agreement of {row.readers} readers {READS[row.read]}, Fleiss' kappa: {text}."

@@ -17,10 +17,11 @@ from hf_cushing.app import reading_page as page  # noqa: E402
 from hf_cushing.app.reading_room import Room, build, launch, serve_room  # noqa: E402
 from hf_cushing.cli import main  # noqa: E402
 from hf_cushing.faces.regions import GROUPS  # noqa: E402
-from hf_cushing.readers.answers import AnswerStore, export  # noqa: E402
-from hf_cushing.readers.kit_folder import read_key, read_kit  # noqa: E402
+from hf_cushing.readers.answer_store import AnswerStore  # noqa: E402
+from hf_cushing.readers.export import export  # noqa: E402
+from hf_cushing.readers.kit import ModelAnswer, read_key, read_kit  # noqa: E402
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError  # noqa: E402
-from tests.readers.kits import copy_of, fake_run, make  # noqa: E402
+from tests.readers.kits import as_version_1, copy_of, fake_run, make  # noqa: E402
 
 CHROMIUM = next(filter(os.path.exists, ("/usr/bin/chromium", "/usr/bin/chromium-browser")), None)
 
@@ -72,7 +73,7 @@ def test_session_goes_through_both_reads_and_ends(room, kit):
 
 
 def test_first_read_is_blind_to_model_and_truth_and_the_second_shows_the_score(kit):
-    scores = kit.model_scores()
+    answers = {case: kit.model_answer(case) for case in kit.readers["Anna"].orders[1]}
     key = read_key(kit.folder)
     for name in ("key.csv", "scores.json"):  # the first read can do without
         (kit.folder / name).rename(kit.folder.parent / name)
@@ -85,10 +86,29 @@ def test_first_read_is_blind_to_model_and_truth_and_the_second_shows_the_score(k
         assert not any(row[name] in text for name in ("case", "photo_id", "patient_id"))
     (kit.folder.parent / "scores.json").rename(kit.folder / "scores.json")
     shown = room.show("Anna")
-    expected = round(100 * scores[kit.readers["Anna"].orders[1][0]])
-    assert f"<strong>{expected} of 100</strong>" in shown["model"]["value"]
+    expected = answers[kit.readers["Anna"].orders[1][0]]
+    text = shown["model"]["value"]
+    assert f"<strong>{round(100 * expected.probability)} of 100</strong>" in text
+    assert "calls the disease from 50 on" in text
+    called = {"cushing": "Cushing&#x27;s syndrome", "control": "no disease"}[expected.label]
+    assert f"The model says: <strong>{called}</strong>" in text
     assert visible(shown, "model")
     assert "second read" in shown["progress"]
+
+
+def test_uncertain_is_said_in_both_languages(kit):
+    answer = ModelAnswer(probability=0.41, threshold=0.3, label="uncertain")
+    assert "The model says: <strong>uncertain" in page.model_html(answer, kit, page.ENGLISH)
+    assert "模型判断：<strong>不确定" in page.model_html(answer, kit, page.CHINESE)
+
+
+def test_a_kit_of_version_1_is_shown_as_before(kit):
+    as_version_1(kit.folder, threshold=0.3)
+    room = Room(read_kit(kit.folder))
+    read_through(room, "Anna", 1)
+    text = room.show("Anna")["model"]["value"]
+    assert "calls the disease from 30 on" in text
+    assert "The model says" not in text
 
 
 def test_incomplete_answer_is_not_saved_and_says_what_is_missing(room, kit):

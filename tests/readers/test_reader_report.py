@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 from hf_cushing.cli import app
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.readers.cases import load_study, make_study
-from hf_cushing.readers.effects import GAIN, MEAN, Effect
-from hf_cushing.readers.pages import reader_markdown
+from hf_cushing.readers.multi_reader import GAIN, MEAN, Effect
+from hf_cushing.readers.options import AnalysisOptions
+from hf_cushing.readers.page import reader_markdown
+from hf_cushing.readers.read_answers import AnswerRow
 from hf_cushing.readers.report import analyse_readers
-from hf_cushing.readers.table import Answer
+from hf_cushing.readers.study import load_study, make_study
 from hf_cushing.readers.verdicts import difference_sentence, verdicts
+from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from hf_cushing.stats.mrmc import FIXED_READERS, RANDOM, Estimate, compare_modalities
 from hf_cushing.stats.reader_scores import ReaderScores
@@ -58,7 +60,7 @@ def answers_of(predictions, photos=PHOTOS, seed=1):
             for read, occurrence in ((1, 1), (1, 2), (2, 1))[:: 1 if photo % 10 == 0 else 2]:
                 score = int(np.clip(np.rint(2 + (sick - 0.5) * read + rng.normal()), 0, 4))
                 found.append(
-                    Answer(
+                    AnswerRow(
                         row=len(found) + 2,
                         reader=f"R{reader}",
                         level=LEVELS[reader],
@@ -144,7 +146,7 @@ def test_gain_is_that_of_the_multi_reader_analysis(study, report):
     )
     expected = compare_modalities(scores).analyses[RANDOM].differences["2", "1"]
     found = find(
-        report.effects.rows, question=GAIN, group="all readers", metric="auroc", analysis=RANDOM
+        report.effects, question=GAIN, group="all readers", metric="auroc", analysis=RANDOM
     )
     assert found.estimate == expected
     assert (found.readers, found.photos) == (READERS, PHOTOS)
@@ -156,7 +158,7 @@ def test_matched_points_and_kappas_are_of_the_right_photos(study, report):
     calls = study.calls[1, 0, 0] == 1
     assert row.sensitivity == recall_score(study.truth, calls)
     assert row.as_specific.specificity == row.specificity
-    pair = find(report.agreement.pairs, first="R0", second="R3", read=2)
+    pair = find(report.pairs, first="R0", second="R3", read=2)
     assert pair.scores.estimate == pytest.approx(
         cohen_kappa_score(study.scores[0, 1, 0], study.scores[3, 1, 0], weights="quadratic",
                           labels=range(5))
@@ -164,16 +166,16 @@ def test_matched_points_and_kappas_are_of_the_right_photos(study, report):
     assert pair.calls.estimate == pytest.approx(
         cohen_kappa_score(study.calls[0, 1, 0], study.calls[3, 1, 0])
     )
-    assert find(report.agreement.intra, name="R0").calls.same.photos == PHOTOS // 10
-    assert find(report.agreement.fleiss, group="expert", read=1).readers == 2
+    assert find(report.intra, name="R0").calls.same.photos == PHOTOS // 10
+    assert find(report.fleiss, group="expert", read=1).readers == 2
 
 
 def test_overlap_counts_every_photo_once_and_is_adjusted_over_all_lines(study, report):
     row = find(report.overlaps, name="R0")
     right, model = study.calls[0, 0, 0] == study.truth, study.model.called == study.truth
-    assert row.found.everyone.first_only == (right & ~model).sum()
-    assert row.found.diseased.both_wrong == (~right & ~model & study.truth).sum()
-    assert all(r.p_holm >= r.found.everyone.p for r in report.overlaps if r.p_holm < 1)
+    assert row.errors.everyone.first_only == (right & ~model).sum()
+    assert row.errors.diseased.both_wrong == (~right & ~model & study.truth).sum()
+    assert all(r.p_holm >= r.errors.everyone.p for r in report.overlaps if r.p_holm < 1)
     majority = find(report.overlaps, name="majority of 4 readers")
     votes = np.nansum(study.calls[:, 0, 0], axis=0)
     assert majority.tied == (votes == 2).sum() > 0
@@ -184,7 +186,7 @@ def test_a_reader_who_stopped_early_keeps_own_figures_and_leaves_the_crossed_one
     early = [a for a in answers if a.reader != "R3" or int(a.photo_id, 16) < 10]
     report = analyse_readers(study_of(early), draws=50)
     assert find(report.rates, name="R3", read=1, subgroup="all").photos == 10
-    row = find(report.effects.rows, question=MEAN, group="all readers", metric="auroc",
+    row = find(report.effects, question=MEAN, group="all readers", metric="auroc",
                read="alone", analysis=RANDOM)  # fmt: skip
     assert (row.readers, row.photos) == (3, PHOTOS)
     assert any("reader R3 read 10 of 60 photos alone" in note for note in report.notes)
@@ -195,10 +197,10 @@ def test_a_reader_who_stopped_early_keeps_own_figures_and_leaves_the_crossed_one
 def test_photos_that_one_of_the_readers_skipped_leave_the_crossed_figures(answers):
     skipped = [a for a in answers if a.reader != "R3" or int(a.photo_id, 16) >= 5]
     report = analyse_readers(study_of(skipped), draws=50)
-    row = find(report.effects.rows, question=GAIN, group="all readers", metric="sensitivity",
+    row = find(report.effects, question=GAIN, group="all readers", metric="sensitivity",
                analysis=FIXED_READERS)  # fmt: skip
     assert (row.readers, row.photos) == (4, PHOTOS - 5)
-    assert find(report.effects.rows, question=MEAN, group="student", metric="auroc",
+    assert find(report.effects, question=MEAN, group="student", metric="auroc",
                 read="alone", analysis=RANDOM).photos == PHOTOS  # fmt: skip
     assert any("without 5 photos that not all" in note for note in report.notes)
 
@@ -206,7 +208,7 @@ def test_photos_that_one_of_the_readers_skipped_leave_the_crossed_figures(answer
 def test_without_scores_auroc_is_left_out_and_said_so(answers):
     bare = [replace(a, score=math.nan, seconds=math.nan, regions=()) for a in answers]
     report = analyse_readers(study_of(bare), draws=50)
-    assert not [row for row in report.effects.rows if row.metric == "auroc"]
+    assert not [row for row in report.effects if row.metric == "auroc"]
     told = reader_markdown(report)
     assert "AUROC of all readers, alone: the table has no scores" in told
     assert {"weighted kappa", "time per case", "regions"} <= set(report.left_out)
@@ -217,7 +219,7 @@ def test_scores_of_some_answers_only_narrow_the_auroc_and_nothing_else(answers):
     some = [replace(a, score=math.nan) if a.reader == "R0" and a.photo_id == "0007" else a
             for a in answers]  # fmt: skip
     report = analyse_readers(study_of(some), draws=50)
-    rows = [r for r in report.effects.rows if r.question == GAIN and r.group == "all readers"]
+    rows = [r for r in report.effects if r.question == GAIN and r.group == "all readers"]
     assert {(r.metric == "auroc", r.photos) for r in rows} == {(True, 59), (False, 60)}
     assert "AUROC of all readers, alone and with the model" in " ".join(report.notes)
 
@@ -249,7 +251,7 @@ def test_few_patients_support_no_statement(answers):
 def test_photos_of_one_class_leave_out_what_needs_both(answers):
     sick = [a for a in answers if int(a.photo_id, 16) % 2 == 0]
     report = analyse_readers(study_of(sick), draws=50)
-    assert not report.effects.rows
+    assert not report.effects
     assert not report.matched
     assert "at least two healthy patients" in report.left_out["calls of all readers, alone"]
 
@@ -324,12 +326,12 @@ def test_a_run_without_these_photos_is_named(table, tmp_path):
     other = predictions_of()
     other = replace(other, photo_id=np.char.add("x", other.photo_id))
     other.save(tmp_path / "other" / "predictions.parquet")
-    with pytest.raises(UserError, match=r"unknown photo '0000'.*more of this kind"):
-        load_study(table, [str(tmp_path / "other")])
+    with pytest.raises(UserError, match=r"(?s)unknown photo '0000'.*unknown photo '0001'"):
+        load_study(table, [Run(tmp_path / "other")], AnalysisOptions())
     with pytest.raises(UserError, match="--label acromegaly: the model knows cushing"):
-        load_study(table, [str(tmp_path / "run")], label="acromegaly")
+        load_study(table, [Run(tmp_path / "run")], AnalysisOptions(label="acromegaly"))
     with pytest.raises(UserError, match="scored twice"):
-        load_study(table, [str(tmp_path / "run")] * 2)
+        load_study(table, [Run(tmp_path / "run")] * 2, AnalysisOptions())
 
 
 def test_the_recorded_threshold_is_used(table, tmp_path):
@@ -337,5 +339,5 @@ def test_the_recorded_threshold_is_used(table, tmp_path):
              "model_revision": "m"}  # fmt: skip
     record = json.dumps({"schema_version": 2, "operating_points": [point]})
     (tmp_path / "run" / "metrics.json").write_text(record)
-    study = load_study(table, [str(tmp_path / "run")])
+    study = load_study(table, [Run(tmp_path / "run")], AnalysisOptions())
     assert set(study.model.threshold.tolist()) == {0.37}

@@ -14,18 +14,10 @@ from hf_cushing.cli import app
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.explain.reader_regions import read_reader_regions
 from hf_cushing.faces.regions import GROUPS
-from hf_cushing.readers.answers import (
-    COLUMNS,
-    Answer,
-    AnswerStore,
-    OutOfTurn,
-    export,
-    region_rows,
-    score_of,
-    write_rows,
-)
-from hf_cushing.readers.kit_folder import read_key, read_kit
-from hf_cushing.readers.table import read_answers
+from hf_cushing.readers.answer_store import Answer, AnswerStore, OutOfTurn, score_of
+from hf_cushing.readers.export import COLUMNS, export, region_rows, write_rows
+from hf_cushing.readers.kit import read_key, read_kit
+from hf_cushing.readers.read_answers import read_answers
 from hf_cushing.schema import UsageError, UserError
 from tests.readers.kits import copy_of, fake_run, make
 
@@ -55,7 +47,7 @@ def store(kit):
 def read_all(store, reader, count=None):
     """Answer the next cases, each shown for half a second more than the one before."""
     now = 1000.0
-    while (place := store.place(reader)) and count != 0:
+    while (place := store.next_case(reader)) and count != 0:
         store.show(reader, place, at=now)
         now += place.number / 2
         store.save(reader, place.ticket, YES if place.number % 2 else NO, at=now)
@@ -70,18 +62,18 @@ def test_answers_follow_the_order_and_the_second_read_comes_after_the_whole_firs
     assert [row["read"] for row in rows] == [1] * len(orders[0]) + [2] * len(orders[1])
     assert {row["occurrence"] for row in rows if row["read"] == 2} == {1}
     assert sum(row["occurrence"] == 2 for row in rows) == len(orders[0]) - len(orders[1]) == 3
-    assert store.place("Anna") is None
-    assert store.place("李 明").ticket == "1-1"
+    assert store.next_case("Anna") is None
+    assert store.next_case("李 明").ticket == "1-1"
 
 
 def test_reader_resumes_where_they_stopped(store, kit):
     read_all(store, "Anna", count=4)
-    place = AnswerStore(read_kit(kit.folder)).place("Anna")
-    assert (place.ticket, place.case) == ("1-5", kit.readers["Anna"].orders[0][4])
+    place = AnswerStore(read_kit(kit.folder)).next_case("Anna")
+    assert (place.ticket, place.name) == ("1-5", kit.readers["Anna"].orders[0][4])
 
 
 def test_a_case_is_answered_once_and_only_in_turn(store):
-    ticket = store.place("Anna").ticket
+    ticket = store.next_case("Anna").ticket
     store.save("Anna", ticket, YES)
     for wrong in (ticket, "1-3", "2-1", "", "nonsense"):
         with pytest.raises(OutOfTurn, match="nothing saved"):
@@ -120,10 +112,10 @@ def test_database_itself_refuses_a_second_answer_to_a_case(store):
 
 ANSWER_ALL = """
 import sys
-from hf_cushing.readers.kit_folder import read_kit
-from hf_cushing.readers.answers import Answer, AnswerStore
+from hf_cushing.readers.kit import read_kit
+from hf_cushing.readers.answer_store import Answer, AnswerStore
 store = AnswerStore(read_kit(sys.argv[1]))
-while place := store.place("Anna"):
+while place := store.next_case("Anna"):
     store.save("Anna", place.ticket, Answer(call="cushing", confidence=3))
     print(place.ticket, flush=True)
 """
@@ -159,7 +151,7 @@ def test_answer_that_cannot_be_one_is_refused(store, answer, words):
 
 
 def test_unknown_reader_is_named(store):
-    for call in (lambda: store.place("Eve"), lambda: store.save("Eve", "1-1", YES)):
+    for call in (lambda: store.next_case("Eve"), lambda: store.save("Eve", "1-1", YES)):
         with pytest.raises(UserError, match="unknown reader 'Eve'; this kit was made for Anna"):
             call()
 
@@ -185,7 +177,7 @@ def test_rating_above_the_middle_is_a_call_of_the_disease():
 
 
 def test_time_counts_from_the_last_showing_and_interruptions_are_told(store):
-    place = store.place("Anna")
+    place = store.next_case("Anna")
     for at in (100.0, 5000.0):  # the reader paused, and came back
         store.show("Anna", place, at=at)
     store.save("Anna", place.ticket, YES, at=5007.25)

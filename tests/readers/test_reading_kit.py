@@ -2,17 +2,21 @@ import csv
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hf_cushing.data.loading import load_faces
-from hf_cushing.readers.kit import parse_readers
-from hf_cushing.readers.kit_folder import read_key, read_kit
-from hf_cushing.readers.order import chosen, reading_order, spread
+from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.predict.decision import decide
+from hf_cushing.readers.case_order import balanced_sample, reading_order, spread_order
+from hf_cushing.readers.kit import read_key, read_kit
+from hf_cushing.readers.make_kit import parse_readers
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
-from tests.readers.kits import READERS, fake_run, make
+from tests.readers.kits import READERS, as_version_1, copy_of, fake_run, make
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ def test_each_reader_sees_every_case_and_the_repeats_later(kit, photos):
 def test_every_stretch_of_an_order_holds_each_label_and_sex_in_its_share(rng):
     cells = np.repeat(["a", "b", "c", "d"], [40, 40, 10, 10])
     for _ in range(20):
-        order = spread(cells, rng)
+        order = spread_order(cells, rng)
         assert sorted(order) == list(range(100))
         for start in range(0, 100, 20):
             found = Counter(cells[order[start : start + 20]].tolist())
@@ -114,8 +118,7 @@ def test_every_stretch_of_an_order_holds_each_label_and_sex_in_its_share(rng):
 def test_repeats_lie_a_quarter_apart_and_are_shared_out(rng, sizes, repeats):
     cells = np.repeat(np.arange(len(sizes)), sizes)
     for _ in range(50):
-        order, gap = reading_order(cells, repeats, rng)
-        assert gap == len(cells) // 4
+        order, gap = reading_order(cells, repeats, rng), len(cells) // 4
         places = [np.flatnonzero(order == case) for case in range(len(cells))]
         twice = [where for where in places if len(where) == 2]
         assert len(twice) == repeats
@@ -133,7 +136,7 @@ def test_cases_are_as_many_of_each_label_and_sex_from_as_many_patients_as_there_
     labels = np.repeat(["control", "cushing"], 20)
     sexes = np.tile(np.repeat(["female", "male"], 10), 2)
     patients = np.array([f"p{n // 2}" for n in range(40)])  # two photos each
-    rows = chosen(labels, sexes, patients, cases=20, rng=rng)
+    rows = balanced_sample(labels, sexes, patients, cases=20, rng=rng)
     assert set(Counter(zip(labels[rows], sexes[rows], strict=True)).values()) == {5}
     assert len(set(patients[rows])) == 20
     assert len(set(rows)) == 20
@@ -154,25 +157,47 @@ def test_login_code_opens_and_is_kept_nowhere(made):
     assert not opened.admits("", "")
 
 
-def test_model_s_scores_are_those_of_the_run(dataset, kit, tmp_path):
-    expected = fake_run(dataset, tmp_path / "run")
-    scores = read_kit(kit).model_scores()
-    key = read_key(kit)
-    assert {key[case]["photo_id"]: score for case, score in scores.items()} == pytest.approx(
-        expected
-    )
+def test_the_second_read_has_the_answer_that_the_model_gives_everywhere(dataset, tmp_path):
+    scores = fake_run(dataset, tmp_path / "run", splits=("test", "validation"))
+    point = {"label": "cushing", "rule": "f1", "split": "validation", "model_revision": "m1"}
+    limits = {"female": 0.9, "male": 0.3, "all": 0.5}
+    points = [point | {"sex": sex, "threshold": limit} for sex, limit in limits.items()]
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps({"operating_points": points}))
+    make(dataset, tmp_path / "kit", run=tmp_path / "run")
+    kit, run, said = read_kit(tmp_path / "kit"), Run(tmp_path / "run"), []
+    for case, row in read_key(kit.folder).items():
+        answer = kit.model_answer(case)
+        assert answer.probability == pytest.approx(scores[row["photo_id"]])
+        assert answer.threshold == limits[row["sex"]]
+        score = answer.probability
+        (decision,) = decide(run, np.array([[1 - score, score]]), [row["sex"]])
+        assert answer.label == decision.label
+        said.append(answer.label)
+    assert "uncertain" in said  # the scores of the validation photos say nothing of their labels
 
 
-def test_threshold_of_a_trained_run_comes_along(dataset, run, tmp_path):
-    copy = tmp_path / "run"
-    copy.mkdir()
-    (copy / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes())
-    point = {"label": "cushing", "threshold": 0.3, "rule": "f1", "split": "validation"}
-    points = [point | {"model_revision": "m1", "sex": sex} for sex in ("female", "all")]
-    points[0]["threshold"] = 0.9
-    (copy / "metrics.json").write_text(json.dumps({"operating_points": points}))
-    make(dataset, tmp_path / "kit", run=copy)
-    assert read_kit(tmp_path / "kit").threshold == 0.3
+def test_without_limits_the_model_calls_by_the_threshold_alone(dataset, kit):
+    answers = [read_kit(kit).model_answer(case) for case in read_key(kit)]
+    assert {a.label for a in answers if a.probability >= a.threshold} == {"cushing"}
+    assert {a.label for a in answers if a.probability < a.threshold} == {"control"}
+
+
+def test_kit_of_version_1_has_scores_and_one_threshold(kit, tmp_path):
+    old = copy_of(kit, tmp_path)
+    as_version_1(old, threshold=0.3)
+    for case in read_key(old):
+        answer = read_kit(old).model_answer(case)
+        assert answer.probability == read_kit(kit).model_answer(case).probability
+        assert (answer.threshold, answer.label) == (0.3, None)
+
+
+def test_a_report_of_several_models_is_refused(dataset, tmp_path):
+    fake_run(dataset, tmp_path / "run")
+    rows = load_predictions(tmp_path / "run")
+    models = np.where(np.arange(len(rows)) % 2, "m1", "m2")
+    replace(rows, model_revision=models).save(tmp_path / "run" / "predictions.parquet")
+    with pytest.raises(UserError, match="pools 2 models"):
+        make(dataset, tmp_path / "kit", run=tmp_path / "run")
 
 
 def test_without_a_run_there_is_one_read_and_no_score(dataset, tmp_path):
@@ -184,11 +209,10 @@ def test_without_a_run_there_is_one_read_and_no_score(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "exam"}, "choose train, validation, test"),
+        ({"split": "exam"}, "give train or validation or test"),
         ({"repeats": 0.6}, "from 0 to 0.5"),
         ({"repeats": 0.01}, "is none"),
         ({"cases": 3}, "4 or more"),
-        ({"readers": ()}, "at least one"),
         ({"label": "acromegaly"}, "choose cushing"),
     ],
 )
@@ -244,7 +268,7 @@ def test_kit_of_another_version_or_with_a_photo_lost_is_refused(dataset, tmp_pat
         read_kit(tmp_path / "kit")
     found = json.loads((tmp_path / "kit" / "kit.json").read_text())
     (tmp_path / "kit" / "kit.json").write_text(json.dumps(found | {"version": 99}))
-    with pytest.raises(UserError, match=r"version 99 .*knows version 1"):
+    with pytest.raises(UserError, match=r"version 99 .*knows versions 1, 2"):
         read_kit(tmp_path / "kit")
 
 
@@ -281,7 +305,12 @@ def test_bad_table_of_readers_names_the_row(tmp_path, rows, words):
 
 @pytest.mark.parametrize(
     ("given", "level", "words"),
-    [("3", None, "--level"), ("3", "chief", "--level"), ("gone.csv", None, "give a number")],
+    [
+        ("3", None, "--level"),
+        ("3", "chief", "--level"),
+        ("0", "expert", "at least one"),
+        ("gone.csv", None, "give a number"),
+    ],
 )
 def test_readers_that_cannot_be_understood_are_wrong_usage(given, level, words):
     with pytest.raises(UsageError, match=words):

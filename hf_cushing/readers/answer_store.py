@@ -1,40 +1,23 @@
-"""Answers of a reading room: each saved at once, none twice; and the long table of them.
+"""Answers of a reading room: each saved at once, none twice.
 
 SQLite with a write-ahead log: an answer is on the disk before the reader sees the next photo.
 """
 
 from __future__ import annotations
 
-import csv
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from hf_cushing.faces.regions import GROUPS
-from hf_cushing.files import written_aside
-from hf_cushing.readers.kit_folder import ANSWERS, Kit, read_key, read_kit
+from hf_cushing.readers.kit import ANSWERS, Kit
 from hf_cushing.schema import UserError
 
 CONFIDENCES = (1, 2, 3, 4, 5)
 """From a guess to certainty."""
-
-COLUMNS = (
-    "reader",
-    "level",
-    "photo_id",
-    "read",
-    "occurrence",
-    "call",
-    "score",
-    "seconds",
-    "regions",
-    "answered_at",
-    "shown",
-)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS kit (name TEXT NOT NULL UNIQUE) STRICT;
@@ -64,7 +47,7 @@ class OutOfTurn(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class NextCase:
     """Where a reader stands: the next case to be answered.
 
     Attributes
@@ -73,7 +56,8 @@ class Place:
         1 alone, 2 with the model's score.
     number, total : int
         Counted from 1 within the read.
-    case : str
+    name : str
+        Of its photo in the kit.
     occurrence : int
         2 for a repeat.
     """
@@ -81,7 +65,7 @@ class Place:
     read: int
     number: int
     total: int
-    case: str
+    name: str
     occurrence: int
 
     @property
@@ -152,15 +136,15 @@ class AnswerStore:
             raise UserError(f"{self.path} holds answers to another kit; put back this kit's own")
         self.path.chmod(0o600)
 
-    def place(self, reader: str) -> Place | None:
+    def next_case(self, reader: str) -> NextCase | None:
         """The reader's next case, or nothing if all is answered."""
         with self._open() as database:
-            return self._place(database, reader)
+            return self._next_case(database, reader)
 
-    def show(self, reader: str, place: Place, *, at: float | None = None) -> None:
+    def show(self, reader: str, case: NextCase, *, at: float | None = None) -> None:
         """Note that the reader sees this case from now on (seconds since 1970)."""
         with self._open() as database:
-            row = (reader, place.read, place.number, time.time() if at is None else at)
+            row = (reader, case.read, case.number, time.time() if at is None else at)
             database.execute("INSERT INTO views VALUES (?, ?, ?, ?)", row)
 
     def save(self, reader: str, ticket: str, answer: Answer, *, at: float | None = None) -> None:
@@ -185,18 +169,18 @@ class AnswerStore:
         now = time.time() if at is None else at
         with self._open() as database:
             database.execute("BEGIN IMMEDIATE")
-            place = self._place(database, reader)
-            if place is None or place.ticket != ticket:
+            case = self._next_case(database, reader)
+            if case is None or case.ticket != ticket:
                 raise OutOfTurn(f"reader {reader}: case {ticket} is not the next; nothing saved")
-            where = (reader, place.read, place.number)
+            where = (reader, case.read, case.number)
             since, shown = database.execute(
                 "SELECT max(at), count(*) FROM views WHERE reader = ? AND read = ? AND place = ?",
                 where,
             ).fetchone()
             values = (
                 *where,
-                place.case,
-                place.occurrence,
+                case.name,
+                case.occurrence,
                 answer.call,
                 score_of(answer, self.kit.disease),
                 None if since is None else max(0.0, now - since),
@@ -214,19 +198,18 @@ class AnswerStore:
             database.row_factory = sqlite3.Row
             return database.execute("SELECT * FROM answers ORDER BY reader, read, place").fetchall()
 
-    def _place(self, database: sqlite3.Connection, reader: str) -> Place | None:
+    def _next_case(self, database: sqlite3.Connection, reader: str) -> NextCase | None:
         for read, order in enumerate(self.kit.reader(reader).orders, start=1):
             (done,) = database.execute(
                 "SELECT count(*) FROM answers WHERE reader = ? AND read = ?", (reader, read)
             ).fetchone()
             if done < len(order):
-                case = order[done]
-                return Place(
+                return NextCase(
                     read=read,
                     number=done + 1,
                     total=len(order),
-                    case=case,
-                    occurrence=1 + order[:done].count(case),
+                    name=order[done],
+                    occurrence=1 + order[:done].count(order[done]),
                 )
         return None
 
@@ -248,70 +231,3 @@ def _check(answer: Answer, kit: Kit) -> None:
     ):
         if value not in known:
             raise UserError(f"{name} {value!r}: expected one of {', '.join(map(str, known))}")
-
-
-def export(folder: Path, key: Path | None = None) -> list[dict[str, str]]:
-    """The long table: one row an answer, with the photo's name in the dataset.
-
-    Parameters
-    ----------
-    folder : Path
-        Kit.
-    key : Path, optional
-        Its ``key.csv``, if that was moved out of the kit.
-
-    Returns
-    -------
-    list of dict
-        Columns `COLUMNS` as text. `read` is 1, or 2 with the model's score; `occurrence` 2 for a
-        repeat; `call` a label; `score` 1..10, the higher the surer of the disease, which was
-        called from 6 on; `seconds` from the last time it was shown, and `shown` how many times
-        it was (more than once: interrupted); `regions` with semicolons between.
-
-    Raises
-    ------
-    UserError
-        No answers yet, or a case that the key lacks.
-    """
-    kit = read_kit(folder)
-    if not (kit.folder / ANSWERS).is_file():
-        raise UserError(f"{folder} has no answers yet; `hf-cushing readers serve {folder}` first")
-    photos = read_key(folder, key)
-    table = []
-    for row in AnswerStore(kit).rows():
-        if row["case"] not in photos:
-            raise UserError(f"the key of {folder} lacks case {row['case']}; give this kit's own")
-        cells = {name: row[name] for name in row.keys() if name in COLUMNS}  # noqa: SIM118
-        cells["level"] = kit.reader(row["reader"]).level
-        cells["photo_id"] = photos[row["case"]]["photo_id"]
-        cells["seconds"] = "" if row["seconds"] is None else f"{row['seconds']:.2f}"
-        table.append({name: str(cells[name]) for name in COLUMNS})
-    if not table:
-        raise UserError(f"{folder} has no answers yet; `hf-cushing readers serve {folder}` first")
-    return table
-
-
-def region_rows(table: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What `evaluation.regions.read_reader_regions` reads, of first readings alone.
-
-    Columns reader, photo_id, region (all of `GROUPS`), score 1 where ticked and 0 where not.
-    """
-    return [
-        {
-            "reader": row["reader"],
-            "photo_id": row["photo_id"],
-            "region": region,
-            "score": str(int(region in row["regions"].split(";"))),
-        }
-        for row in table
-        if (row["read"], row["occurrence"]) == ("1", "1")
-        for region in GROUPS
-    ]
-
-
-def write_rows(path: Path, table: list[dict[str, str]]) -> None:
-    """Write rows as CSV in UTF-8, aside and then renamed."""
-    with written_aside(path) as aside, open(aside, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, table[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)

@@ -15,29 +15,29 @@ ATTEMPTS = 200
 NOUNS = {"female": "women", "male": "men"}
 
 
-def allotted(total: int, sizes: Sequence[float]) -> np.ndarray:
+def proportional_counts(total: int, sizes: Sequence[float]) -> np.ndarray:
     """Share out a total in proportion to sizes, by largest remainder; int, shape of `sizes`.
 
     Examples
     --------
-    >>> allotted(7, [10, 10, 20]).tolist()
+    >>> proportional_counts(7, [10, 10, 20]).tolist()
     [2, 2, 3]
     """
     exact = total * np.asarray(sizes, np.float64) / np.sum(sizes)
-    found = np.floor(exact).astype(int)
-    largest = np.argsort(found - exact, kind="stable")
-    found[largest[: total - found.sum()]] += 1
-    return found
+    counts = np.floor(exact).astype(int)
+    largest = np.argsort(counts - exact, kind="stable")
+    counts[largest[: total - counts.sum()]] += 1
+    return counts
 
 
-def spread(cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random order in which every stretch holds each cell in about its share.
+def spread_order(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order in which every stretch holds each stratum in about its share.
 
-    The k photos of a cell are drawn one into each k-th of the order, at a random place within.
+    The k photos of a stratum are drawn one into each k-th of the order, at a random place within.
 
     Parameters
     ----------
-    cells : numpy.ndarray
+    strata : numpy.ndarray
         Shape (n,): label × sex of each photo.
 
     Returns
@@ -45,58 +45,59 @@ def spread(cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     numpy.ndarray
         int, shape (n,): a permutation.
     """
-    place = np.empty(len(cells))
-    for cell in np.unique(cells):
-        rows = rng.permutation(np.flatnonzero(cells == cell))
+    place = np.empty(len(strata))
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
         place[rows] = (np.arange(len(rows)) + rng.random(len(rows))) / len(rows)
     return np.argsort(place)
 
 
-def reading_order(
-    cells: np.ndarray, repeats: int, rng: np.random.Generator
-) -> tuple[np.ndarray, int]:
-    """A spread order in which some photos come a second time, at least a quarter later.
+def repeat_gap(cases: int) -> int:
+    """At least so many photos lie between a photo and its repeat."""
+    return cases // 4
+
+
+def reading_order(strata: np.ndarray, repeats: int, rng: np.random.Generator) -> np.ndarray:
+    """A spread order in which some photos come a second time, `repeat_gap` or more later.
 
     Parameters
     ----------
-    cells : numpy.ndarray
+    strata : numpy.ndarray
         Shape (n,).
     repeats : int
-        How many come twice, at most n / 2, in proportion from each cell.
+        How many come twice, at most n / 2, in proportion from each stratum.
 
     Returns
     -------
-    order : numpy.ndarray
+    numpy.ndarray
         int, shape (n + repeats,).
-    gap : int
-        At least so many photos lie between the two.
 
     Raises
     ------
     UserError
         The kit is so small that repeats find no room.
     """
-    count, gap = len(cells), len(cells) // 4
-    names, sizes = np.unique(cells, return_counts=True)
-    wanted = allotted(repeats, sizes)
+    count, gap = len(strata), repeat_gap(len(strata))
+    names, sizes = np.unique(strata, return_counts=True)
+    wanted = proportional_counts(repeats, sizes)
     for _ in range(ATTEMPTS):
-        order = spread(cells, rng)
+        order = spread_order(strata, rng)
         early = rng.permutation(count - gap)
-        of_early = cells[order[early]]
+        of_early = strata[order[early]]
         first = np.concatenate(
             [early[of_early == name][:k] for name, k in zip(names, wanted, strict=True)]
         )
         if len(first) == repeats:
             again = rng.uniform(first + gap, count - 0.5)
             places = np.concatenate([np.arange(count), again])
-            return np.concatenate([order, order[first]])[np.argsort(places)], gap
+            return np.concatenate([order, order[first]])[np.argsort(places)]
     raise UserError(
         f"{repeats} repeats among {count} cases find no room {gap} photos apart; "
         "lower --repeats or take more cases"
     )
 
 
-def chosen(
+def balanced_sample(
     labels: np.ndarray,
     sexes: np.ndarray,
     patients: np.ndarray,
@@ -125,7 +126,7 @@ def chosen(
     """
     cells = [(label, sex) for label in np.unique(labels) for sex in SEXES[:2]]
     rows = [np.flatnonzero((labels == label) & (sexes == sex)) for label, sex in cells]
-    quota = allotted(cases, np.ones(len(cells)))
+    quota = proportional_counts(cases, np.ones(len(cells)))
     short = [
         f"{len(have)} of {need} {NOUNS[sex]} with {label}"
         for (label, sex), have, need in zip(cells, rows, quota, strict=True)

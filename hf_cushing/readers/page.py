@@ -1,0 +1,44 @@
+"""The folder that a reader study is written into: tables, figures and the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hf_cushing.files import write_json, write_text
+from hf_cushing.readers.figures import plot_figures
+from hf_cushing.readers.report import ReaderReport, report_to_json
+from hf_cushing.readers.study import ReaderStudy
+from hf_cushing.readers.tables import full_tables, page_tables
+from hf_cushing.readers.verdicts import verdicts
+from hf_cushing.reports.page import tables_to_page
+from hf_cushing.reports.table import table_to_csv, tables_to_markdown
+from hf_cushing.schema import RESEARCH_NOTICE
+
+
+def write_reader_report(out: Path, study: ReaderStudy, report: ReaderReport) -> None:
+    """Write ``readers.json``, ``readers.md``, a CSV a table, the figures and ``report.html``."""
+    tables = page_tables(report)
+    for table in (*tables, *full_tables(report)):
+        write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
+    page = tables_to_page(
+        f"Reader study: {report.label}",
+        verdicts=_first_lines(report),
+        tables=tables,
+        figures=[(text, out / name) for name, text in plot_figures(out, study, report)],
+        left_out=report.left_out,
+    )
+    write_json(out / "readers.json", report_to_json(report) | {"verdicts": verdicts(report)})
+    write_text(out / "readers.md", reader_markdown(report))
+    write_text(out / "report.html", page)
+
+
+def reader_markdown(report: ReaderReport) -> str:
+    """The research notice, verdicts, remarks and tables."""
+    lines = _first_lines(report)
+    lines += [f"Not possible: {name}: {why}." for name, why in report.left_out.items()]
+    tables = tables_to_markdown(page_tables(report), notice=False)
+    return "\n".join([f"> {RESEARCH_NOTICE}", "", *(f"- {line}" for line in lines), "", tables])
+
+
+def _first_lines(report: ReaderReport) -> list[str]:
+    return [*verdicts(report), *(f"Remark: {note}." for note in report.notes)]
