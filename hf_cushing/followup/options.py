@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hf_cushing.config.option import check_choices, option
+from hf_cushing.config.option import check_choices, cpu_option, option
 from hf_cushing.schema import UsageError
 
 
@@ -24,7 +24,7 @@ class FollowupOptions:
     regions: bool = option(False, "Say where in the face the model looked; slow.")
     thumbnails: bool = option(True, "Show faces on the patients' pages.")
     num_proc: int | None = option(None, "Processes; all cores by default.")
-    cpu: bool = option(False, "Do not use an accelerator.")
+    cpu: bool = cpu_option()
 
     def __post_init__(self):
         check_choices(self)

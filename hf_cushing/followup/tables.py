@@ -12,12 +12,12 @@ from hf_cushing.followup.camera import MEASURES
 from hf_cushing.followup.results import Comparison, Followup
 from hf_cushing.followup.trend import DIFFERENCE, Estimate, mean_changes
 from hf_cushing.followup.verdicts import ONE_VISIT
+from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import Table, interval_text, p_text
 from hf_cushing.stats.intervals import LEVEL
 from hf_cushing.stats.reliable_change import FELL, ROSE, STABLE, Change, reliable_change
 
 PHOTOS_SHOWN = (1, 2, 3, 5)
-SEX_WORDS = {"all": "all", "female": "women", "male": "men", DIFFERENCE: DIFFERENCE}
 
 SCORE_NUMBERS = ("change", "low", "high", "error", "freedom", "index", "p")
 """Fields of `Change` that ``visits.csv`` has."""
@@ -25,10 +25,8 @@ SCORE_NUMBERS = ("change", "low", "high", "error", "freedom", "index", "p")
 
 def cohort_tables(followup: Followup, pages: dict[str, str]) -> list[Table]:
     """All tables of the cohort's page; `pages` is the file of each patient's page."""
-    groups = [(name, _changes(followup, treated)) for name, treated in
-              (("treated", True), ("untreated", False))]  # fmt: skip
-    means = [_means(name, changes) for name, changes in groups if changes]
-    return [_patients(followup, pages), *means, _trend(followup), _repeatability(followup)]
+    changes = [table for name in ("treated", "untreated") for table in _changes(followup, name)]
+    return [_patients(followup, pages), *changes, _trend(followup), _repeatability(followup)]
 
 
 def _patients(followup: Followup, pages: dict[str, str]) -> Table:
@@ -62,33 +60,34 @@ def _camera_word(visit: Comparison) -> str:
     return "changed" if visit.changed.any() else "–"
 
 
-def _changes(followup: Followup, treated: bool) -> list[tuple[str, Comparison]]:
-    """Sex and last visit of each patient with or without a date of treatment."""
+def _changes(followup: Followup, name: str) -> Iterator[Table]:
+    """Mean change of the treated or untreated patients who have a later visit, if any."""
     patients = followup.cohort.patients
-    return [
-        (patients[name].sex, last)
-        for name, last in followup.last.items()
-        if (patients[name].treatment_date is not None) == treated
-    ]
-
-
-def _means(name: str, changes: list[tuple[str, Comparison]]) -> Table:
-    sexes = np.array([sex for sex, _ in changes])
+    last = {
+        patient: visit
+        for patient, visit in followup.last.items()
+        if (patients[patient].treatment_date is not None) == (name == "treated")
+    }
+    if not last:
+        return
+    sexes = np.array([patients[patient].sex for patient in last])
+    words = np.array([visit.verdict for visit in last.values()])
     body = []
-    for row in mean_changes(np.array([last.score.change for _, last in changes]), sexes):
-        words = [last.verdict for sex, last in changes if row.group in ("all", sex)]
-        counts = [str(words.count(FELL)), str(words.count(ROSE))]
+    for row in mean_changes(np.array([v.score.change for v in last.values()]), sexes):
+        own = words if row.group == "all" else words[sexes == row.group]
+        counts = [str(np.sum(own == word)) for word in (FELL, ROSE)]
         body.append([*_estimate(row, 2), *(counts if row.group != DIFFERENCE else ["–", "–"])])
     header = ["", "patients", "mean change", "sample", "reliably fell", "reliably rose"]
     notes = ["Baseline to last visit; 95 % by Student's t, the difference by Welch. "
              "Insufficient: fewer than 10 patients, so no interval."]  # fmt: skip
     title = f"Mean change of the score, {name} patients"
-    return Table(f"change_{name}", title, header, body, notes)
+    yield Table(f"change_{name}", title, header, body, notes)
 
 
 def _estimate(row: Estimate, digits: int) -> list[str]:
+    name = STYLES[row.group].name if row.group in STYLES else row.group
     shown = interval_text(row.value, row.low, row.high, digits)
-    return [SEX_WORDS[row.group], str(row.patients), shown, row.size]
+    return [name, str(row.patients), shown, row.size]
 
 
 def _trend(followup: Followup) -> Table:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from datasets import concatenate_datasets
+from scipy.special import softmax
 
 from hf_cushing.compare import command as study
 from hf_cushing.compare.cells import lock_of
@@ -20,7 +21,7 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import load_classifier
 from hf_cushing.models.ensemble import average_heads
-from hf_cushing.models.score import score, softmax
+from hf_cushing.models.score import score
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
@@ -199,7 +200,8 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     scored = load_predictions(next(cell.folder.glob("external-*.parquet")))
     assert len(scored) == 48
     photos = concatenate_datasets(list(load_faces(str(other_cohort)).roles.values()))
-    anew = softmax(score(load_classifier(str(cell.folder)), photos, cpu=True, progress=False))
+    logits = score(load_classifier(str(cell.folder)), photos, cpu=True, progress=False)
+    anew = softmax(logits, axis=1)
     order = np.argsort(np.array(photos["photo_id"]))
     assert np.array_equal(np.sort(scored.photo_id), np.array(photos["photo_id"])[order])
     rows = np.argsort(scored.photo_id)

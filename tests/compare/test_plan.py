@@ -84,6 +84,14 @@ def test_faulty_study_is_refused(values, words):
         study(**values)
 
 
+def test_all_faults_of_a_study_are_told_at_once():
+    faults = {"folds": -1, "mitigation": "magic", "options": {"fold": 3, "epoch": 3}}
+    with pytest.raises(UsageError) as caught:
+        study(**faults)
+    for text in ("here: folds is", "'magic' is not", "needs 'none' too", "'fold':", "'epoch':"):
+        assert text in str(caught.value)
+
+
 def test_shards_share_the_arms_out_and_keep_folds_together(data, tmp_path):
     cells = cells_of(study(finetune=["head", "full", "lp-ft"]), data, tmp_path)
     parts = [cells_of_shard(cells, (number, 4)) for number in range(4)]

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
@@ -47,12 +45,3 @@ def test_redness_of_the_face_is_no_colour_cast(face):
     place = list(MEASURES).index("colour_cast")
     values = [measure_photo(i, landmarks, box)[place] for i in (image, red)]
     assert values[1] == pytest.approx(values[0])
-
-
-def test_help_names_the_command():
-    from typer.testing import CliRunner
-
-    from hf_cushing.cli import app
-
-    assert "followup" in CliRunner().invoke(app, ["--help"]).output
-    assert sys.modules["hf_cushing.cli.followup"]

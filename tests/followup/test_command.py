@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -161,3 +162,12 @@ def test_a_foreign_out_folder_is_left_alone(run, raw_visits, tmp_path):
         run_followup(Run(run), str(raw_visits), tmp_path / "out", FollowupOptions(), progress=quiet)
     with pytest.raises(UsageError, match="holds a run"):
         run_followup(Run(run), str(raw_visits), run, FollowupOptions(), progress=quiet)
+
+
+def test_help_names_the_command():
+    from typer.testing import CliRunner
+
+    from hf_cushing.cli import app
+
+    assert "followup" in CliRunner().invoke(app, ["--help"]).output
+    assert sys.modules["hf_cushing.cli.followup"]
