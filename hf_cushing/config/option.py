@@ -29,6 +29,19 @@ def option(default: Any, help: str, *, repr: bool = True, **more: Any) -> Any:
     return field(default=default, repr=repr, metadata={"help": help, **more})
 
 
+Split = Literal["train", "validation", "test"]
+
+
+def split_option() -> Any:
+    """Which photos, of type `Split`."""
+    return option("test", "train, validation or test.", metavar="SPLIT")
+
+
+def cpu_option(**more: Any) -> Any:
+    """Whether to leave an accelerator alone."""
+    return option(False, "Do not use an accelerator.", **more)
+
+
 def check_choices(options: Any) -> None:
     """Refuse a value that is none of its field's `Literal`.
 

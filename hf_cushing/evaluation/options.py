@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from hf_cushing.config.option import check_choices, option
+from hf_cushing.config.option import Split, check_choices, option, split_option
 from hf_cushing.schema import UsageError
 from hf_cushing.stats import DRAWS
 
@@ -26,9 +25,7 @@ class EvaluationOptions:
     of the bootstrap, `shuffles` those of the permutation test.
     """
 
-    split: Literal["train", "validation", "test"] = option(
-        "test", "train, validation or test.", metavar="SPLIT"
-    )
+    split: Split = split_option()
     rule: str | None = option(
         None,
         "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation; by default the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hf_cushing.config.option import check_choices, option
+from hf_cushing.config.option import Split, check_choices, cpu_option, option, split_option
 from hf_cushing.schema import UsageError
 
 METHODS, EFFORT = "Methods", "Effort"
@@ -19,9 +19,7 @@ class ExplainOptions:
     photo_id are taken.
     """
 
-    split: Literal["train", "validation", "test"] = option(
-        "test", "train, validation or test.", metavar="SPLIT"
-    )
+    split: Split = split_option()
     label: str | None = option(None, "The disease; may be left out where there is one.")
     methods: tuple[str, ...] = option(
         (), "Heatmap to make; may be repeated. By default all quick ones that fit.", group=METHODS
@@ -32,7 +30,7 @@ class ExplainOptions:
     limit: int = option(0, "Most photos; 0 for all.", group=EFFORT)
     faithful_photos: int = option(24, "Photos on which the heatmaps are judged.", group=EFFORT)
     batch_size: int = option(8, "Photos at once.", group=EFFORT)
-    cpu: bool = option(False, "Do not use an accelerator.", group=EFFORT)
+    cpu: bool = cpu_option(group=EFFORT)
 
     def __post_init__(self):
         check_choices(self)

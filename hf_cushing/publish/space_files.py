@@ -29,21 +29,21 @@ def write_app(folder: Path, model_id: str | None) -> None:
     None of the resources: the app reads no template, and whoever fills in a file of ``configs``
     doesn't want it in a Space.
     """
-    _copy_tree(PACKAGE, folder / PACKAGE.name)
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=_left_out)
     app = resource("spaces_app/app.py").read_text(encoding="utf-8")
     filled = app.replace('MODEL_ID = ""', f"MODEL_ID = {json.dumps(model_id or '')}")
     write_text(folder / "app.py", filled)
     shutil.copyfile(resource("spaces_app/requirements.txt"), folder / "requirements.txt")
 
 
-def _copy_tree(source: Path, target: Path) -> None:
-    """Files that a Space runs; neither resources, caches nor hidden ones."""
-    for path in sorted(source.rglob("*")):
-        inside = path.relative_to(source)
-        hidden = any(part.startswith((".", "__pycache__", "_resources")) for part in inside.parts)
-        if path.is_file() and not hidden and path.suffix in SOURCES:
-            (target / inside).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target / inside)
+def _left_out(folder: str, names: list[str]) -> list[str]:
+    """Resources, caches, hidden files, and what a Space doesn't run."""
+    return [
+        name
+        for name in names
+        if name.startswith((".", "__pycache__", "_resources"))
+        or (Path(folder, name).is_file() and Path(name).suffix not in SOURCES)
+    ]
 
 
 def gradio_version() -> str:

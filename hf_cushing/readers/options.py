@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from hf_cushing.config.option import check_choices, option
+from hf_cushing.config.option import Split, check_choices, cpu_option, option, split_option
 from hf_cushing.schema import UsageError
-
-SPLIT = "train, validation or test."
-Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +26,7 @@ class KitOptions:
         Of the choice and the orders; the names of cases and the codes are never the same again.
     """
 
-    split: Split = option("test", SPLIT, metavar="SPLIT")
+    split: Split = split_option()
     label: str | None = option(None, "Disease to be rated, where the dataset has several.")
     repeats: float = option(0.1, "Share of the cases that each reader sees twice, 0 to 0.5.")
     cases: int | None = option(
@@ -65,10 +61,10 @@ class AnalysisOptions:
     dataset: str | None = option(
         None, "Dataset to score; without it, the run's recorded predictions serve."
     )
-    split: Split = option("test", SPLIT, metavar="SPLIT")
+    split: Split = split_option()
     key: Path | None = option(None, "The kit's key.csv, if it was moved elsewhere.")
     label: str | None = option(None, "The disease, if the model knows several.")
-    cpu: bool = option(False, "Do not use an accelerator.")
+    cpu: bool = cpu_option()
 
     def __post_init__(self):
         check_choices(self)
