@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from hf_cushing.data.loading import NEEDED, FaceData, class_words
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.models.score import softmax
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,7 +26,7 @@ def predictions_of(
         split=np.full(len(photos), split),
         fold=np.array(photos[data.folds]),
         seed=np.full(len(photos), seed),
-        probabilities=softmax(logits),
+        probabilities=softmax(logits, axis=1),
         labels=tuple(data.labels),
         model_revision=revision,
         dataset_revision=data.revision,

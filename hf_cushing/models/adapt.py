@@ -232,18 +232,11 @@ def keep_frozen_in_eval(module: nn.Module) -> None:
             keep_frozen_in_eval(child)
 
 
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Numbers of trainable and of all parameters."""
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
-
-
 def describe(model: nn.Module) -> dict[str, int | str]:
-    """Family and sizes, for the manifest."""
-    trained, total = count_parameters(model)
-    kind = getattr(model, "config", None)
+    """Family and numbers of parameters, for the manifest."""
+    sizes = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
     return {
-        "model_type": getattr(kind, "model_type", type(model).__name__),
-        "parameters": total,
-        "trainable": trained,
+        "model_type": model.config.model_type,
+        "parameters": sum(size for size, _ in sizes),
+        "trainable": sum(size for size, trained in sizes if trained),
     }

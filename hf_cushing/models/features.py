@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import default_data_collator
 
 from hf_cushing.data.augment import STRENGTHS
 from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import write_json, written_aside
 from hf_cushing.models.adapt import head_linear, head_names
 from hf_cushing.models.build import Classifier
+from hf_cushing.models.score import forward
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -160,32 +160,27 @@ class FeatureStore:
                     bar.update(len(batch))
                 _write_shard(folder, [names[place] for place in part], np.concatenate(rows))
 
-    @torch.no_grad()  # inference_mode would leave weights that it moves unable to learn
     def _pass(self, photos: Dataset, view: int) -> Iterator[np.ndarray]:
         """Yield the features of one batch after the other."""
-        from accelerate import PartialState
-
-        device = PartialState(cpu=self.options.cpu).device
+        options, strength = self.options, VIEW_STRENGTH if view else "none"
         seen = FacePhotos(
-            photos,
-            self.classifier.processor,
-            strength=VIEW_STRENGTH if view else "none",
-            zoom_out=VIEW_ZOOM_OUT,
+            photos, self.classifier.processor, strength=strength, zoom_out=VIEW_ZOOM_OUT
         )
         seen.set_epoch(view)
-        loader = torch.utils.data.DataLoader(
-            seen, BATCH, num_workers=self.options.num_workers, collate_fn=default_data_collator
-        )
-        model = self.classifier.model.to(device).eval()
         received: list[torch.Tensor] = []
-        hook = head_linear(model).register_forward_pre_hook(
-            lambda _, inputs: received.append(inputs[0].detach())
+        hook = head_linear(self.classifier.model).register_forward_pre_hook(
+            lambda _, inputs: received.append(inputs[0])
         )
-        kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.options.precision)
+        passes = forward(
+            self.classifier,
+            seen,
+            batch_size=BATCH,
+            num_workers=options.num_workers,
+            cpu=options.cpu,
+            precision=options.precision,
+        )
         try:
-            for batch in loader:
-                with torch.autocast(device.type, kind, enabled=kind is not None):
-                    model(pixel_values=batch["pixel_values"].to(device))
+            for _ in passes:
                 yield received.pop().float().cpu().numpy()
         finally:
             hook.remove()

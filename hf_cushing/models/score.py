@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,20 +47,14 @@ def score(
 
     state = PartialState(cpu=cpu)
     mine = list(range(state.process_index, len(photos), state.num_processes))
-    loader = torch.utils.data.DataLoader(
-        FacePhotos(photos.select(mine), classifier.processor),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=default_data_collator,
-    )
-    model = classifier.model.to(state.device).eval()
-    pairs: list[tuple[int, list[float]]] = []
+    seen = FacePhotos(photos.select(mine), classifier.processor)
+    passes = forward(classifier, seen, batch_size=batch_size, num_workers=num_workers, cpu=cpu)
+    batches = -(-len(mine) // batch_size)
     hidden = not (progress and state.is_main_process)
-    with torch.inference_mode():
-        for batch in tqdm(loader, desc="Scoring", disable=hidden):
-            logits = model(pixel_values=batch["pixel_values"].to(state.device)).logits
-            places = [mine[i] for i in batch["index"].tolist()]
-            pairs += zip(places, logits.double().cpu().tolist(), strict=True)
+    pairs: list[tuple[int, list[float]]] = []
+    for batch, logits in tqdm(passes, total=batches, desc="Scoring", disable=hidden):
+        places = [mine[i] for i in batch["index"].tolist()]
+        pairs += zip(places, logits.double().cpu().tolist(), strict=True)
     if state.num_processes > 1:
         pairs = gather_object(pairs)
     if sorted(index for index, _ in pairs) != list(range(len(photos))):
@@ -68,16 +62,37 @@ def score(
     return np.array([logits for _, logits in sorted(pairs)])
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities from logits, both of shape (photos, classes)."""
-    from scipy.special import softmax as scipy_softmax
+@torch.no_grad()  # inference_mode would leave weights that it moves unable to learn
+def forward(
+    classifier: Classifier,
+    photos: FacePhotos,
+    *,
+    batch_size: int,
+    num_workers: int,
+    cpu: bool,
+    precision: str = "fp32",
+) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    """Yield each batch of photos with its logits, on this process's device.
 
-    return scipy_softmax(logits, axis=1)
+    `precision` is ``fp32``, ``bf16`` or ``fp16``.
+    """
+    from accelerate import PartialState
+
+    device = PartialState(cpu=cpu).device
+    loader = torch.utils.data.DataLoader(
+        photos, batch_size, num_workers=num_workers, collate_fn=default_data_collator
+    )
+    model = classifier.model.to(device).eval()
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    for batch in loader:
+        with torch.autocast(device.type, kind, enabled=kind is not None):
+            logits = model(pixel_values=batch["pixel_values"].to(device)).logits
+        yield batch, logits
 
 
 def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:
     """Refuse to score photos whose classes are not the model's."""
-    own = [classifier.model.config.id2label[i] for i in range(classifier.model.config.num_labels)]
+    own = labels_of(classifier.model)
     if own != labels:
         raise UserError(
             f"{where} knows the labels {', '.join(own)}, the dataset has {', '.join(labels)}; "

@@ -99,18 +99,15 @@ def _calibrate(config: RunConfig, data: FaceData) -> dict[str, Any]:
 def fold_into(linear: nn.Linear, fitted: Temperature | Platt) -> None:
     """Change a head so that its logits come out calibrated.
 
-    Both maps are linear in the logits, so the weights and the bias are mapped like logits.
+    Both maps are affine in the logits: what they make of 0 and of the axes says all.
     """
+    classes = linear.out_features
+    shift = fitted.apply(np.zeros((1, classes)))
+    matrix = torch.from_numpy(fitted.apply(np.eye(classes)) - shift).to(linear.weight.device)
     with torch.no_grad():
-        rows = torch.cat([linear.weight, linear.bias[:, None]], 1).double().cpu().numpy()
-        if isinstance(fitted, Temperature):
-            mapped = fitted.apply(rows)
-        else:
-            mapped = Platt(fitted.slope, 0.0).apply(rows.T).T
-            mapped[:, -1] += np.array([-0.5, 0.5]) * fitted.intercept
-        mapped = torch.from_numpy(mapped)
-        linear.weight.copy_(mapped[:, :-1])
-        linear.bias.copy_(mapped[:, -1])
+        weight, bias = linear.weight.double(), linear.bias.double()
+        linear.weight.copy_(matrix.T @ weight)
+        linear.bias.copy_(bias @ matrix + torch.from_numpy(shift[0]).to(bias))
 
 
 def _check_last_layer(model: nn.Module) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
-from hf_cushing.models.score import softmax
 from hf_cushing.stats.grade_metrics import concordance
 from hf_cushing.stats.metrics import mean_auroc
 
@@ -40,7 +40,7 @@ def validation_metrics(
         ``concordance…``, and ``selection``: the AUROC or concordance of all, where epochs tie
         the worse sex decides; or the other way round.
     """
-    scores = softmax(logits.astype("float64"))
+    scores = softmax(logits.astype("float64"), axis=1)
     parts = {"": np.full(len(labels), True)}
     parts |= {f"_{sex}": sexes == sex for sex in ("female", "male")}
     found = {f"auroc{end}": mean_auroc(scores[part], labels[part]) for end, part in parts.items()}

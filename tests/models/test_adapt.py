@@ -7,8 +7,8 @@ from hf_cushing.models.adapt import (
     adapt,
     adapter_targets,
     blocks,
-    count_parameters,
     depth_of,
+    describe,
     head_module,
     head_names,
     keep_frozen_in_eval,
@@ -31,7 +31,7 @@ def test_frozen_backbone_leaves_the_head_alone_to_learn(name):
     model = build_classifier(name, LABELS, init="random").model
     adapt(model, method("head"), patients=9, side=64)
     expected = sum(p.numel() for p in head_module(model).parameters())
-    assert count_parameters(model)[0] == expected > 0
+    assert describe(model)["trainable"] == expected > 0
 
 
 @pytest.mark.parametrize("name", TINY)

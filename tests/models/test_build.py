@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from transformers import pipeline as plain_pipeline
 
-from hf_cushing.models.adapt import count_parameters
+from hf_cushing.models.adapt import describe
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import build_classifier, load_classifier, square_processor
 from hf_cushing.schema import UserError
@@ -53,7 +53,7 @@ def test_every_short_name_builds_without_a_network(name):
 def test_architectures_have_their_published_size(name, millions):
     with torch.device("meta"):
         model = build_classifier(name, ["control", "cushing"], init="random").model
-    assert count_parameters(model)[1] / 1e6 == pytest.approx(millions, abs=0.1)
+    assert describe(model)["parameters"] / 1e6 == pytest.approx(millions, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.command import evaluate_runs
@@ -7,7 +8,7 @@ from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.build import build_classifier, load_classifier
-from hf_cushing.models.score import check_labels, score, softmax
+from hf_cushing.models.score import check_labels, score
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from tests.conftest import shared
@@ -28,7 +29,7 @@ def test_recorded_predictions_are_those_of_the_saved_model(run, dataset):
     logits = score(load_classifier(str(run)), photos, cpu=True, progress=False)
     order = np.argsort(np.array(photos["photo_id"]))
     assert np.array_equal(np.sort(recorded.photo_id), np.array(photos["photo_id"])[order])
-    assert np.allclose(softmax(logits)[order], recorded.probabilities, atol=1e-6)
+    assert np.allclose(softmax(logits, axis=1)[order], recorded.probabilities, atol=1e-6)
 
 
 def test_evaluating_anew_gives_the_recorded_metrics(run, dataset):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
+from scipy.special import softmax
 from torch import nn
 from transformers import set_seed
 
@@ -13,7 +14,7 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.files import read_json
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import build_classifier, load_classifier
-from hf_cushing.models.score import score, softmax
+from hf_cushing.models.score import score
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.stats.calibration import Platt, Temperature
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head, fold_into
@@ -55,7 +56,7 @@ def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, tmp_path, 
     odds = [logits[:, 1] - logits[:, 0] for logits in (before, after)]
     assert np.array_equal(np.argsort(odds[0]), np.argsort(odds[1]))
     numbers = np.array(photos["label"][:])
-    loss = -np.log(softmax(after)[np.arange(len(numbers)), numbers]).mean()
+    loss = -np.log(softmax(after, axis=1)[np.arange(len(numbers)), numbers]).mean()
     assert loss == pytest.approx(facts["log_loss_after"], abs=1e-5)
 
 
@@ -77,7 +78,7 @@ def test_plain_model_of_a_run_folder_gives_the_calibrated_probabilities(run, dat
     logits = score(load_classifier(str(run)), photos, cpu=True, progress=False)
     recorded = load_predictions(run).of_split("validation")
     order = np.argsort(np.array(photos["photo_id"]))
-    assert np.allclose(softmax(logits)[order], recorded.probabilities, atol=1e-6)
+    assert np.allclose(softmax(logits, axis=1)[order], recorded.probabilities, atol=1e-6)
 
 
 def test_platt_of_three_classes_and_unknown_rules_are_refused_before_training(tmp_path):
