@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from hf_cushing.compare.plan import Arm, Cell
 from hf_cushing.files import write_json
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UsageError
 
 Say = Callable[[str], None]
 """Shows a line to the user."""
@@ -122,30 +122,21 @@ def lock_of(cell: Cell) -> FileLock:
     return FileLock(cell.folder.with_name(f".{cell.folder.name}.lock"))
 
 
-@contextmanager
-def _alone(cell: Cell) -> Iterator[None]:
-    """Two studies started in one folder must not train one cell at once."""
-    lock = lock_of(cell)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise UserError("another process trains this cell; wait for it, or use --shard") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _train(cell: Cell, out: Path) -> str:
-    """Train one cell; what went wrong, or nothing."""
+    """Train one cell; what went wrong, or nothing.
+
+    Two studies started in one folder never train one cell at once.
+    """
     from hf_cushing.training.fine_tune import fine_tune
 
     record = out / "failed" / f"{cell.folder.name}.json"
     try:
-        with _alone(cell) if is_first_process() else nullcontext():
+        with lock_of(cell).acquire(blocking=False) if is_first_process() else nullcontext():
             fine_tune(cell.config)
     except Exception as error:  # one cell's fault, whatever it is, must not end the study
         fault = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, Timeout):
+            fault = "another process trains this cell; wait for it, or use --shard"
         if is_first_process():
             write_json(record, {"cell": cell.name, "kind": type(error).__name__, "error": fault})
         return fault
