@@ -181,7 +181,7 @@ def _rows_by(values: np.ndarray) -> dict[Any, list[int]]:
 
 
 def flag_quality(photos: AuditPhotos) -> list[dict[str, Any]]:
-    """For each flag the rows, and its share among the controls and the others."""
+    """For each flag the photos, and its share among the controls and the others."""
     values, view = photos.quality, photos.columns["view"]
     flags = []
     for flag, (name, low, high) in QUALITY_LIMITS.items():
@@ -200,8 +200,8 @@ def _flag(
     control = photos.columns["label"] == CONTROL
     shares = [float(beyond[g].mean()) if g.any() else math.nan for g in (control, ~control)]
     facts = {"flag": flag, "measure": measure, "limit": limit}
-    rows = np.flatnonzero(beyond).tolist()
-    return facts | {"rows": rows, "share_control": shares[0], "share_others": shares[1]}
+    facts |= {"share_control": shares[0], "share_others": shares[1]}
+    return facts | {"photo_ids": photos.columns["photo_id"][beyond].tolist()}
 
 
 def _range_text(low: float, high: float) -> str:

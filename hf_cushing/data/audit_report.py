@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from hf_cushing import __version__
@@ -87,7 +88,6 @@ def write_audit(
     """
     columns = photos.columns
     findings, probes = find_problems(photos, more), run_probes(photos)
-    flags = flag_quality(photos)
     facts = {
         "notice": RESEARCH_NOTICE,
         "version": __version__,
@@ -101,18 +101,13 @@ def write_audit(
         "findings": [_finding_to_json(finding, photos) for finding in findings],
         "probes": [_probe_to_json(probe) for probe in probes],
         "counts": count_cells(columns, ("label", "sex", "site", "split")),
-        "quality": [_flag_to_json(flag, photos) for flag in flags],
+        "quality": flag_quality(photos),
     }
-    shown = _rows_shown(findings, flags) if thumbnails else []
-    pictures = photos.pictures(shown) if shown else {}
     text = render_template(
         "audit.html.jinja",
         facts=facts,
-        findings=findings,
         probes=probes,
-        flags=flags,
-        columns=columns,
-        images={row: _thumbnail(image) for row, image in pictures.items()},
+        images=_thumbnails(facts, photos) if thumbnails else {},
         counts=_by_split(facts["counts"]),
         shown_findings=SHOWN_FINDINGS,
         shown_a_flag=SHOWN_A_FLAG,
@@ -149,11 +144,6 @@ def _probe_to_json(result: Probe) -> dict[str, Any]:
     numbers = {name: round(getattr(result, name), 3) for name in ("auroc", "low", "high")}
     words = {name: getattr(result, name) for name in ("name", "kind", "raised", "reason")}
     return words | numbers
-
-
-def _flag_to_json(flag: dict[str, Any], photos: AuditPhotos) -> dict[str, Any]:
-    facts = {name: value for name, value in flag.items() if name != "rows"}
-    return facts | {"photo_ids": photos.columns["photo_id"][flag["rows"]].tolist()}
 
 
 def _warnings(
@@ -199,14 +189,17 @@ def _by_split(counts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _rows_shown(findings: Sequence[Finding], flags: Sequence[dict[str, Any]]) -> list[int]:
-    rows = {row for finding in findings[:SHOWN_FINDINGS] for row in finding.photos}
-    rows |= {row for flag in flags for row in flag["rows"][:SHOWN_A_FLAG]}
-    return sorted(rows)
+def _thumbnails(facts: dict[str, Any], photos: AuditPhotos) -> dict[str, str]:
+    """Small copies of the photos that the page shows, by photo_id, as data URIs."""
+    some = [finding["photo_ids"] for finding in facts["findings"][:SHOWN_FINDINGS]]
+    some += [flag["photo_ids"][:SHOWN_A_FLAG] for flag in facts["quality"]]
+    photo_ids = photos.columns["photo_id"]
+    shown = np.isin(photo_ids, [name for names in some for name in names])
+    pictures = photos.pictures(np.flatnonzero(shown).tolist()) if shown.any() else {}
+    return {str(photo_ids[row]): _thumbnail(image) for row, image in pictures.items()}
 
 
 def _thumbnail(image: bytes) -> str:
-    """A small copy as data URI."""
     small = Image.open(io.BytesIO(image)).convert("RGB")
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return "data:image/jpeg;base64," + base64.b64encode(encode_crop(small)).decode()

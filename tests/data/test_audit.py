@@ -141,10 +141,10 @@ def test_quality_flags_name_the_photos(rng):
     cohort.measures.quality[5, 0] = 1.0
     cohort.columns["face_side"][6] = 40
     cohort.columns["view"][7] = "left"
-    flags = {flag["flag"]: flag["rows"] for flag in flag_quality(cohort)}
-    assert flags["soft"] == [5]
-    assert flags["small face"] == [6]
-    assert flags["not the view it is listed as"] == [7]
+    flags = {flag["flag"]: flag["photo_ids"] for flag in flag_quality(cohort)}
+    assert flags["soft"] == [f"{5:016x}"]
+    assert flags["small face"] == [f"{6:016x}"]
+    assert flags["not the view it is listed as"] == [f"{7:016x}"]
     assert flags["dimly lit"] == []
 
 
