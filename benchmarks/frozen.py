@@ -27,9 +27,8 @@ from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, load_faces
 from hf_cushing.models.adapt import adapt, head_linear
 from hf_cushing.models.build import Classifier, build_classifier
-from hf_cushing.models.features import FeatureStore
 from hf_cushing.training.head import fit_head
-from hf_cushing.training.run_folder import feature_options
+from hf_cushing.training.run_folder import feature_store
 
 EPOCHS, BATCH = 20, 32
 
@@ -53,7 +52,7 @@ def fresh(config: RunConfig, labels: list[str]) -> Classifier:
 def ours(config: RunConfig, data: FaceData, classifier: Classifier) -> float:
     """Pass, fit, score; AUROC on the test photos."""
     fit_head(config, data, classifier)
-    store = FeatureStore(classifier, feature_options(config))
+    store = feature_store(config, classifier)
     store.logits(data.roles["validation"])
     return auroc(store.logits(data.roles["test"]), data)
 

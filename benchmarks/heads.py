@@ -20,7 +20,7 @@ from transformers import default_data_collator
 
 from hf_cushing.data.loading import FacePhotos, load_faces
 from hf_cushing.models.build import build_classifier
-from hf_cushing.models.features import FeatureOptions, FeatureStore
+from hf_cushing.models.features import FeatureStore
 from hf_cushing.training.head import weights_of
 from hf_cushing.training.probe import ProbeData, fit_probe
 
@@ -76,7 +76,7 @@ def main() -> None:
     photos = concatenate_datasets(list(data.roles.values()))
     torch.manual_seed(0)
     classifier = build_classifier(str(MODEL), data.labels)
-    store = FeatureStore(classifier, FeatureOptions(folder=options.work, cpu=True))
+    store = FeatureStore(classifier, options.work, cpu=True)
     views = [store.features(photos, view=view) for view in range(5)]
     width = classifier.model.config.hidden_size
     cases = {

@@ -31,8 +31,9 @@ class Backbone:
     installed : bool
         The pretrained weights are part of the installation.
     side, field : int and float
-        Input side in pixels where it isn't the family's, and the share of the crop's side, from
-        its middle, that the network sees.
+        Input side in pixels, and the share of the crop's side, from its middle, that the network
+        sees. DINOv2 was trained at 518 pixels last, but its positions interpolate, and 224 is what
+        its authors evaluate with.
     mean, std : tuple of float
         Of the input's channels, 0..1, where no checkpoint says.
     """
@@ -41,7 +42,7 @@ class Backbone:
     hub_id: str | None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     installed: bool = False
-    side: int | None = None
+    side: int = 224
     field: float = 1.0
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
@@ -125,35 +126,21 @@ BACKBONES: dict[str, Backbone] = {
     "densenet121": _densenet("densenet121", "ra_in1k"),
     "densenet169": _densenet("densenet169", "tv_in1k"),
     "tiny-vit": Backbone("vit", None, {"hidden_size": 64, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "intermediate_size": 128, "patch_size": 8, "image_size": 64}),
+        "num_attention_heads": 4, "intermediate_size": 128, "patch_size": 8, "image_size": 64},
+        side=64),
     "tiny-swin": Backbone("swin", None, {"embed_dim": 24, "depths": [1, 1, 2],
         "num_heads": [2, 4, 8],
-        "window_size": 4, "patch_size": 2, "image_size": 64}),
+        "window_size": 4, "patch_size": 2, "image_size": 64}, side=64),
     "tiny-dinov2": Backbone("dinov2", None, {"hidden_size": 64, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "patch_size": 7, "image_size": 56}),
+        "num_attention_heads": 4, "patch_size": 7, "image_size": 56}, side=56),
     "tiny-dinov2-reg": Backbone("dinov2_with_registers", None, {"hidden_size": 64,
-        "num_hidden_layers": 3, "num_attention_heads": 4, "patch_size": 7, "image_size": 56}),
+        "num_hidden_layers": 3, "num_attention_heads": 4, "patch_size": 7, "image_size": 56},
+        side=56),
     "tiny-resnet": Backbone("resnet", None, {"embedding_size": 16, "hidden_sizes": [16, 32, 64, 96],
-        "depths": [1, 1, 1, 1], "layer_type": "basic"}),
+        "depths": [1, 1, 1, 1], "layer_type": "basic"}, side=96),
     "tiny-densenet": Backbone("timm_wrapper", None, {"architecture": "densenet121",
-        "model_args": {"growth_rate": 8, "block_config": [2, 2, 4, 2]}}),
+        "model_args": {"growth_rate": 8, "block_config": [2, 2, 4, 2]}}, side=96),
 }  # fmt: skip
-
-INPUT_SIDE = {"dinov2": 224, "dinov2_with_registers": 224}
-"""Input side in pixels where it isn't the config's image_size: DINOv2 was trained at 518 last,
-but its positions interpolate, and 224 is what its authors evaluate with."""
-
-TINY_SIDE = 96
-"""Input side of the tiny convolutional networks, whose configs name none."""
-
-
-def input_side(name: str, config: PretrainedConfig) -> int:
-    """Side of the square input, in pixels, for a short name of the table."""
-    if BACKBONES[name].side:
-        return BACKBONES[name].side
-    if BACKBONES[name].hub_id is None:
-        return getattr(config, "image_size", TINY_SIDE)
-    return INPUT_SIDE.get(config.model_type, 224)
 
 
 def unknown_model(name: str) -> UserError:

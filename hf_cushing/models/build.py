@@ -14,13 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from hf_cushing.models.adapt import head_names
-from hf_cushing.models.backbones import (
-    BACKBONES,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    input_side,
-    unknown_model,
-)
+from hf_cushing.models.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, unknown_model
 from hf_cushing.models.face_resnet import load_face_resnet
 from hf_cushing.schema import UserError
 
@@ -194,26 +188,15 @@ def _set_drop_path(config: PretrainedConfig, rate: float) -> None:
         raise UserError(f"--drop_path {rate}: a {config.model_type} has none; leave the option out")
 
 
-def _side(name: str, config: PretrainedConfig) -> int:
-    if name in BACKBONES:
-        return input_side(name, config)
-    return getattr(config, "image_size", 224)
-
-
 def _random_model(config: PretrainedConfig) -> PreTrainedModel:
     from transformers import AutoModelForImageClassification
 
     model = AutoModelForImageClassification.from_config(config)
     if config.model_type == "timm_wrapper":
-        _initialise_convolutions(model)
+        for module in model.modules():  # transformers' N(0, 0.02) starves a deep DenseNet
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
     return model
-
-
-def _initialise_convolutions(model: nn.Module) -> None:
-    """Replace transformers' N(0, 0.02), which starves a deep DenseNet, by He's initialisation."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
 
 
 def _pretrained_model(
@@ -252,10 +235,13 @@ def _table_processor(
     name: str, config: PretrainedConfig, image_size: int | None, field: float | None
 ) -> BaseImageProcessor:
     """Our square processor with what the table of short names says."""
-    side, known = image_size or _side(name, config), BACKBONES.get(name)
+    known = BACKBONES.get(name)
     if known is None:
+        side = image_size or getattr(config, "image_size", 224)
         return square_processor(side, field=field or 1.0)
-    return square_processor(side, known.mean, known.std, field=field or known.field)
+    return square_processor(
+        image_size or known.side, known.mean, known.std, field=field or known.field
+    )
 
 
 def _pretrained_processor(
@@ -278,17 +264,13 @@ def _pretrained_processor(
     except (OSError, ValueError):
         return _table_processor(name, config, image_size, field)
     if config.model_type == "timm_wrapper":
-        timm_settings = config.pretrained_cfg or {}
+        settings = config.pretrained_cfg or {}
         config.pretrained_cfg = None
-        side = timm_settings.get("input_size", (3, 224, 224))[-1]
-        mean, std = timm_settings.get("mean"), timm_settings.get("std")
-        return square_processor(
-            image_size or side, mean or IMAGENET_MEAN, std or IMAGENET_STD, field=field or 1.0
-        )
+        side = settings.get("input_size", (3, 224, 224))[-1]
+        mean, std = settings.get("mean") or IMAGENET_MEAN, settings.get("std") or IMAGENET_STD
+        return square_processor(image_size or side, mean, std, field=field or 1.0)
     size = dict(own.size)
-    crop = (
-        dict(getattr(own, "crop_size", None) or {}) if getattr(own, "do_center_crop", False) else {}
-    )
+    crop = dict(own.crop_size) if getattr(own, "do_center_crop", False) else {}
     side = crop.get("height") or size.get("height") or size.get("shortest_edge") or 224
     if field is None and (Path(source) / "manifest.json").is_file():
         field = min(1.0, side / (size.get("shortest_edge") or side))

@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,28 +43,6 @@ NOT_ARCHITECTURE = ("id2label", "label2id", "num_labels", "_name_or_path", "arch
 VIEW_STRENGTH, VIEW_ZOOM_OUT = "light", 1.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureOptions:
-    """Where and how features are kept.
-
-    Attributes
-    ----------
-    folder : Path
-    dtype : str
-        ``float32`` or ``float16``.
-    precision : str
-        ``fp32``, ``bf16`` or ``fp16``: of the forward pass.
-    num_workers : int
-    cpu : bool
-    """
-
-    folder: Path
-    dtype: str = "float32"
-    precision: str = "fp32"
-    num_workers: int = 0
-    cpu: bool = False
-
-
 class FeatureStore:
     """Features of photos by one backbone.
 
@@ -73,12 +50,29 @@ class FeatureStore:
     ----------
     classifier : Classifier
         Its head may be anything: it takes no part.
-    options : FeatureOptions
+    folder : Path
+        Where they are kept.
+    dtype : str
+        How: ``float32`` or ``float16``.
+    precision : str
+        Of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
+    num_workers : int
+    cpu : bool
     """
 
-    def __init__(self, classifier: Classifier, options: FeatureOptions):
-        self.classifier = classifier
-        self.options = options
+    def __init__(
+        self,
+        classifier: Classifier,
+        folder: Path,
+        *,
+        dtype: str = "float32",
+        precision: str = "fp32",
+        num_workers: int = 0,
+        cpu: bool = False,
+    ):
+        self.classifier, self.folder = classifier, folder
+        self.dtype, self.precision = dtype, precision
+        self.num_workers, self.cpu = num_workers, cpu
         self.backbone = backbone_hash(classifier.model)
 
     def features(self, photos: Dataset, *, view: int = 0, progress: bool = True) -> np.ndarray:
@@ -99,8 +93,8 @@ class FeatureStore:
         """
         from accelerate import PartialState
 
-        state = PartialState(cpu=self.options.cpu)
-        folder = self.options.folder / self._key(view, state.device.type)
+        state = PartialState(cpu=self.cpu)
+        folder = self.folder / self._key(view, state.device.type)
         names = crop_hashes(photos)
         known = _agreed(set(_read_index(folder)), state.num_processes)
         places = {name: i for i, name in enumerate(names) if name not in known}
@@ -126,8 +120,8 @@ class FeatureStore:
             "backbone": self.backbone,
             "config": _architecture(self.classifier.model.config.to_dict()),
             "processor": self.classifier.processor.to_dict(),
-            "dtype": self.options.dtype,
-            "precision": self.options.precision,
+            "dtype": self.dtype,
+            "precision": self.precision,
             "device": device,
             "view": view,
         }
@@ -156,13 +150,13 @@ class FeatureStore:
             for part in parts:
                 rows = []
                 for batch in self._pass(photos.select(part), view):
-                    rows.append(batch.astype(self.options.dtype))
+                    rows.append(batch.astype(self.dtype))
                     bar.update(len(batch))
                 _write_shard(folder, [names[place] for place in part], np.concatenate(rows))
 
     def _pass(self, photos: Dataset, view: int) -> Iterator[np.ndarray]:
         """Yield the features of one batch after the other."""
-        options, strength = self.options, VIEW_STRENGTH if view else "none"
+        strength = VIEW_STRENGTH if view else "none"
         seen = FacePhotos(
             photos, self.classifier.processor, strength=strength, zoom_out=VIEW_ZOOM_OUT
         )
@@ -175,9 +169,9 @@ class FeatureStore:
             self.classifier,
             seen,
             batch_size=BATCH,
-            num_workers=options.num_workers,
-            cpu=options.cpu,
-            precision=options.precision,
+            num_workers=self.num_workers,
+            cpu=self.cpu,
+            precision=self.precision,
         )
         try:
             for _ in passes:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from hf_cushing.training.fine_tune import fine_tune
 
     try:
-        result = fine_tune(config)
+        report = fine_tune(config)
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from hf_cushing.reports.table import tables_to_markdown
 
         sys.stdout.write(
-            tables_to_markdown(report_tables(result.report)) + f"\nRun folder: {result.folder}\n"
+            tables_to_markdown(report_tables(report)) + f"\nRun folder: {config.run_folder}\n"
         )
 
 

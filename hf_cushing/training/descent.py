@@ -13,14 +13,13 @@ from torch import nn
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, class_words
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import UserError
 from hf_cushing.training.checkpoints import best_auroc, drop_unusable, epochs_if_over
 from hf_cushing.training.head import FeaturePhotos, HeadOnFeatures, views_of
 from hf_cushing.training.processes import first_process_writes
 from hf_cushing.training.robust import GroupWeights
-from hf_cushing.training.run_folder import feature_options
+from hf_cushing.training.run_folder import feature_store
 from hf_cushing.training.sampling import DRAWN, PhotoOrder, class_sex_numbers, weights_of
 from hf_cushing.training.selection import validation_metrics
 from hf_cushing.training.trainer import FaceTrainer
@@ -104,7 +103,7 @@ def _photos(
     """Training and validation photos, or their features where only the head learns."""
     train, validation = data.roles["train"], data.roles["validation"]
     if config.uses_features:
-        store = FeatureStore(classifier, feature_options(config))
+        store = feature_store(config, classifier)
         return (
             FeaturePhotos(train, views_of(config, train, store), weights),
             FeaturePhotos(validation, [store.features(validation)]),

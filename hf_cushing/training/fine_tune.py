@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +46,16 @@ PENALTIES = "penalties.json"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a run left behind.
-
-    Attributes
-    ----------
-    folder : Path
-    report : Report
-        On the test split.
-    """
-
-    folder: Path
-    report: Report
-
-
-def fine_tune(config: RunConfig) -> RunResult:
+def fine_tune(config: RunConfig) -> Report:
     """Train, save, score the saved model, evaluate, and write the run folder.
 
     Every process of the launch calls this; the first one writes. ``manifest.json`` is written
     last: a folder that has it is complete.
+
+    Returns
+    -------
+    Report
+        On the test split.
 
     Raises
     ------
@@ -98,7 +87,7 @@ def fine_tune(config: RunConfig) -> RunResult:
             config, data, plan=plan, facts=facts, predictions=scored, report=report
         )
     )
-    return RunResult(config.run_folder, report)
+    return report
 
 
 def _load(config: RunConfig) -> FaceData:

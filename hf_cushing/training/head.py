@@ -22,7 +22,7 @@ from hf_cushing.schema import UserError
 from hf_cushing.training.ordinal import fit_grades
 from hf_cushing.training.probe import Probe, ProbeData, fit_probe, write_head
 from hf_cushing.training.robust import fit_dfr, fit_group_dro
-from hf_cushing.training.run_folder import feature_options
+from hf_cushing.training.run_folder import feature_store
 from hf_cushing.training.sampling import class_sex_numbers, weights_of
 from hf_cushing.training.saving import change_saved_head
 
@@ -42,7 +42,7 @@ def fit_head(config: RunConfig, data: FaceData, classifier: Classifier) -> Probe
     """
     photos = data.roles["train"]
     width = _feature_width(classifier, config.model.head_features)
-    store = FeatureStore(classifier, feature_options(config))
+    store = feature_store(config, classifier)
     views = [view[:, :width] for view in views_of(config, photos, store)]
     known = probe_data(photos, views, config.training.imbalance)
     probe = _fit_of(config, data.labels)(known, seed=config.training.seed)
@@ -71,7 +71,7 @@ def refit_last_layer(config: RunConfig, data: FaceData) -> dict[str, Any]:
         For the manifest: photos and C.
     """
     saved, photos = load_classifier(str(config.run_folder)), data.roles[HELD_OUT]
-    features = FeatureStore(saved, feature_options(config)).features(photos)
+    features = feature_store(config, saved).features(photos)
     probe = fit_dfr(probe_data(photos, [features], "none"), seed=config.training.seed)
     change_saved_head(config, saved, lambda linear: write_head(linear, probe))
     return {"dfr": {"photos": len(photos), "penalty_c": probe.chosen_c}}

@@ -21,7 +21,7 @@ from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.files import render_template, write_json, write_text
 from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.features import FeatureOptions, FeatureStore
+from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
@@ -47,11 +47,12 @@ def run_plan(config: RunConfig, data: FaceData) -> dict[str, Any]:
     return {"config": settings, "dataset_revision": data.revision}
 
 
-def feature_options(config: RunConfig) -> FeatureOptions:
-    """Where a run keeps features: by default beside the run folder, for all its neighbours."""
+def feature_store(config: RunConfig, classifier: Classifier) -> FeatureStore:
+    """Features of a run: by default beside its folder, for all its neighbours."""
     folder = config.data.features_dir or config.run_folder.parent / ".features"
-    return FeatureOptions(
-        folder=Path(folder),
+    return FeatureStore(
+        classifier,
+        Path(folder),
         dtype=config.data.feature_dtype,
         precision=config.training.precision,
         num_workers=config.data.num_workers,
@@ -83,7 +84,7 @@ def scorer(saved: Classifier, config: RunConfig) -> Callable[[Dataset], np.ndarr
     """What scores photos with a saved model: from cached features where they are exact."""
     exact = (config.training.precision, config.data.feature_dtype) == ("fp32", "float32")
     if config.uses_features and exact:
-        return FeatureStore(saved, feature_options(config)).logits
+        return feature_store(config, saved).logits
     return partial(
         score,
         saved,

@@ -7,7 +7,7 @@ import torch
 from hf_cushing.data.loading import load_faces
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import build_classifier, load_classifier
-from hf_cushing.models.features import FeatureOptions, FeatureStore, backbone_hash, crop_hashes
+from hf_cushing.models.features import FeatureStore, backbone_hash, crop_hashes
 from hf_cushing.models.score import score
 from tests.models.test_build import TINY
 
@@ -20,7 +20,7 @@ def photos(dataset):
 def store(name, folder, seed=0, **options):
     torch.manual_seed(seed)
     classifier = build_classifier(name, ["control", "cushing"], init="random")
-    return FeatureStore(classifier, FeatureOptions(folder=folder, cpu=True, **options))
+    return FeatureStore(classifier, folder, cpu=True, **options)
 
 
 def forbid(monkeypatch, kept):
