@@ -26,7 +26,7 @@ from hf_cushing.faces.photo import (
     read_file,
 )
 from hf_cushing.files import written_aside
-from hf_cushing.schema import FacePhoto, UserError
+from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -63,50 +63,6 @@ class Outcome:
     file: FileFacts | None = None
     face_box: list[int] | None = None
     measures: dict[str, bytes] | None = None
-
-
-def make_chunks(
-    root: Path,
-    photos: list[tuple[int, FacePhoto]],
-    *,
-    work: Path,
-    side: int,
-    identity: bool,
-    num_proc: int,
-    advance: Callable[[int], None],
-) -> list[Path]:
-    """Align and measure photos, in chunks, into Parquet files under `work`.
-
-    Chunks that are already there are taken over. `advance` is told the number of photos done.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the photos.
-    photos : list of (int, FacePhoto)
-        Index by which the photo is known in the files, and the photo.
-    side : int
-        Side of the crops in pixels.
-    identity : bool
-        Compute face descriptors too.
-
-    Returns
-    -------
-    list of Path
-        The chunk files, in the order of the photos.
-    """
-    tasks, paths = [], []
-    for start in range(0, len(photos), CHUNK):
-        path = work / f"chunk-{start // CHUNK:06d}.parquet"
-        some = [(index, p.file_name, p.view) for index, p in photos[start : start + CHUNK]]
-        paths.append(path)
-        if path.exists():
-            advance(len(some))
-        else:
-            tasks.append((root, some, side, identity, path))
-    for done in run_tasks(_crop_chunk, tasks, num_proc=num_proc):
-        advance(done)
-    return paths
 
 
 def run_tasks(function: Callable[..., Any], tasks: list[tuple], *, num_proc: int) -> Iterator[Any]:
@@ -166,6 +122,33 @@ def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
         yield from pyarrow.parquet.read_table(path, columns=names).to_pylist()
 
 
+def crop_chunk(
+    root: Path, photos: list[tuple[int, str, str]], side: int, identity: bool, path: Path
+) -> int:
+    """Align and measure photos of the folder `root` into one Parquet file; give their number.
+
+    Parameters
+    ----------
+    photos : list of (int, str, str)
+        Index by which the photo is known in the file, its file name and its view.
+    side : int
+        Side of the crops in pixels.
+    identity : bool
+        Compute face descriptors too.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = _schema()
+    rows = []
+    for index, name, view in photos:
+        row = {"index": index, "reason": ""}
+        rows.append(row | crop_photo(root, name, view, side=side, identity=identity))
+    with written_aside(path) as aside:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
+    return len(photos)
+
+
 def crop_photo(
     root: Path, file_name: str, view: str, *, side: int, identity: bool
 ) -> dict[str, Any]:
@@ -201,22 +184,6 @@ PROFILE_MESSAGE = (
 def _leave_ctrl_c() -> None:
     """Let the first process alone answer Ctrl-C; the workers finish their chunk."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _crop_chunk(
-    root: Path, photos: list[tuple[int, str, str]], side: int, identity: bool, path: Path
-) -> int:
-    import pyarrow
-    import pyarrow.parquet
-
-    schema = _schema()
-    rows = []
-    for index, name, view in photos:
-        row = {"index": index, "reason": ""}
-        rows.append(row | crop_photo(root, name, view, side=side, identity=identity))
-    with written_aside(path) as aside:
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
-    return len(photos)
 
 
 def _schema() -> pyarrow.Schema:

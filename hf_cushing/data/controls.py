@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.data.intake import Intake, read_intake
+from hf_cushing.data.options import ControlsOptions
 from hf_cushing.schema import CONTROL, FacePhoto, UserError
 
 CALIPER = 5.0
@@ -39,12 +40,11 @@ def read_controls(folder: Path) -> Intake:
 def choose_controls(
     candidates: Sequence[FacePhoto],
     cases: Sequence[FacePhoto],
+    options: ControlsOptions,
     *,
-    match: tuple[str, ...],
-    ratio: float,
     seed: int,
 ) -> list[FacePhoto]:
-    """Choose control persons, the first photo of each: `ratio` for each case patient.
+    """Choose control persons, the first photo of each: `options.ratio` for each case patient.
 
     Every case in random order takes the unused candidate of its sex who is nearest in age (where
     these are matched), until the number is reached or nobody fits any more.
@@ -56,9 +56,9 @@ def choose_controls(
     """
     people = list({photo.patient_id: photo for photo in reversed(candidates)}.values())[::-1]
     persons = list({photo.patient_id: photo for photo in cases}.values())
-    _check_known(people, persons, match)
+    _check_known(people, persons, options.match)
     rng = np.random.default_rng(seed)
-    wanted = round(ratio * len(persons))
+    wanted = round(options.ratio * len(persons))
     turns = [n for _ in range(-(-wanted // max(len(persons), 1)))
              for n in rng.permutation(len(persons)).tolist()]  # fmt: skip
     free = np.ones(len(people), bool)
@@ -68,10 +68,10 @@ def choose_controls(
     chosen = []
     for turn in turns[:wanted]:
         case, fits = persons[turn], free.copy()
-        if "sex" in match:
+        if "sex" in options.match:
             fits &= sexes == case.sex
         distance = np.zeros(len(people))
-        if "age" in match:
+        if "age" in options.match:
             distance = np.abs(ages - (np.nan if case.age is None else case.age))
             fits &= distance <= CALIPER
         ranked = order[fits[order]]

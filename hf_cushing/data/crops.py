@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.data.chunks import Outcome, make_chunks, read_outcomes
+from hf_cushing.data.chunks import CHUNK, Outcome, crop_chunk, read_outcomes, run_tasks
 from hf_cushing.data.cohort import Cohort
 from hf_cushing.data.controls import choose_controls
 from hf_cushing.data.groups import group_patients
@@ -79,8 +79,7 @@ def align_cohort(
         chosen = choose_controls(
             [photo for photo in cohort.controls.photos if photo.photo_id not in known],
             [photo for photo in crops.kept.values() if photo.label != CONTROL],
-            match=options.controls.match,
-            ratio=options.controls.ratio,
+            options.controls,
             seed=options.seed,
         )
         controls = replace(cohort.controls, photos=chosen)
@@ -102,23 +101,26 @@ def align_intake(
     progress: Progress,
     first: int = 0,
 ) -> Crops:
-    """Align all photos of an intake that can be read; their places count from `first`."""
+    """Align all photos of an intake that can be read; their places count from `first`.
+
+    Chunk files that are already under `work` are taken over.
+    """
     indexed = list(enumerate(intake.photos, start=first))
-    there = [(index, photo) for index, photo in indexed if photo.photo_id]
-    chunks = make_chunks(
-        intake.root,
-        there,
-        work=work,
-        side=side,
-        identity=identity,
-        num_proc=num_proc,
-        advance=progress("Finding and aligning faces", len(there)),
-    )
+    there = [(index, p.file_name, p.view) for index, p in indexed if p.photo_id]
+    parts = [there[start : start + CHUNK] for start in range(0, len(there), CHUNK)]
+    chunks = [work / f"chunk-{number:06d}.parquet" for number in range(len(parts))]
+    todo = [(part, path) for part, path in zip(parts, chunks, strict=True) if not path.exists()]
+    advance = progress("Finding and aligning faces", len(there))
+    advance(len(there) - sum(len(part) for part, _ in todo))
+    tasks = [(intake.root, part, side, identity, path) for part, path in todo]
+    for done in run_tasks(crop_chunk, tasks, num_proc=num_proc):
+        advance(done)
     found = read_outcomes(chunks)
     copies = {copy.row: one.row for copy, one in repeats(intake.photos, "photo_id", "patient_id")}
+    unlisted = {name.casefold() for name in intake.unlisted}
     outcomes = []
     for index, photo in indexed:
-        outcome = found.get(index) or _why_not_read(intake, photo)
+        outcome = found.get(index) or _why_not_read(intake.root, photo, unlisted)
         if not outcome.reason and photo.row in copies:
             text = f"the same file content as row {copies[photo.row]}; delete one of them"
             outcome = Outcome("copy", text)
@@ -126,14 +128,14 @@ def align_intake(
     return Crops(intake.photos, outcomes, chunks)
 
 
-def _why_not_read(intake: Intake, photo: FacePhoto) -> Outcome:
-    """Say why a file has no photo_id."""
-    if Path(intake.root, photo.file_name).exists():
+def _why_not_read(root: Path, photo: FacePhoto, unlisted: set[str]) -> Outcome:
+    """Say why a file has no photo_id; `unlisted` are the files in no row, in small letters."""
+    if Path(root, photo.file_name).exists():
         try:
-            locate(intake.root, photo.file_name)
+            locate(root, photo.file_name)
         except PhotoError as error:
             return Outcome(error.reason, str(error))
-    if photo.file_name.casefold() in map(str.casefold, intake.unlisted):
+    if photo.file_name.casefold() in unlisted:
         text = "no such file, but one whose name differs in capitals; write it the same way"
         return Outcome("absent", text)
     return Outcome("absent", "no such file that can be read; add it or delete the row")

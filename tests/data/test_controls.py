@@ -23,7 +23,8 @@ def people(count, sex="female", age=None, start=0, label="control"):
 
 
 def choose(candidates, cases, match=(), ratio=1.0, seed=0):
-    return choose_controls(candidates, cases, match=match, ratio=ratio, seed=seed)
+    options = ControlsOptions(match=match, ratio=ratio)
+    return choose_controls(candidates, cases, options, seed=seed)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 1.5, 3.0])
