@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
 
 import numpy as np
 
-from hf_cushing.readers.rates import MODEL
+from hf_cushing.readers.rates import MODEL, READER, Caller, Calls
 from hf_cushing.readers.study import ALL_READERS, Omissions, ReaderStudy, fully_crossed
 from hf_cushing.stats.agreement import (
     IntraReader,
@@ -63,12 +63,9 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intra:
-    """A reader who saw photos twice; `ALL_READERS` pools them."""
+class Intra(Caller):
+    """A reader who saw photos twice; all readers together pool them."""
 
-    name: str
-    level: str
-    read: int
     calls: IntraReader
     scores: Kappa | None
 
@@ -136,30 +133,28 @@ def _kappa(
     return cohen_kappa(first[both], second[both], weights, scale=scale, patients=patients)
 
 
-def readers_with_themselves(study: ReaderStudy, scale: list[float]) -> Iterator[Intra]:
-    """Each reader who saw photos twice, then all of them together."""
-    for read in study.reads:
-        twice = np.isfinite(study.calls[:, read - 1]).all(1).any(1)
-        numbers = np.flatnonzero(twice)
-        for n in numbers:
-            yield _intra_of(study, numbers[numbers == n], read, scale,
-                            name=study.readers[n], level=study.levels[n])  # fmt: skip
-        if len(numbers) > 1:
-            yield _intra_of(study, numbers, read, scale, name=ALL_READERS, level="")
+def readers_with_themselves(
+    study: ReaderStudy, everybody: Sequence[Calls], scale: list[float]
+) -> Iterator[Intra]:
+    """Each reader who saw photos twice, and all of them together."""
+    for by in everybody:
+        if by.caller.kind != READER and by.caller.name != ALL_READERS:
+            continue
+        calls, readers, patients = _shown_twice(study, study.calls, by)
+        if len(np.unique(readers)) < min(2, len(by.readers)):
+            continue
+        scores, _, scored = _shown_twice(study, study.scores, by)
+        weighted = None
+        if scale and len(scored):
+            weighted = cohen_kappa(*scores, WEIGHTS, scale=scale, patients=scored)
+        yield Intra(**asdict(by.caller), calls=intra_reader(*calls, patients=patients),
+                    scores=weighted)  # fmt: skip
 
 
-def _intra_of(
-    study: ReaderStudy, readers: np.ndarray, read: int, scale: list[float], **who: str
-) -> Intra:
-    calls, calls_of = _shown_twice(study, study.calls[readers, read - 1])
-    scores, scores_of = _shown_twice(study, study.scores[readers, read - 1])
-    weighted = None
-    if scale and len(scores_of):
-        weighted = cohen_kappa(*scores, WEIGHTS, scale=scale, patients=scores_of)
-    return Intra(**who, read=read, calls=intra_reader(*calls, patients=calls_of), scores=weighted)
-
-
-def _shown_twice(study: ReaderStudy, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and second answers, shape (2, n), and the patients; `values`: (readers, 2, photos)."""
-    row, photo = np.nonzero(np.isfinite(values).all(1))
-    return values[row, :, photo].T, study.patients[photo]
+def _shown_twice(
+    study: ReaderStudy, values: np.ndarray, by: Calls
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First and second answers, shape (2, n), and readers and patients, shape (n,)."""
+    answers = values[by.readers, by.caller.read - 1]
+    reader, photo = np.nonzero(np.isfinite(answers).all(1))
+    return answers[reader, :, photo].T, reader, study.patients[photo]

@@ -177,17 +177,11 @@ class AnswerStore:
                 "SELECT max(at), count(*) FROM views WHERE reader = ? AND read = ? AND place = ?",
                 where,
             ).fetchone()
-            values = (
-                *where,
-                case.name,
-                case.occurrence,
-                answer.call,
-                score_of(answer, self.kit.disease),
-                None if since is None else max(0.0, now - since),
-                ";".join(answer.regions),
-                datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-                shown,
-            )
+            score = score_of(answer, self.kit.disease)
+            seconds = None if since is None else max(0.0, now - since)
+            moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+            values = (*where, case.name, case.occurrence, answer.call, score, seconds,
+                      ";".join(answer.regions), moment, shown)  # fmt: skip
             marks = ", ".join("?" * len(values))
             database.execute(f"INSERT INTO answers VALUES ({marks})", values)
             database.execute("COMMIT")

@@ -98,13 +98,9 @@ def reading_order(strata: np.ndarray, repeats: int, rng: np.random.Generator) ->
 
 
 def balanced_sample(
-    labels: np.ndarray,
-    sexes: np.ndarray,
-    patients: np.ndarray,
-    *,
-    cases: int,
+    labels: np.ndarray, sexes: np.ndarray, patients: np.ndarray, *, cases: int,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Draw as many photos of each label × sex, from as many patients as there are.
 
     Parameters
@@ -126,22 +122,20 @@ def balanced_sample(
     """
     cells = [(label, sex) for label in np.unique(labels) for sex in SEXES[:2]]
     rows = [np.flatnonzero((labels == label) & (sexes == sex)) for label, sex in cells]
-    quota = proportional_counts(cases, np.ones(len(cells)))
+    quota = [len(part) for part in np.array_split(np.arange(cases), len(cells))]
     short = [
         f"{len(have)} of {need} {NOUNS[sex]} with {label}"
         for (label, sex), have, need in zip(cells, rows, quota, strict=True)
         if len(have) < need
     ]
     if short:
-        most = len(cells) * min(len(have) for have in rows)
+        most = len(cells) * min(map(len, rows))
         remedy = f"--cases {most} is the most" if most else "leave --cases out"
         raise UserError(
             f"too few photos for {cases} balanced cases: the split has {', '.join(short)}; {remedy}"
         )
-    drawn = [
-        _patients_first(rng.permutation(have), patients)[:need]
-        for have, need in zip(rows, quota, strict=True)
-    ]
+    parts = zip(rows, quota, strict=True)
+    drawn = [_patients_first(rng.permutation(have), patients)[:need] for have, need in parts]
     return np.sort(np.concatenate(drawn))
 
 

@@ -65,14 +65,14 @@ class RegionShare:
     healthy: Value
 
 
-def case_counts(study: ReaderStudy) -> Iterator[Case]:
-    """Every photo of each read; first showings only."""
-    rows = study.photos
+def case_counts(study: ReaderStudy) -> list[Case]:
+    """Every photo of each read, those that most readers misjudge first; first showings only."""
+    rows, cases = study.photos, []
     for read in study.reads:
         calls = study.calls[:, read - 1, 0]
         judged, right = np.isfinite(calls).sum(0), (calls == study.truth).sum(0)
-        for photo in np.flatnonzero(judged):
-            yield Case(
+        cases += [
+            Case(
                 photo_id=str(rows.photo_id[photo]),
                 truth=str(rows.label[photo]),
                 sex=str(rows.sex[photo]),
@@ -82,6 +82,9 @@ def case_counts(study: ReaderStudy) -> Iterator[Case]:
                 model_score=float(study.model.score[photo]),
                 model_right=bool(study.model.called[photo] == study.truth[photo]),
             )
+            for photo in np.flatnonzero(judged)
+        ]
+    return sorted(cases, key=lambda c: (c.read, c.right / c.readers, c.photo_id))
 
 
 def reading_times(study: ReaderStudy, everybody: Sequence[Calls]) -> Iterator[ReadingTime]:

@@ -48,8 +48,8 @@ CAPTIONS = {
 }
 
 
-def plot_figures(out: Path, study: ReaderStudy, report: ReaderReport) -> Iterator[tuple[str, str]]:
-    """Draw what the study has; give file name and caption of each."""
+def plot_figures(out: Path, study: ReaderStudy, report: ReaderReport) -> Iterator[tuple[str, Path]]:
+    """Draw what the study has; give caption and file of each."""
     plots = {"roc": _roc, "forest": _forest, "cases": _cases}
     plots |= {"sex": _sexes} if report.gaps else {}
     plots |= {"gain": _gain} if _gains(report) else {}
@@ -57,8 +57,9 @@ def plot_figures(out: Path, study: ReaderStudy, report: ReaderReport) -> Iterato
     plots |= {"time": _times} if report.times else {}
     for name, caption in CAPTIONS.items():
         if name in plots:
-            save(plots[name](study, report), out / f"readers_{name}.png")
-            yield f"readers_{name}.png", caption
+            path = out / f"readers_{name}.png"
+            save(plots[name](study, report), path)
+            yield caption, path
 
 
 def _roc(study: ReaderStudy, report: ReaderReport) -> Figure:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from hf_cushing import __version__
 from hf_cushing.data.loading import FaceData, class_words, load_faces
@@ -33,7 +33,7 @@ from hf_cushing.readers.kit import (
     hashed,
     new_code,
 )
-from hf_cushing.readers.options import KitOptions
+from hf_cushing.readers.options import KitOptions, chosen_disease
 from hf_cushing.reports.table import Table, table_to_csv
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTROL, UsageError, UserError
@@ -122,7 +122,7 @@ def make_kit(
     if run and options.split != "test":
         raise UsageError(f"--run with --split {options.split}: the model knows these photos; test")
     data = load_faces(dataset)
-    disease = _disease(data.labels, options.label)
+    disease = chosen_disease(data.labels, options.label)
     photos, key = _chosen_photos(data, options)
     scored = _scored(run, options.split, key["photo_id"], disease) if run else None
     codes = {reader.name: new_code() for reader in readers}
@@ -133,14 +133,7 @@ def make_kit(
         "readers": [asdict(r) for r in _with_orders(readers, codes, key, options, bool(run))],
     }
     answers = _model_answers(run, scored, disease) if scored else []
-    with _new_folder(out) as aside:
-        _write_photos(photos, aside / "photos", key["case"], progress("photos", len(photos)))
-        body = sorted(map(list, zip(*(key[name].tolist() for name in KEY_COLUMNS), strict=True)))
-        table = Table("key", "Key", list(KEY_COLUMNS), body, [])
-        write_text(aside / "key.csv", table_to_csv(table))
-        if answers:
-            write_json(aside / "scores.json", dict(zip(key["case"], answers, strict=True)))
-        write_json(aside / "kit.json", facts)
+    _write_kit(out, photos, key, facts, answers, progress)
     return codes
 
 
@@ -163,33 +156,11 @@ def _facts(data: FaceData, photos: Dataset, options: KitOptions) -> dict[str, An
     }
 
 
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder for its owner alone, which becomes `out` once all is written."""
-    aside = out.with_name(f".{out.name}.{secrets.token_hex(6)}.aside")
-    try:
-        aside.mkdir(parents=True)
-        aside.chmod(0o700)
-        yield aside
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
 def _check_new(out: Path) -> None:
     if (out / ANSWERS).exists():
         raise UserError(f"{out} holds answers of readers; a kit with answers is never overwritten")
     if out.exists():
         raise UserError(f"{out} is there already; give --out a new folder")
-
-
-def _disease(labels: Sequence[str], wanted: str | None) -> str:
-    diseases = [label for label in labels if label != CONTROL]
-    if wanted is None and len(diseases) > 1:
-        raise UsageError(f"--label: choose the disease to be rated ({', '.join(diseases)})")
-    if wanted is not None and wanted not in diseases:
-        raise UsageError(f"--label {wanted}: choose {', '.join(diseases)}")
-    return wanted or diseases[0]
 
 
 def _chosen_photos(data: FaceData, options: KitOptions) -> tuple[Dataset, dict[str, np.ndarray]]:
@@ -282,13 +253,31 @@ def _with_orders(
         )
 
 
-def _write_photos(
-    photos: Dataset, folder: Path, names: Sequence[str], advance: Callable[[int], None]
+def _write_kit(
+    out: Path,
+    photos: Dataset,
+    key: Mapping[str, np.ndarray],
+    facts: dict[str, Any],
+    answers: list[dict[str, Any]],
+    progress: Progress,
 ) -> None:
-    from PIL import Image
-
-    folder.mkdir()
-    for photo, name in zip(photos.select_columns(["image"]), names, strict=True):
-        pixels = np.asarray(photo["image"].convert("RGB"))  # nothing but pixels goes on
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-        advance(1)
+    """Write all files into a folder for its owner alone, which then becomes `out`."""
+    names = key["case"].tolist()
+    aside = out.with_name(f".{out.name}.{secrets.token_hex(6)}.aside")
+    try:
+        (aside / "photos").mkdir(parents=True)
+        aside.chmod(0o700)
+        advance = progress("photos", len(names))
+        for photo, name in zip(photos.select_columns(["image"]), names, strict=True):
+            pixels = np.asarray(photo["image"].convert("RGB"))  # nothing but pixels goes on
+            Image.fromarray(pixels).save(aside / "photos" / f"{name}.png")
+            advance(1)
+        body = sorted(map(list, zip(*(key[name].tolist() for name in KEY_COLUMNS), strict=True)))
+        table = Table("key", "Key", list(KEY_COLUMNS), body, [])
+        write_text(aside / "key.csv", table_to_csv(table))
+        if answers:
+            write_json(aside / "scores.json", dict(zip(names, answers, strict=True)))
+        write_json(aside / "kit.json", facts)
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hf_cushing.config.option import Split, check_choices, cpu_option, option, split_option
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import CONTROL, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +69,19 @@ class AnalysisOptions:
 
     def __post_init__(self):
         check_choices(self)
+
+
+def chosen_disease(labels: Sequence[str], wanted: str | None) -> str:
+    """The disease that a study is about: `wanted`, or the only one.
+
+    Raises
+    ------
+    UsageError
+        There are several, or none of this name.
+    """
+    diseases = [label for label in labels if label != CONTROL]
+    if wanted is None and len(diseases) > 1:
+        raise UsageError(f"--label: choose the disease to be rated ({', '.join(diseases)})")
+    if wanted is not None and wanted not in diseases:
+        raise UsageError(f"--label {wanted}: choose {', '.join(diseases)}")
+    return wanted or diseases[0]

@@ -24,7 +24,7 @@ def write_reader_report(out: Path, study: ReaderStudy, report: ReaderReport) -> 
         f"Reader study: {report.label}",
         verdicts=_first_lines(report),
         tables=tables,
-        figures=[(text, out / name) for name, text in plot_figures(out, study, report)],
+        figures=plot_figures(out, study, report),
         left_out=report.left_out,
     )
     write_json(out / "readers.json", report_to_json(report) | {"verdicts": verdicts(report)})

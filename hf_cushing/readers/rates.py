@@ -120,7 +120,12 @@ class SexGap(Caller):
     size: str
 
 
-def all_calls(study: ReaderStudy) -> Iterator[Calls]:
+def all_calls(study: ReaderStudy) -> list[Calls]:
+    """The model's, in the order of `KINDS` with those of everybody in each read."""
+    return sorted(_all_calls(study), key=lambda calls: KINDS.index(calls.caller.kind))
+
+
+def _all_calls(study: ReaderStudy) -> Iterator[Calls]:
     """Of each reader, all and each level together, majorities of three or more, and the model."""
     for read in study.reads:
         calls, scores = study.calls[:, read - 1, 0], study.scores[:, read - 1, 0]

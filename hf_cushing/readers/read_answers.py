@@ -91,19 +91,11 @@ def read_answers(
     UserError
         With a line for every problem of every row.
     """
-    source = Path(source)
-    if key is not None and not source.is_dir():
-        raise UsageError(f"--key is for a kit folder, which {source} is not; leave it out")
-    problems: list[Problem] = []
-    rows = (
-        enumerate(export(source, key), start=2)
-        if source.is_dir()
-        else read_table(source, problems.append)
-    )
+    source, problems = Path(source), []
     split_of = dict(zip(predictions.photo_id.tolist(), predictions.split.tolist(), strict=True))
     split_of |= dict.fromkeys(predictions.photo_id[predictions.split == split].tolist(), split)
     answers = []
-    for row, cells in rows:
+    for row, cells in _rows(source, key, problems):
         if missing := [name for name in NEEDED if name not in cells]:
             raise UserError(f"{source} lacks column {', '.join(missing)}; add it")
         try:
@@ -115,6 +107,16 @@ def read_answers(
     # a repeat whose first answer has a problem of its own is no second problem
     refuse_problems(source, problems or _lone_repeats(answers))
     return tuple(answers)
+
+
+def _rows(
+    source: Path, key: Path | None, problems: list[Problem]
+) -> Iterable[tuple[int, Mapping[str, str]]]:
+    if source.is_dir():
+        return enumerate(export(source, key), start=2)
+    if key is not None:
+        raise UsageError(f"--key is for a kit folder, which {source} is not; leave it out")
+    return read_table(source, problems.append)
 
 
 def _check_photo(photo: str, split_of: Mapping[str, str], split: str, *, guess: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,36 +90,20 @@ class ReaderReport:
     left_out: dict[str, str]
 
     def rates_in(self, read: int, *kinds: str, subgroup: str = "all") -> list[Rates]:
-        """The model and everybody in one read, in the order of `KINDS`; of these kinds only."""
-        rows = [
+        """The model and everybody in one read; of these kinds only."""
+        return [
             row
             for row in self.rates
             if row.subgroup == subgroup and row.read in (0, read) and row.kind in (kinds or KINDS)
         ]
-        return sorted(rows, key=lambda row: KINDS.index(row.kind))
 
 
 def analyse_readers(study: ReaderStudy, *, draws: int = DRAWS) -> ReaderReport:
     """Compute everything; `draws` are of the intervals of matched points."""
-    omissions = Omissions()
-    everybody = list(all_calls(study))
-    rates = rates_of(study, everybody)
-    effects = reader_effects(study, omissions)
-    fleiss, scale = list(fleiss_kappas(study, omissions)), ordinal_scale(study.scores)
-    intra = list(readers_with_themselves(study, scale))
-    matched = list(matched_points(study, everybody, omissions, draws=draws))
-    times, regions = list(reading_times(study, everybody)), region_shares(study)
-    for analysis, there, reason in (
-        ("agreement between readers", len(study.readers) > 1, "one reader only"),
-        ("weighted kappa", scale, NO_SCALE),
-        ("agreement of readers with themselves", intra, "no photo was shown twice"),
-        ("time per case", times, "the table has no seconds"),
-        ("regions", regions, "no region was ticked"),
-    ):
-        if not there:
-            omissions.missing[analysis] = reason
+    omissions, everybody = Omissions(), all_calls(study)
+    rates, scale = rates_of(study, everybody), ordinal_scale(study.scores)
     positive, negative = study.patients_by_class(np.arange(len(study.photos)))
-    return ReaderReport(
+    report = ReaderReport(
         label=study.label,
         split=study.split,
         readers=dict(zip(study.readers, study.levels, strict=True)),
@@ -132,22 +116,31 @@ def analyse_readers(study: ReaderStudy, *, draws: int = DRAWS) -> ReaderReport:
         points=list(study.points),
         rates=rates,
         gaps=list(sex_gaps(rates)),
-        matched=matched,
-        effects=effects,
-        fleiss=fleiss,
+        effects=reader_effects(study, omissions),
+        fleiss=list(fleiss_kappas(study, omissions)),
         pairs=list(reader_pairs(study, scale)),
-        intra=intra,
+        intra=list(readers_with_themselves(study, everybody, scale)),
         scale=scale,
+        matched=list(matched_points(study, everybody, omissions, draws=draws)),
         overlaps=error_overlaps(study, everybody),
-        cases=list(case_counts(study)),
-        times=times,
-        regions=regions,
-        notes=[
-            *_partial_readers(study),
-            *(f"{left_out}: {'; '.join(names)}" for left_out, names in omissions.narrowed.items()),
-        ],
+        cases=case_counts(study),
+        times=list(reading_times(study, everybody)),
+        regions=region_shares(study),
+        notes=[*_partial_readers(study), *omissions.notes()],
         left_out=omissions.missing,
     )
+    return replace(report, left_out=report.left_out | _missing(report))
+
+
+def _missing(report: ReaderReport) -> dict[str, str]:
+    analyses = (
+        ("agreement between readers", len(report.readers) > 1, "one reader only"),
+        ("weighted kappa", report.scale, NO_SCALE),
+        ("agreement of readers with themselves", report.intra, "no photo was shown twice"),
+        ("time per case", report.times, "the table has no seconds"),
+        ("regions", report.regions, "no region was ticked"),
+    )
+    return {analysis: reason for analysis, there, reason in analyses if not there}
 
 
 def report_to_json(report: ReaderReport) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from hf_cushing.evaluation.operating_points import (
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.readers.kit import LEVELS
-from hf_cushing.readers.options import AnalysisOptions
+from hf_cushing.readers.options import AnalysisOptions, chosen_disease
 from hf_cushing.readers.read_answers import AnswerRow, read_answers
 from hf_cushing.run import Run
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UserError
 from hf_cushing.stats.intervals import size_word
 from hf_cushing.stats.metrics import Decisions, auroc
 from hf_cushing.stats.resampling import Patients, strata_of
@@ -169,6 +169,10 @@ class Omissions:
         if design.left_out:
             self.narrowed.setdefault(design.left_out, []).append(analysis)
 
+    def notes(self) -> Iterator[str]:
+        """What was left out, and of which analyses."""
+        return (f"{left_out}: {'; '.join(of)}" for left_out, of in self.narrowed.items())
+
 
 def load_study(source: Path, runs: Sequence[Run], options: AnalysisOptions) -> ReaderStudy:
     """Read the answers and what the model said of the same photos.
@@ -196,7 +200,7 @@ def load_study(source: Path, runs: Sequence[Run], options: AnalysisOptions) -> R
             runs, evaluation, dataset=options.dataset, cpu=options.cpu
         )
         points = report.operating_points
-    label = _label(predictions, options.label)
+    label = chosen_disease(predictions.labels, options.label)
     predictions.of_split(split)
     answers = read_answers(source, predictions, label=label, split=split, key=options.key)
     return make_study(answers, predictions, points, label=label, split=split)
@@ -208,15 +212,6 @@ def _recorded_points(runs: Sequence[Run], predictions: Predictions) -> list[Oper
     known = {point.model_revision for point in points}
     complete = set(predictions.model_revision.tolist()) <= known
     return points if complete else choose_operating_points(predictions)
-
-
-def _label(predictions: Predictions, label: str | None) -> str:
-    known = predictions.positive_labels
-    if label is None and len(known) > 1:
-        raise UsageError(f"the model knows {', '.join(known)}: say which with --label")
-    if label is not None and label not in known:
-        raise UsageError(f"--label {label}: the model knows {', '.join(known)}")
-    return label or known[0]
 
 
 def make_study(

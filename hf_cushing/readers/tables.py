@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-
-import numpy as np
+from statistics import fmean
 
 from hf_cushing.evaluation.subgroups import Value
 from hf_cushing.readers.agreement import WEIGHTS
+from hf_cushing.readers.descriptions import Case
 from hf_cushing.readers.multi_reader import MEAN, Effect
-from hf_cushing.readers.rates import (
-    GAPS,
-    KINDS,
-    MAJORITY,
-    METRIC_NAMES,
-    READER,
-    SHOWN,
-    Rates,
-    SexGap,
-)
+from hf_cushing.readers.rates import GAPS, MAJORITY, METRIC_NAMES, READER, SHOWN, Rates
 from hf_cushing.readers.report import ReaderReport
 from hf_cushing.readers.study import ALL_READERS, READS
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
@@ -30,6 +21,9 @@ from hf_cushing.stats.reader_scores import FIGURES
 
 ABOUT = {RANDOM: "other readers", FIXED_READERS: "these readers"}
 """Whom an analysis is about, in the words of the tables; other patients in both."""
+
+READ_WORDS = READS | {0: "–"}
+"""The model itself has 0."""
 
 HARDEST = 20
 """Photos shown in the table of those that most readers misjudge; the file has all."""
@@ -48,12 +42,7 @@ def page_tables(report: ReaderReport) -> list[Table]:
 
 def full_tables(report: ReaderReport) -> list[Table]:
     """Tables too long for the page: every figure, every pair of readers, every photo."""
-    return [_rates(report), _pairs(report), Table("cases", "All photos", *_cases(report), [])]
-
-
-def _read_word(read: int) -> str:
-    """``alone``, ``with the model``, or a dash for the model itself."""
-    return READS.get(read, "–")
+    return [_rates(report), _pairs(report), _photos("cases", "All photos", report.cases)]
 
 
 def _interval(value: Value | Effect | Kappa) -> str:
@@ -84,71 +73,65 @@ def _performance(report: ReaderReport, read: int) -> Table:
         f"statement is supported; wide: fewer than {WIDE}. All readers and levels: all their "
         "answers together. Repeats count only in agreement.",
     ]
-    if ties := "; ".join(f"{row.name}: {row.tied}" for row in rows if row.kind == MAJORITY):
-        notes.append(
-            f"A tie is no majority, and is left out rather than decided for a side. Ties: {ties}."
-        )
-    title = f"{report.label}: how often right, readers {_read_word(read)}"
+    ties = "; ".join(f"{row.name}: {row.tied}" for row in rows if row.kind == MAJORITY)
+    about = "A tie is no majority, and is left out rather than decided for a side. Ties"
+    notes += [f"{about}: {ties}."] if ties else []
+    title = f"{report.label}: how often right, readers {READ_WORDS[read]}"
     return Table(f"performance_{read}", title, header, body, notes)
 
 
 def _by_sex(report: ReaderReport) -> Table:
     """Sensitivity and specificity by sex of the patient, with the difference; first read."""
-    first = report.reads[0]
-    pairs: dict[tuple[int, str], list[SexGap]] = {}
-    for gap in report.gaps:
-        if gap.read in (0, first):
-            pairs.setdefault((KINDS.index(gap.kind), gap.name), []).append(gap)
+    gaps = [gap for gap in report.gaps if gap.read in (0, report.reads[0])]
     body = [
-        [name, pair[0].size, *(
-            cell for gap in pair for cell in
+        [pair[0].name, pair[0].size, *(
+            text for gap in pair for text in
             (_interval(gap.women), _interval(gap.men), interval_text(gap.gap, gap.low, gap.high, 2))
         )]
-        for (_, name), pair in sorted(pairs.items(), key=lambda item: item[0][0])
+        for pair in zip(gaps[::2], gaps[1::2], strict=True)  # one for each of `GAPS`
     ]  # fmt: skip
-    header = ["who", "sample"]
-    for metric in GAPS:
-        header += [f"{METRIC_NAMES[metric]}, women", "men", "women − men"]
+    header = ["who", "sample", *(name for metric in GAPS for name in
+              (f"{METRIC_NAMES[metric]}, women", "men", "women − men"))]  # fmt: skip
     notes = [
         "By sex of the patient. 95 % intervals, by patient; of the difference from both (Zou and "
         "Donner), women and men being different people. Many intervals, none corrected: one in "
         "twenty excludes 0 by chance.",
         "tables/rates.csv has every figure, of both reads.",
     ]
-    title = f"{report.label}: women and men, readers {_read_word(first)}"
+    title = f"{report.label}: women and men, readers {READ_WORDS[report.reads[0]]}"
     return Table("by_sex", title, header, body, notes)
 
 
 def _by_sex_more(report: ReaderReport) -> Table:
     """What depends on the share of the sick, by sex: groups, their majorities and the model."""
     first = report.reads[0]
-    men_of = {(row.kind, row.name): row for row in report.rates_in(first, subgroup="male")}
-    body = []
-    for women in report.rates_in(first, subgroup="female"):
-        men = men_of.get((women.kind, women.name))
-        if men and (women.kind != READER or len(report.readers) == 1):
-            cells = [_interval(side.values[metric]) for metric in ("accuracy", "f1")
-                     for side in (women, men)]  # fmt: skip
-            body.append([women.name, _patients(women), _patients(men), *cells])
+    women, men = (
+        {(row.kind, row.name): row for row in report.rates_in(first, subgroup=sex)
+         if row.kind != READER or len(report.readers) == 1}
+        for sex in ("female", "male")
+    )  # fmt: skip
+    body = [
+        [women[who].name, _patients(women[who]), _patients(men[who]),
+         *(_interval(sex[who].values[metric]) for metric in ("accuracy", "f1")
+           for sex in (women, men))]
+        for who in women if who in men
+    ]  # fmt: skip
     header = ["who", "women (+ / −)", "men (+ / −)", "accuracy, women", "men", "F1, women", "men"]
     notes = [
         "Accuracy and F1 of women and men differ already where the share of the sick does; compare "
         "sensitivity and specificity. Single readers: tables/rates.csv."
     ]
-    title = f"{report.label}: women and men, accuracy and F1, readers {_read_word(first)}"
+    title = f"{report.label}: women and men, accuracy and F1, readers {READ_WORDS[first]}"
     return Table("by_sex_more", title, header, body, notes)
 
 
 def _rates(report: ReaderReport) -> Table:
     """Every figure of everybody in both reads, one a line."""
-
-    def plain(value: float) -> str:
-        return f"{value:.6g}" if math.isfinite(value) else ""
-
     body = [
-        [row.kind, row.name, row.level, _read_word(row.read), row.subgroup, str(row.answers),
+        [row.kind, row.name, row.level, READ_WORDS[row.read], row.subgroup, str(row.answers),
          str(row.positive_patients), str(row.negative_patients), row.size, metric,
-         plain(value.estimate), plain(value.low), plain(value.high), value.reason]
+         *(f"{number:.6g}" if math.isfinite(number) else ""
+           for number in (value.estimate, value.low, value.high)), value.reason]
         for row in report.rates
         for metric, value in row.values.items()
     ]  # fmt: skip
@@ -170,7 +153,9 @@ def _means(report: ReaderReport) -> Table:
         if row.question == MEAN:
             lines.setdefault((row.group, row.read, row.analysis), {})[row.metric] = row
     body = [
-        [group, read, ABOUT[analysis], _counts(rows), next(iter(rows.values())).size,
+        [group, read, ABOUT[analysis],
+         ", ".join(dict.fromkeys(f"{row.readers} × {row.photos}" for row in rows.values())),
+         next(iter(rows.values())).size,
          *(_effect_text(rows[metric]) if metric in rows else "–" for metric in FIGURES)]
         for (group, read, analysis), rows in lines.items()
     ]  # fmt: skip
@@ -179,18 +164,10 @@ def _means(report: ReaderReport) -> Table:
     notes = [
         "Mean over readers by Obuchowski and Rockette with Hillis's degrees of freedom; 95 % "
         "interval on the log-odds. About other readers and other patients like these, or about "
-        "these readers and other patients. Only photos that all of these readers judged.",
+        "these readers and other patients. Only photos that all of these readers judged: two counts "
+        "where fewer have scores than calls.",
     ]
     return Table("means", "Readers on average (multi-reader multi-case)", header, body, notes)
-
-
-def _counts(rows: dict[str, Effect]) -> str:
-    """Readers and photos; twice where fewer have scores than calls."""
-    sizes = {metric: f"{row.readers} × {row.photos}" for metric, row in rows.items()}
-    scored, called = sizes.pop("auroc", None), next(iter(sizes.values()), None)
-    if scored and called and scored != called:
-        return f"{called} (AUROC {scored})"
-    return called or scored or "–"
 
 
 def _effect_text(row: Effect) -> str:
@@ -234,7 +211,7 @@ def _matched(report: ReaderReport) -> Table:
               "model's sensitivity, as specific", "model's specificity, as sensitive"]  # fmt: skip
     above = sum(row.sensitivity > row.as_specific.sensitivity for row in report.matched)
     notes = [
-        f"{_read_word(report.reads[0]).capitalize()}. {above} of {len(report.matched)} lie above "
+        f"{READ_WORDS[report.reads[0]].capitalize()}. {above} of {len(report.matched)} lie above "
         "the model's curve in this sample. The interval is the model's, for other patients; it "
         "takes the reader's figure for known, so it is no test of the reader.",
     ]
@@ -255,36 +232,34 @@ def _overlap(report: ReaderReport) -> Table:
     header = ["who", "level", "photos", "both right", "reader only", "model only", "both wrong",
               "p", "p (Holm)", "missed (r / m / both)", "false alarms (r / m / both)"]  # fmt: skip
     notes = [
-        f"{_read_word(report.reads[0]).capitalize()}, against the model. McNemar's exact test by "
+        f"{READ_WORDS[report.reads[0]].capitalize()}, against the model. McNemar's exact test by "
         "patient of who is right more often; Holm over all lines. Missed and false alarms: by the "
         "reader only, by the model only, by both.",
     ]
     return Table("overlap", "Who misses what", header, body, notes)
 
 
-def _cases(report: ReaderReport) -> tuple[list[str], list[list[str]]]:
-    """Header and body: every photo, those that most readers misjudge first."""
-    rows = sorted(report.cases, key=lambda c: (c.read, c.right / c.readers, c.photo_id))
+def _photos(name: str, title: str, cases: Iterable[Case], *notes: str) -> Table:
+    """One line a photo."""
+    header = ["photo", "truth", "sex", "read", "readers right", "model's probability", "model"]
     body = [
-        [c.photo_id, c.truth, c.sex, _read_word(c.read), f"{c.right} of {c.readers}",
+        [c.photo_id, c.truth, c.sex, READ_WORDS[c.read], f"{c.right} of {c.readers}",
          f"{c.model_score:.3f}", "right" if c.model_right else "wrong"]
-        for c in rows
+        for c in cases
     ]  # fmt: skip
-    return ["photo", "truth", "sex", "read", "readers right", "model's probability", "model"], body
+    return Table(name, title, header, body, [*notes])
 
 
 def _hardest(report: ReaderReport) -> Table:
     """Photos that most readers misjudge."""
     cases = [c for c in report.cases if c.read == report.reads[0]]
     hard = [c for c in cases if c.right < c.readers / 2]
-    header, body = _cases(report)
-    notes = [
+    return _photos(
+        "hardest", "Photos that most readers misjudge", hard[:HARDEST],
         f"{len(hard)} of {len(cases)} photos are misjudged by most readers; the model is right on "
         f"{sum(c.model_right for c in hard)} of these. At most {HARDEST} are shown; "
         "tables/cases.csv has all. Chosen by looking at the answers, so no test is made of them.",
-    ]
-    shown = body[: min(HARDEST, len(hard))]
-    return Table("hardest", "Photos that most readers misjudge", header, shown, notes)
+    )  # fmt: skip
 
 
 def _kappa(kappa: Kappa | None) -> str:
@@ -301,7 +276,7 @@ def _agreement(report: ReaderReport) -> Table:
         pairs = [p for p in report.pairs if p.read == row.read and p.first in inside]
         between = [p for p in pairs if p.second in inside]
         body.append([
-            row.group, _read_word(row.read), str(row.readers), str(row.kappa.photos), row.size,
+            row.group, READ_WORDS[row.read], str(row.readers), str(row.kappa.photos), row.size,
             _kappa(row.kappa), _range(p.calls for p in between),
             _range(p.scores for p in between if p.scores),
             _range(p.calls for p in pairs if p.with_model),
@@ -320,16 +295,14 @@ def _agreement(report: ReaderReport) -> Table:
 
 
 def _range(kappas: Iterable[Kappa]) -> str:
-    known = np.array([kappa.estimate for kappa in kappas if math.isfinite(kappa.estimate)])
-    if not len(known):
-        return "–"
-    return f"{known.mean():.2f} ({known.min():.2f} to {known.max():.2f})"
+    known = [kappa.estimate for kappa in kappas if math.isfinite(kappa.estimate)]
+    return f"{fmean(known):.2f} ({min(known):.2f} to {max(known):.2f})" if known else "–"
 
 
 def _pairs(report: ReaderReport) -> Table:
     """Every pair of readers, and of reader and model."""
     body = [
-        [p.first, p.second, _read_word(p.read), str(p.calls.photos), _kappa(p.calls),
+        [p.first, p.second, READ_WORDS[p.read], str(p.calls.photos), _kappa(p.calls),
          _kappa(p.scores)]
         for p in report.pairs
     ]  # fmt: skip
@@ -340,7 +313,7 @@ def _pairs(report: ReaderReport) -> Table:
 def _intra(report: ReaderReport) -> Table:
     """Of readers with themselves."""
     body = [
-        [row.name, row.level or "–", _read_word(row.read), str(row.calls.same.photos),
+        [row.name, row.level or "–", READ_WORDS[row.read], str(row.calls.same.photos),
          interval_text(row.calls.same.estimate, row.calls.low, row.calls.high, 2),
          _kappa(row.calls.kappa), _kappa(row.scores)]
         for row in report.intra
@@ -357,7 +330,7 @@ def _intra(report: ReaderReport) -> Table:
 def _times(report: ReaderReport) -> Table:
     """Seconds a case."""
     body = [
-        [row.name, row.level or "–", _read_word(row.read), str(row.answers), str(row.untimed),
+        [row.name, row.level or "–", READ_WORDS[row.read], str(row.answers), str(row.untimed),
          f"{row.median:.1f} ({row.lower:.1f}–{row.upper:.1f})"]
         for row in report.times
     ]  # fmt: skip

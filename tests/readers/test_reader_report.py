@@ -328,7 +328,7 @@ def test_a_run_without_these_photos_is_named(table, tmp_path):
     other.save(tmp_path / "other" / "predictions.parquet")
     with pytest.raises(UserError, match=r"(?s)unknown photo '0000'.*unknown photo '0001'"):
         load_study(table, [Run(tmp_path / "other")], AnalysisOptions())
-    with pytest.raises(UserError, match="--label acromegaly: the model knows cushing"):
+    with pytest.raises(UserError, match="--label acromegaly: choose cushing"):
         load_study(table, [Run(tmp_path / "run")], AnalysisOptions(label="acromegaly"))
     with pytest.raises(UserError, match="scored twice"):
         load_study(table, [Run(tmp_path / "run")] * 2, AnalysisOptions())
