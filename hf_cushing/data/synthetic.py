@@ -85,7 +85,7 @@ def make_cohort(
     *,
     num_proc: int | None = None,
     advance: Callable[[int], None] = lambda count: None,
-) -> int:
+) -> None:
     """Write a clinic folder of drawn faces, and the truth about them beside it.
 
     Nothing is drawn again where both folders hold the cohort of the same options.
@@ -97,11 +97,6 @@ def make_cohort(
     truth : Path
         Folder for ``truth.csv`` (photo_id, file_name, severities) and ``masks/PHOTO_ID.png``
         (white where the disease changed the drawing).
-
-    Returns
-    -------
-    int
-        Number of photos written.
     """
     marks = [folder / ".synthetic" for folder in (out, truth)]
     for mark in marks:
@@ -112,7 +107,7 @@ def make_cohort(
     plan = json.dumps(asdict(options) | {"version": __version__})
     if all(mark.exists() and mark.read_text() == plan for mark in marks):
         advance(options.photos)
-        return options.photos
+        return
     work = [path.with_name(f".{path.name}.partial") for path in (out, truth)]
     for folder, inner in zip(work, ("images", "masks"), strict=True):
         shutil.rmtree(folder, ignore_errors=True)
@@ -129,7 +124,6 @@ def make_cohort(
     write_csv(work[1] / "truth.csv", rows, ("photo_id", "file_name", "cushing", "acromegaly"))
     for folder, target in zip(work, (out, truth), strict=True):
         replace_folder(folder, target)
-    return len(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
