@@ -58,7 +58,7 @@ def export(folder: Path, key: Path | None = None) -> list[dict[str, str]]:
 
 
 def region_rows(table: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """What `stats.region_shares.read_reader_regions` reads, of first readings alone.
+    """What `explain.reader_regions.read_reader_regions` reads, of first readings alone.
 
     Columns reader, photo_id, region (all of `GROUPS`), score 1 where ticked and 0 where not.
     """

@@ -129,9 +129,7 @@ def _complete_scores(
         ratings=values[design.readers][..., design.photos],
         truth=study.truth[design.photos],
         patients=study.patients[design.photos],
-        readers=tuple(study.readers[reader] for reader in design.readers),
         modalities=tuple(READS[read] for read in reads),
-        cases=tuple(study.photos.photo_id[design.photos].tolist()),
     )
     return scores, design
 

@@ -164,8 +164,8 @@ def _means(report: ReaderReport) -> Table:
     notes = [
         "Mean over readers by Obuchowski and Rockette with Hillis's degrees of freedom; 95 % "
         "interval on the log-odds. About other readers and other patients like these, or about "
-        "these readers and other patients. Only photos that all of these readers judged: two counts "
-        "where fewer have scores than calls.",
+        "these readers and other patients. Only photos that all of these readers judged; two "
+        "counts where fewer have scores than calls.",
     ]
     return Table("means", "Readers on average (multi-reader multi-case)", header, body, notes)
 
