@@ -121,12 +121,12 @@ class SexGap(Caller):
 
 
 def all_calls(study: ReaderStudy) -> list[Calls]:
-    """The model's, in the order of `KINDS` with those of everybody in each read."""
+    """Of everybody in each read, and of the model: in the order of `KINDS`."""
     return sorted(_all_calls(study), key=lambda calls: KINDS.index(calls.caller.kind))
 
 
 def _all_calls(study: ReaderStudy) -> Iterator[Calls]:
-    """Of each reader, all and each level together, majorities of three or more, and the model."""
+    """Each reader, all and each level together, majorities of three or more, and the model."""
     for read in study.reads:
         calls, scores = study.calls[:, read - 1, 0], study.scores[:, read - 1, 0]
         for n, (name, level) in enumerate(zip(study.readers, study.levels, strict=True)):
