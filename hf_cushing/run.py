@@ -193,8 +193,17 @@ class Run:
         return points
 
     def operating_point(self, label: str, sex: str = "unknown") -> OperatingPoint | None:
-        """The operating point of a disease: of this sex where there is one, else the shared."""
-        own = {p.sex: p for p in self.operating_points if p.label == label}
+        """The operating point of a disease: of this sex where there is one, else the shared.
+
+        Raises
+        ------
+        UserError
+            A report that pools several models, of which each has its own.
+        """
+        points = [point for point in self.operating_points if point.label == label]
+        if len({point.model_revision for point in points}) > 1:
+            raise UserError(f"{self.name} pools several models; give the run of one of them")
+        own = {point.sex: point for point in points}
         return own.get(sex, own.get("all"))
 
     @property

@@ -52,6 +52,15 @@ def test_operating_points_of_other_weights_are_refused(run, tmp_path):
         _ = Run(str(own)).operating_points
 
 
+def test_report_that_pools_models_has_no_one_operating_point(run, tmp_path):
+    shutil.copy(run / "predictions.parquet", tmp_path)
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["operating_points"].append(metrics["operating_points"][0] | {"model_revision": "other"})
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="pools several models"):
+        Run(str(tmp_path)).operating_point("cushing")
+
+
 def test_a_bare_model_has_labels_and_nothing_that_was_recorded(run, tmp_path):
     for name in ("config.json", "model.safetensors", "preprocessor_config.json"):
         shutil.copy(run / name, tmp_path)
