@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hf_cushing.config import ModelConfig
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,14 +47,15 @@ def head_linear(model: nn.Module) -> nn.Linear:
 
     Raises
     ------
-    UserError
+    UsageError
         The head has none with a bias, or several.
     """
     layers = [layer for layer in head_module(model).modules() if isinstance(layer, nn.Linear)]
     if len(layers) != 1 or layers[0].bias is None:
-        raise UserError(
+        raise UsageError(
             f"the head of this {type(model).__name__} is no single linear layer with a bias, so it "
-            "can't be fitted on features; choose --finetune full"
+            "can neither be fitted on features nor calibrated; give --calibration none, and a "
+            "--finetune other than head and lp-ft"
         )
     return layers[0]
 

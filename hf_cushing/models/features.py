@@ -75,7 +75,7 @@ class FeatureStore:
         self.num_workers, self.cpu = num_workers, cpu
         self.backbone = backbone_hash(classifier.model)
 
-    def features(self, photos: Dataset, *, view: int = 0, progress: bool = True) -> np.ndarray:
+    def features(self, photos: Dataset, *, view: int = 0) -> np.ndarray:
         """Features of all photos, computed where they are not there yet.
 
         All processes of the launch call this together; each computes its share.
@@ -101,14 +101,14 @@ class FeatureStore:
         rows = [places[name] for name in sorted(places)]
         parts = [rows[i : i + SHARD] for i in range(0, len(rows), SHARD)]
         mine = parts[state.process_index :: state.num_processes]
-        self._compute(folder, photos, names, mine, view, progress and state.is_main_process)
+        self._compute(folder, photos, names, mine, view, state.is_main_process)
         state.wait_for_everyone()
         return _gather(folder, names)
 
     def logits(self, photos: Dataset) -> np.ndarray:
         """What the classifier says of the photos: float64, shape (photos, classes)."""
         linear = head_linear(self.classifier.model)
-        features = torch.from_numpy(self.features(photos, progress=False))
+        features = torch.from_numpy(self.features(photos))
         with torch.inference_mode():
             weight, bias = linear.weight.float().cpu(), linear.bias.float().cpu()
             return nn.functional.linear(features, weight, bias).double().numpy()

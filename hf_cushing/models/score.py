@@ -27,7 +27,6 @@ def score(
     batch_size: int = 32,
     num_workers: int = 0,
     cpu: bool = False,
-    progress: bool = True,
 ) -> np.ndarray:
     """Logits of every photo, computed by all processes of the launch together.
 
@@ -50,7 +49,7 @@ def score(
     seen = FacePhotos(photos.select(mine), classifier.processor)
     passes = forward(classifier, seen, batch_size=batch_size, num_workers=num_workers, cpu=cpu)
     batches = -(-len(mine) // batch_size)
-    hidden = not (progress and state.is_main_process)
+    hidden = not state.is_main_process
     pairs: list[tuple[int, list[float]]] = []
     for batch, logits in tqdm(passes, total=batches, desc="Scoring", disable=hidden):
         places = [mine[i] for i in batch["index"].tolist()]

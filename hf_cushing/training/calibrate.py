@@ -45,7 +45,7 @@ def check_evaluation(config: RunConfig, labels: list[str]) -> None:
 def check_head(config: RunConfig, model: nn.Module) -> None:
     """Refuse a named method that the network's head can't take up, before any training."""
     if config.evaluation.calibration in FITS:
-        _check_last_layer(model)
+        head_linear(model)
 
 
 def calibrate_saved(config: RunConfig, data: FaceData) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _calibrate(config: RunConfig, data: FaceData) -> dict[str, Any]:
     if method == "auto":
         method = "platt" if len(data.labels) == 2 else "temperature"
     saved, photos = load_classifier(str(config.run_folder)), data.roles["validation"]
-    _check_last_layer(saved.model)
+    head_linear(saved.model)  # refuses before anything is scored
     logits, numbers = scorer(saved, config)(photos), np.array(photos["label"][:])
     fitted = FITS[method](logits, numbers)
     change_saved_head(config, saved, lambda linear: fold_into(linear, fitted))
@@ -108,16 +108,6 @@ def fold_into(linear: nn.Linear, fitted: Temperature | Platt) -> None:
         weight, bias = linear.weight.double(), linear.bias.double()
         linear.weight.copy_(matrix.T @ weight)
         linear.bias.copy_(bias @ matrix + torch.from_numpy(shift[0]).to(bias))
-
-
-def _check_last_layer(model: nn.Module) -> None:
-    try:
-        head_linear(model)
-    except UserError:
-        raise UsageError(
-            f"the head of this {type(model).__name__} has no single linear layer with a bias, into "
-            "which a calibration could be folded; give --calibration none"
-        ) from None
 
 
 def _log_loss(logits: np.ndarray, numbers: np.ndarray) -> float:

@@ -200,7 +200,7 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     scored = load_predictions(next(cell.folder.glob("external-*.parquet")))
     assert len(scored) == 48
     photos = concatenate_datasets(list(load_faces(str(other_cohort)).roles.values()))
-    logits = score(load_classifier(str(cell.folder)), photos, cpu=True, progress=False)
+    logits = score(load_classifier(str(cell.folder)), photos, cpu=True)
     anew = softmax(logits, axis=1)
     order = np.argsort(np.array(photos["photo_id"]))
     assert np.array_equal(np.sort(scored.photo_id), np.array(photos["photo_id"])[order])
@@ -220,10 +220,7 @@ def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
     folder = export_ensemble(result.outcome.done, "tiny-vit, head", out)
     photos = load_faces(str(dataset)).roles["test"]
     members = [cell.folder for cell in result.outcome.done if cell.arm.model == "tiny-vit"]
-    logits = [
-        score(load_classifier(str(path)), photos, cpu=True, progress=False)
-        for path in [folder, *members]
-    ]
+    logits = [score(load_classifier(str(path)), photos, cpu=True) for path in [folder, *members]]
     assert len(members) == 2
     assert np.allclose(logits[0], np.mean(logits[1:], axis=0), atol=1e-5)
     facts = read_json(folder / "manifest.json")

@@ -35,7 +35,7 @@ def forbid(monkeypatch, kept):
 @pytest.mark.parametrize("name", TINY)
 def test_cached_logits_equal_those_of_the_whole_network(name, photos, tmp_path):
     kept = store(name, tmp_path)
-    expected = score(kept.classifier, photos, cpu=True, progress=False)
+    expected = score(kept.classifier, photos, cpu=True)
     assert np.allclose(kept.logits(photos), expected, atol=1e-5)
     assert np.allclose(kept.logits(photos), expected, atol=1e-5)  # now from disk
 

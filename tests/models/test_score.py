@@ -18,15 +18,15 @@ from tests.conftest import shared
 def test_scores_do_not_depend_on_batch_or_workers(run, dataset, workers):
     photos = load_faces(str(dataset)).roles["test"]
     classifier = load_classifier(str(run))
-    whole = score(classifier, photos, batch_size=64, cpu=True, progress=False)
-    parts = score(classifier, photos, batch_size=3, num_workers=workers, cpu=True, progress=False)
+    whole = score(classifier, photos, batch_size=64, cpu=True)
+    parts = score(classifier, photos, batch_size=3, num_workers=workers, cpu=True)
     assert np.allclose(whole, parts, atol=1e-5)
 
 
 def test_recorded_predictions_are_those_of_the_saved_model(run, dataset):
     recorded = load_predictions(run).of_split("test")
     photos = load_faces(str(dataset)).roles["test"]
-    logits = score(load_classifier(str(run)), photos, cpu=True, progress=False)
+    logits = score(load_classifier(str(run)), photos, cpu=True)
     order = np.argsort(np.array(photos["photo_id"]))
     assert np.array_equal(np.sort(recorded.photo_id), np.array(photos["photo_id"])[order])
     assert np.allclose(softmax(logits, axis=1)[order], recorded.probabilities, atol=1e-6)

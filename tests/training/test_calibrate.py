@@ -15,7 +15,7 @@ from hf_cushing.files import read_json
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import build_classifier, load_classifier
 from hf_cushing.models.score import score
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UsageError
 from hf_cushing.stats.calibration import Platt, Temperature
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head, fold_into
 from hf_cushing.training.cli import parse
@@ -47,10 +47,10 @@ def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, tmp_path, 
     data = load_faces(str(dataset))
     photos = data.roles["train"]  # the head was fitted on them, so that its scores rise with truth
     known = replace(data, roles=data.roles | {"validation": photos})
-    before = score(load_classifier(str(tmp_path / "run")), photos, cpu=True, progress=False)
+    before = score(load_classifier(str(tmp_path / "run")), photos, cpu=True)
     config = parse([*options, "--calibration", method])
     facts = calibrate_saved(config, known)["calibration"]
-    after = score(load_classifier(str(tmp_path / "run")), photos, cpu=True, progress=False)
+    after = score(load_classifier(str(tmp_path / "run")), photos, cpu=True)
     assert facts["method"] == method
     assert facts["log_loss_after"] < facts["log_loss_before"]
     odds = [logits[:, 1] - logits[:, 0] for logits in (before, after)]
@@ -75,7 +75,7 @@ def test_scores_against_the_truth_are_left_as_they_are_by_default(dataset, tmp_p
 def test_plain_model_of_a_run_folder_gives_the_calibrated_probabilities(run, dataset):
     assert read_json(run / "manifest.json")["run"]["calibration"]["method"] in ("platt", "none")
     photos = load_faces(str(dataset)).roles["validation"]
-    logits = score(load_classifier(str(run)), photos, cpu=True, progress=False)
+    logits = score(load_classifier(str(run)), photos, cpu=True)
     recorded = load_predictions(run).of_split("validation")
     order = np.argsort(np.array(photos["photo_id"]))
     assert np.allclose(softmax(logits, axis=1)[order], recorded.probabilities, atol=1e-6)
@@ -214,4 +214,4 @@ def test_head_that_no_calibration_folds_into_stays_as_it_is_by_default(
 
 
 def _not_linear(_):
-    raise UserError("not linear")
+    raise UsageError("the head is no single linear layer with a bias")
