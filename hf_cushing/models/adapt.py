@@ -125,9 +125,9 @@ def blocks(model: nn.Module) -> list[str]:
     They are the outermost modules whose class is called a layer or block and comes more than
     once: transformer layers, residual blocks, dense blocks.
     """
-    found = list(_outermost(model, ""))
-    often = Counter(kind for _, kind in found)
-    return [name for name, kind in found if often[kind] > 1]
+    candidates = list(_outermost(model, ""))
+    often = Counter(kind for _, kind in candidates)
+    return [name for name, kind in candidates if often[kind] > 1]
 
 
 def _outermost(module: nn.Module, prefix: str) -> Iterator[tuple[str, str]]:
@@ -220,17 +220,19 @@ def adapter_targets(model: nn.Module) -> list[str]:
     return attention or convolutions or linear
 
 
-def keep_frozen_in_eval(module: nn.Module) -> None:
+def keep_frozen_in_eval(module: nn.Module, *, batch_norms: bool = False) -> None:
     """Put what learns nothing into evaluation mode: no dropout, fixed batch statistics.
 
-    A module without parameters, such as a dropout layer, goes with the module that holds it.
+    A module without parameters, such as a dropout layer, goes with the module that holds it. With
+    `batch_norms` all batch norms keep their statistics, though gain and shift may learn.
     """
     for child in module.children():
         parameters = list(child.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
+        learns = any(parameter.requires_grad for parameter in parameters)
+        if (parameters and not learns) or (batch_norms and isinstance(child, BATCH_NORMS)):
             child.eval()
         else:
-            keep_frozen_in_eval(child)
+            keep_frozen_in_eval(child, batch_norms=batch_norms)
 
 
 def describe(model: nn.Module) -> dict[str, int | str]:

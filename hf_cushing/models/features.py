@@ -100,8 +100,8 @@ class FeatureStore:
         places = {name: i for i, name in enumerate(names) if name not in known}
         rows = [places[name] for name in sorted(places)]
         parts = [rows[i : i + SHARD] for i in range(0, len(rows), SHARD)]
-        mine = parts[state.process_index :: state.num_processes]
-        self._compute(folder, photos, names, mine, view, state.is_main_process)
+        own_parts = parts[state.process_index :: state.num_processes]
+        self._compute(folder, photos, names, own_parts, view, state.is_main_process)
         state.wait_for_everyone()
         return _gather(folder, names)
 
@@ -207,12 +207,12 @@ def backbone_hash(model: nn.Module) -> str:
 
 def crop_hashes(photos: Dataset) -> list[str]:
     """SHA-256 of each photo's crop as it is stored: hex, first 32 digits."""
-    found = []
+    hashes = []
     for batch in photos.select_columns(["image"]).with_format("arrow").iter(SHARD):
         for image in batch["image"].combine_chunks():
             content = image["bytes"].as_buffer() or Path(image["path"].as_py()).read_bytes()
-            found.append(hashlib.sha256(content).hexdigest()[:32])
-    return found
+            hashes.append(hashlib.sha256(content).hexdigest()[:32])
+    return hashes
 
 
 def _write_shard(folder: Path, names: list[str], rows: np.ndarray) -> None:
@@ -225,7 +225,7 @@ def _write_shard(folder: Path, names: list[str], rows: np.ndarray) -> None:
 
 def _read_index(folder: Path) -> dict[str, tuple[Path, int]]:
     """For each known photo, its shard and row; shards that can't be read don't count."""
-    found: dict[str, tuple[Path, int]] = {}
+    places: dict[str, tuple[Path, int]] = {}
     for index in sorted(folder.glob("*.json")):
         shard = index.with_suffix(".npy")
         try:
@@ -234,8 +234,8 @@ def _read_index(folder: Path) -> dict[str, tuple[Path, int]]:
         except (OSError, ValueError):
             continue
         if whole:
-            found |= {name: (shard, row) for row, name in enumerate(names)}
-    return found
+            places |= {name: (shard, row) for row, name in enumerate(names)}
+    return places
 
 
 def _gather(folder: Path, names: list[str]) -> np.ndarray:

@@ -78,8 +78,8 @@ def constrain_head(model: nn.Module, places: np.ndarray) -> None:
     UserError
         The head is no single linear layer with a bias.
     """
-    found = _linear_layers(head_module(model))
-    learning = [layer for layer in found if layer.weight.requires_grad]
+    layers = _linear_layers(head_module(model))
+    learning = [layer for layer in layers if layer.weight.requires_grad]
     if len(learning) != 1 or learning[0].bias is None:
         raise UserError(
             f"the head of this {type(model).__name__} is no single linear layer with a bias, so "

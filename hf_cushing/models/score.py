@@ -45,14 +45,14 @@ def score(
     from tqdm.auto import tqdm
 
     state = PartialState(cpu=cpu)
-    mine = list(range(state.process_index, len(photos), state.num_processes))
-    seen = FacePhotos(photos.select(mine), classifier.processor)
+    own_rows = list(range(state.process_index, len(photos), state.num_processes))
+    seen = FacePhotos(photos.select(own_rows), classifier.processor)
     passes = forward(classifier, seen, batch_size=batch_size, num_workers=num_workers, cpu=cpu)
-    batches = -(-len(mine) // batch_size)
+    batches = -(-len(own_rows) // batch_size)
     hidden = not state.is_main_process
     pairs: list[tuple[int, list[float]]] = []
     for batch, logits in tqdm(passes, total=batches, desc="Scoring", disable=hidden):
-        places = [mine[i] for i in batch["index"].tolist()]
+        places = [own_rows[i] for i in batch["index"].tolist()]
         pairs += zip(places, logits.double().cpu().tolist(), strict=True)
     if state.num_processes > 1:
         pairs = gather_object(pairs)

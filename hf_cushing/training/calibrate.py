@@ -6,6 +6,7 @@ The run folder stays an ordinary model: the plain pipeline's probabilities are t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from hf_cushing.evaluation.operating_points import parse_rule
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import load_classifier
 from hf_cushing.schema import UsageError, UserError
-from hf_cushing.stats.calibration import Platt, Temperature, fit_platt, fit_temperature
+from hf_cushing.stats.calibration import fit_platt, fit_temperature
 from hf_cushing.training.run_folder import scorer
 from hf_cushing.training.saving import change_saved_head
 
@@ -65,28 +66,59 @@ def calibrate_saved(config: RunConfig, data: FaceData) -> dict[str, Any]:
     UserError
         The method was named, and the head or the validation photos don't allow it.
     """
-    method = config.evaluation.calibration
-    if method == "none":
-        return {"calibration": {"method": method}}
+    if config.evaluation.calibration == "none":
+        return {"calibration": {"method": "none"}}
+    saved, photos = load_classifier(str(config.run_folder)), data.roles["validation"]
     try:
-        return {"calibration": _calibrate(config, data)}
+        head_linear(saved.model)  # refuses before anything is scored
     except UserError as error:
-        if method != "auto":
-            raise
-        log.warning("the probabilities stay uncalibrated: %s", error)
-        return {"calibration": {"method": "none", "reason": str(error)}}
+        return {"calibration": _uncalibrated(config, error)}
+    logits, numbers = scorer(saved, config)(photos), np.array(photos["label"][:])
+    apply, facts = fit_calibration(config, logits, numbers, data.labels)
+    if facts["method"] != "none":
+        change_saved_head(config, saved, lambda linear: fold_into(linear, apply))
+    return {"calibration": facts}
 
 
-def _calibrate(config: RunConfig, data: FaceData) -> dict[str, Any]:
+Apply = Callable[[np.ndarray], np.ndarray]
+
+
+def fit_calibration(
+    config: RunConfig, logits: np.ndarray, numbers: np.ndarray, labels: Sequence[str]
+) -> tuple[Apply, dict[str, Any]]:
+    """Fit the chosen map of logits on validation.
+
+    Parameters
+    ----------
+    config : RunConfig
+    logits : numpy.ndarray
+        float64, shape (n, classes).
+    numbers : numpy.ndarray
+        True classes, shape (n,).
+    labels : sequence of str
+
+    Returns
+    -------
+    apply : callable
+        Logits to calibrated logits; leaves them as they are where nothing was fitted.
+    facts : dict
+        For the manifest.
+
+    Raises
+    ------
+    UserError
+        The method was named, and the photos don't allow it.
+    """
     method = config.evaluation.calibration
     if method == "auto":
-        method = "platt" if len(data.labels) == 2 else "temperature"
-    saved, photos = load_classifier(str(config.run_folder)), data.roles["validation"]
-    head_linear(saved.model)  # refuses before anything is scored
-    logits, numbers = scorer(saved, config)(photos), np.array(photos["label"][:])
-    fitted = FITS[method](logits, numbers)
-    change_saved_head(config, saved, lambda linear: fold_into(linear, fitted))
-    return {
+        method = "platt" if len(labels) == 2 else "temperature"
+    if method == "none":
+        return np.asarray, {"method": "none"}
+    try:
+        fitted = FITS[method](logits, numbers)
+    except UserError as error:
+        return np.asarray, _uncalibrated(config, error)
+    facts = {
         "method": method,
         "parameters": vars(fitted),
         "split": "validation",
@@ -94,16 +126,25 @@ def _calibrate(config: RunConfig, data: FaceData) -> dict[str, Any]:
         "log_loss_before": _log_loss(logits, numbers),
         "log_loss_after": _log_loss(fitted.apply(logits), numbers),
     }
+    return fitted.apply, facts
 
 
-def fold_into(linear: nn.Linear, fitted: Temperature | Platt) -> None:
+def _uncalibrated(config: RunConfig, error: UserError) -> dict[str, Any]:
+    """Raise what a named method can't do; of `auto`, tell it."""
+    if config.evaluation.calibration != "auto":
+        raise error
+    log.warning("the probabilities stay uncalibrated: %s", error)
+    return {"method": "none", "reason": str(error)}
+
+
+def fold_into(linear: nn.Linear, apply: Apply) -> None:
     """Change a head so that its logits come out calibrated.
 
     Both maps are affine in the logits: what they make of 0 and of the axes says all.
     """
     classes = linear.out_features
-    shift = fitted.apply(np.zeros((1, classes)))
-    matrix = torch.from_numpy(fitted.apply(np.eye(classes)) - shift).to(linear.weight.device)
+    shift = apply(np.zeros((1, classes)))
+    matrix = torch.from_numpy(apply(np.eye(classes)) - shift).to(linear.weight.device)
     with torch.no_grad():
         weight, bias = linear.weight.double(), linear.bias.double()
         linear.weight.copy_(matrix.T @ weight)

@@ -23,6 +23,7 @@ from hf_cushing.data.subsets import (
     with_public_controls,
 )
 from hf_cushing.evaluation.options import EvaluationOptions
+from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import read_json, write_json
@@ -30,6 +31,7 @@ from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
 from hf_cushing.schema import UserError
+from hf_cushing.training.baseline import fit_baseline
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import check_same_plan, find_checkpoint
 from hf_cushing.training.descent import descend
@@ -73,13 +75,11 @@ def fine_tune(config: RunConfig) -> Report:
         check_same_plan(config.run_folder, plan | processes)
     else:
         first_process_writes(lambda: write_json(config.run_folder / "plan.json", plan | processes))
-    classifier = _build(config, data.labels)
     with energy_measured() as energy, _faults_explained(config):
-        facts = _learn(config, data, classifier, checkpoint)
-        if HELD_OUT in data.roles:
-            facts |= refit_last_layer(config, data)
-        facts |= calibrate_saved(config, data)
-        scored = score_saved(config, data)
+        if config.is_baseline:
+            facts, scored = fit_baseline(config, data)
+        else:
+            facts, scored = _fit_network(config, data, checkpoint)
     report = evaluate(scored, _evaluation_options(config))
     facts |= energy | processes | {"seconds": round(time.time() - started, 1)}
     first_process_writes(
@@ -108,6 +108,18 @@ def _load(config: RunConfig) -> FaceData:
     return data
 
 
+def _fit_network(
+    config: RunConfig, data: FaceData, checkpoint: Path | None
+) -> tuple[dict[str, Any], Predictions]:
+    """Train, save and calibrate a network, then score by what was saved."""
+    classifier = _build(config, data.labels)
+    facts = _learn(config, data, classifier, checkpoint)
+    if HELD_OUT in data.roles:
+        facts |= refit_last_layer(config, data)
+    facts |= calibrate_saved(config, data)
+    return facts, score_saved(config, data)
+
+
 def _build(config: RunConfig, labels: list[str]) -> Classifier:
     """The network with a new head."""
     set_seed(config.training.seed)
@@ -116,6 +128,7 @@ def _build(config: RunConfig, labels: list[str]) -> Classifier:
         labels,
         init=config.model.init,
         image_size=config.model.image_size,
+        field=config.model.field,
         revision=config.model.model_revision,
         drop_path=config.model.drop_path,
     )

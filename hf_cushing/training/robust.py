@@ -183,9 +183,9 @@ class GroupWeights:
         """
         own = self.groups[index.cpu()]
         sums = torch.zeros_like(self.shares).index_add(0, own, losses.detach().double().cpu())
-        found = add(torch.stack([sums, torch.bincount(own, minlength=len(sums)).double()]))
-        counts = found[1].clamp(min=1)
-        means = torch.where(found[1] > 0, found[0] / counts + self.extra, 0.0)
+        sums, photos = add(torch.stack([sums, torch.bincount(own, minlength=len(sums)).double()]))
+        counts = photos.clamp(min=1)
+        means = torch.where(photos > 0, sums / counts + self.extra, 0.0)
         self.shares = self.shares * torch.exp(STEP * means)
         self.shares /= self.shares.sum()
         weights = (self.shares / counts)[own].to(losses)

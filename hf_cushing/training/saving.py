@@ -22,7 +22,7 @@ from hf_cushing.training.processes import first_process_writes
 
 WEIGHTS = "model.safetensors"
 
-MERGED_APART = 1e-2
+MERGE_TOLERANCE = 1e-2
 """Largest difference of logits between adapters in place and merged ones; seen: 1e-5."""
 
 
@@ -52,7 +52,7 @@ def _merge(model: nn.Module, side: int) -> nn.Module:
         before = model.eval()(pixel_values=noise).logits
         merged = model.merge_and_unload()
         apart = float((merged.eval()(pixel_values=noise).logits - before).abs().max())
-    if apart > MERGED_APART:
+    if apart > MERGE_TOLERANCE:
         raise UserError(
             f"the adapters can't be merged into this network: its logits move by {apart:.2g}; "
             "choose --finetune last_n or full"

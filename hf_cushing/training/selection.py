@@ -43,11 +43,11 @@ def validation_metrics(
     scores = softmax(logits.astype("float64"), axis=1)
     parts = {"": np.full(len(labels), True)}
     parts |= {f"_{sex}": sexes == sex for sex in ("female", "male")}
-    found = {f"auroc{end}": mean_auroc(scores[part], labels[part]) for end, part in parts.items()}
-    chosen_by = list(found.values())
+    metrics = {f"auroc{end}": mean_auroc(scores[part], labels[part]) for end, part in parts.items()}
+    chosen_by = list(metrics.values())
     if places is not None:
         chosen_by = [concordance(scores[p] @ places, places[labels[p]]) for p in parts.values()]
-        found |= {f"concordance{end}": v for end, v in zip(parts, chosen_by, strict=True)}
+        metrics |= {f"concordance{end}": v for end, v in zip(parts, chosen_by, strict=True)}
     worst = min((v for v in chosen_by if not np.isnan(v)), default=0.0)
     first, second = (worst, chosen_by[0]) if worst_first else (chosen_by[0], worst)
-    return found | {"selection": first + 1e-6 * second}
+    return metrics | {"selection": first + 1e-6 * second}

@@ -47,8 +47,8 @@ def subgroup_f1_metrics(
     >>> from transformers import EvalPrediction
     >>> metrics = subgroup_f1_metrics(["female", "female", "male", "male"])
     >>> logits = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    >>> found = metrics(EvalPrediction(logits, np.array([1, 0, 1, 0])))
-    >>> {name: round(value, 2) for name, value in found.items()}
+    >>> values = metrics(EvalPrediction(logits, np.array([1, 0, 1, 0])))
+    >>> {name: round(value, 2) for name, value in values.items()}
     {'f1': 0.8, 'f1_female': 1.0, 'f1_male': 0.67, 'f1_gap': 0.33}
     """
     masks = _masks(groups)

@@ -26,7 +26,7 @@ from hf_cushing.training.sampling import PhotoOrder
 GROUP_WEIGHTS = "group_weights.json"
 """File of a checkpoint: GroupDRO's weights of the groups."""
 
-WRITING = re.compile("inline_container|write|No space")
+CANT_WRITE = re.compile("inline_container|write|No space")
 """How PyTorch tells that a file can't be written: by a RuntimeError."""
 
 
@@ -76,7 +76,8 @@ class FaceTrainer(Trainer):
         accumulated steps add up to the same loss.
         """
         if model.training:
-            keep_frozen_in_eval(self.accelerator.unwrap_model(model))
+            bare = self.accelerator.unwrap_model(model)
+            keep_frozen_in_eval(bare, batch_norms=self.config.freezes_batch_norms)
         outputs = model(pixel_values=inputs["pixel_values"])
         losses = photo_losses(
             outputs.logits.float(),
@@ -179,7 +180,7 @@ class FaceTrainer(Trainer):
             if self.args.should_save:
                 seal(folder)
         except (OSError, RuntimeError, SafetensorError) as error:
-            if isinstance(error, RuntimeError) and not WRITING.search(str(error)):
+            if isinstance(error, RuntimeError) and not CANT_WRITE.search(str(error)):
                 raise
             shutil.rmtree(folder, ignore_errors=True)
             free = shutil.disk_usage(folder.parent).free / 2**20
