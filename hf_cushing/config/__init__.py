@@ -9,9 +9,10 @@ from hf_cushing.config.options import (
     TrainingConfig,
 )
 from hf_cushing.config.recipe import read_yaml
-from hf_cushing.config.run_config import BY_BLOCKS, RunConfig
+from hf_cushing.config.run_config import BASELINES, BY_BLOCKS, RunConfig
 
 __all__ = [
+    "BASELINES",
     "BY_BLOCKS",
     "CONFIG_PARTS",
     "DEFAULTS",

@@ -34,7 +34,11 @@ class DataConfig:
 class ModelConfig:
     """Which network, and which part of it learns."""
 
-    model: str = option("", "short name (`hf-cushing env` lists them), local folder or Hub id")
+    model: str = option(
+        "face-resnet",
+        "short name (`hf-cushing env` lists them), local folder or Hub id; face-resnet needs no "
+        "network",
+    )
     model_revision: str | None = option(None, "branch, tag or commit of a Hub model")
     init: Literal["pretrained", "random"] = option("pretrained", "where the weights come from")
     task: Literal["classify", "ordinal"] = option(
@@ -68,6 +72,15 @@ class ModelConfig:
     )
     image_size: int | None = option(
         None, "side of the model's input in pixels; by default the model's own"
+    )
+    field: float | None = option(
+        None,
+        "share of the crop's side, from its middle, that is seen; by default the model's own",
+    )
+    batch_norm: Literal["auto", "frozen", "moving"] = option(
+        "auto",
+        "statistics of batch norms: as they are, or moving with the training photos; auto: frozen "
+        "where the weights are pretrained",
     )
 
 

@@ -18,7 +18,10 @@ from hf_cushing.config.options import (
 )
 from hf_cushing.schema import UsageError
 
-REQUIRED = ("dataset", "model", "output_dir")
+REQUIRED = ("dataset", "output_dir")
+
+BASELINES = ("demographics", "colour", "geometry", "geometry-no-jaw", "descriptor")
+"""Values of `--model` without a network (`models/baselines.py`)."""
 
 BY_BLOCKS = ("last_n", "full", "lp-ft")
 """Methods that train the backbone's own weights, block by block."""
@@ -31,6 +34,15 @@ DEFAULT_RATES = {
     "lp-ft": (1e-5, 1e-5),
 }
 """Backbone and head. LP-FT starts from a good head and must not lose it (arXiv 2202.10054)."""
+
+FACE_RESNET_RATES = {
+    "head": (2e-5, 3e-3),
+    "last_n": (2e-5, 1e-3),
+    "lora": (3e-4, 1e-3),
+    "full": (2e-5, 1e-3),
+    "lp-ft": (2e-5, 2e-5),
+}
+"""Of `face-resnet`, chosen on development folds (docs/choices.md); 6e-5 was too fast."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +102,11 @@ class RunConfig:
         return self.model.finetune == "head" and self.model.head == "probe"
 
     @property
+    def is_baseline(self) -> bool:
+        """There is no network."""
+        return self.model.model in BASELINES
+
+    @property
     def fits_head(self) -> bool:
         """Logistic regression gives the head, or the one that gradient descent starts from."""
         return self.is_probe or self.model.finetune == "lp-ft"
@@ -113,9 +130,17 @@ class RunConfig:
     @property
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the backbone and of the head."""
-        backbone, head = DEFAULT_RATES[self.model.finetune]
+        table = FACE_RESNET_RATES if self.model.model == "face-resnet" else DEFAULT_RATES
+        backbone, head = table[self.model.finetune]
         own = self.training
         return own.learning_rate or backbone, own.head_learning_rate or head
+
+    @property
+    def freezes_batch_norms(self) -> bool:
+        """The statistics of batch norms stay as they are."""
+        if self.model.batch_norm == "auto":
+            return self.model.init == "pretrained"
+        return self.model.batch_norm == "frozen"
 
     @property
     def weight_decay(self) -> float:
@@ -146,6 +171,13 @@ def _combination_problems(config: RunConfig) -> list[str]:
         for name in names
         if not used and values[name] != DEFAULTS[name]
     ]
+    if config.is_baseline and not (config.is_probe and config.training.mitigation == "none"):
+        problems.append(
+            f"--model {config.model.model} is a baseline without a network: give --finetune head "
+            "--head probe --mitigation none"
+        )
+    if config.is_baseline and (config.grades or config.model.views):
+        problems.append(f"--model {config.model.model} takes neither --task ordinal nor --views")
     if config.is_probe and config.training.augment not in ("auto", "none"):
         problems.append(
             f"--augment {config.training.augment}: a probe sees each photo once; give --views 4, "

@@ -35,14 +35,19 @@ def face_descriptor(crop: Image.Image, landmarks: np.ndarray) -> np.ndarray:
         float32, shape (128,). Euclidean distances between different persons lie around 0.8,
         between photos of one person around 0.4.
     """
+    chip = face_chip(crop, landmarks)
+    both = [chip, np.ascontiguousarray(chip[:, ::-1])]
+    return np.mean(_network().compute_face_descriptor(both), axis=0, dtype=np.float32)
+
+
+def face_chip(crop: Image.Image, landmarks: np.ndarray) -> np.ndarray:
+    """The face as dlib's network takes it: RGB, uint8, shape (`CHIP_SIDE`, `CHIP_SIDE`, 3)."""
     import dlib
 
     low, high = landmarks.min(0).astype(int).tolist(), landmarks.max(0).astype(int).tolist()
     points = dlib.points([dlib.point(x, y) for x, y in np.rint(landmarks).astype(int).tolist()])
     face = dlib.full_object_detection(dlib.rectangle(*low, *high), points)
-    chip = dlib.get_face_chip(np.asarray(crop), face, CHIP_SIDE, 0.25)
-    both = [chip, np.ascontiguousarray(chip[:, ::-1])]
-    return np.mean(_network().compute_face_descriptor(both), axis=0, dtype=np.float32)
+    return dlib.get_face_chip(np.asarray(crop), face, CHIP_SIDE, 0.25)
 
 
 @cache

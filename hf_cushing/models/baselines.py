@@ -128,11 +128,11 @@ def descriptor(photos: Dataset, train: Dataset) -> np.ndarray:
 Features = Callable[["Dataset", "Dataset"], np.ndarray]
 """(photos, training photos) -> float32, shape (photos, numbers)."""
 
-BASELINES: dict[str, Features] = {
+FEATURES: dict[str, Features] = {
     "demographics": demographics,
     "colour": colour,
     "geometry": geometry,
     "geometry-no-jaw": geometry_no_jaw,
     "descriptor": descriptor,
 }
-"""Name, as `--model` takes it, to what it sees."""
+"""Name, of `config.BASELINES`, to what it sees."""

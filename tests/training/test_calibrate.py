@@ -28,7 +28,7 @@ def test_folded_head_gives_the_calibrated_logits(found):
     torch.manual_seed(0)
     linear, features = nn.Linear(6, 2), torch.randn(20, 6)
     before = linear(features).detach().double().numpy()
-    fold_into(linear, found)
+    fold_into(linear, found.apply)
     assert np.allclose(linear(features).detach().numpy(), found.apply(before), atol=1e-5)
 
 
@@ -36,7 +36,7 @@ def test_temperature_folds_into_several_classes():
     torch.manual_seed(0)
     linear, features = nn.Linear(6, 4), torch.randn(20, 6)
     before = linear(features).detach().numpy()
-    fold_into(linear, Temperature(3.0))
+    fold_into(linear, Temperature(3.0).apply)
     assert np.allclose(linear(features).detach().numpy(), before / 3, atol=1e-6)
 
 
@@ -166,7 +166,7 @@ def test_whole_network_gives_the_calibrated_logits(name, found):
     pixels = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         before = model(pixels).logits.double().numpy()
-        fold_into(head_linear(model), found)
+        fold_into(head_linear(model), found.apply)
         after = model(pixels).logits.double().numpy()
     assert after == pytest.approx(found.apply(before), abs=1e-5)
 

@@ -215,7 +215,7 @@ def test_temperature_keeps_the_head_one_direction(graded_run):
     head = torch.nn.Linear(3, 4)
     with torch.no_grad():
         head.weight.copy_(torch.tensor(PLACES)[:, None] * torch.randn(1, 3))
-    fold_into(head, Temperature(2.0))
+    fold_into(head, Temperature(2.0).apply)
     assert torch.linalg.matrix_rank(head.weight, rtol=1e-5) == 1
 
 
