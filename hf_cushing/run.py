@@ -129,6 +129,11 @@ class Run:
     @cached_property
     def classifier(self) -> Classifier:
         """Network and processor, as they were saved; evaluation mode."""
+        if self.manifest.get("run", {}).get("model_type") == "baseline":
+            raise UserError(
+                f"{self.name} is a baseline without a network: it can be evaluated and compared, "
+                "neither asked about photos nor published"
+            )
         return load_classifier(self.name, self.revision)
 
     @cached_property

@@ -36,6 +36,8 @@ class Backbone:
         its authors evaluate with.
     mean, std : tuple of float
         Of the input's channels, 0..1, where no checkpoint says.
+    origin : str
+        Where installed weights come from, and under which licence, for cards.
     """
 
     model_type: str
@@ -46,6 +48,7 @@ class Backbone:
     field: float = 1.0
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    origin: str = ""
 
     @property
     def pretrained(self) -> bool:
@@ -101,6 +104,8 @@ FACE_RESNET = Backbone(
     field=134 / 210,
     mean=(122.782 / 255, 117.001 / 255, 104.298 / 255),
     std=(256 / 255,) * 3,
+    origin="dlib's face-recognition ResNet (davisking/dlib-models, `dlib_face_recognition_resnet_"
+    "model_v1`: in the public domain, trained on about 3 million photographs of 7,485 persons)",
 )  # fmt: skip
 """dlib's face-recognition network (`models/face_resnet.py`): its widths and what its shortcuts need
 beside them; the mean that dlib subtracts. Side and field were chosen on development folds

@@ -10,7 +10,6 @@ from hf_cushing.data.counts import count_cells
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.files import read_json
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.publish.options import ModelOptions
 from hf_cushing.run import Run
@@ -71,6 +70,12 @@ class ModelFacts:
         return self.manifest["labels"][1:]
 
     @property
+    def origin(self) -> str:
+        """Where installed weights come from; empty for other models."""
+        known = BACKBONES.get(self.config["model"]["model"])
+        return known.origin if known and self.config["model"]["init"] == "pretrained" else ""
+
+    @property
     def base_model(self) -> str:
         """Hub id of the pretrained model; empty for random weights or a folder's."""
         name = self.config["model"]["model"]
@@ -107,7 +112,7 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
         predictions=predictions,
         cells=manifest.get("cells") or _cells(predictions),
         datasheet=intake.datasheet if intake else {},
-        input_side=read_json(run.folder / "preprocessor_config.json")["crop_size"]["height"],
+        input_side=run.classifier.processor.crop_size["height"],
         regions=run.companion("explain.json", options.explain) if options.explain else None,
     )
 

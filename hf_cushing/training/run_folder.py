@@ -20,6 +20,7 @@ from hf_cushing.evaluation.report import write_report
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.files import render_template, write_json, write_text
+from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
@@ -115,10 +116,12 @@ def write_results(
         "environment": environment(),
         "seen_photo_ids": sorted(seen),
     }
+    known = BACKBONES.get(config.model.model)
     card = render_template(
         "run.md.jinja",
         config=config,
         rates=config.rates,
+        origin=known.origin if known and config.model.init == "pretrained" else "",
         facts=facts,
         labels=data.labels,
         notice=RESEARCH_NOTICE,
