@@ -44,6 +44,10 @@ SET_BY_GRID = frozenset(
 """Options that the grid sets, so that `options` can't."""
 
 
+CNNS = ("resnet", "densenet")
+"""Parts of the names of convolutional networks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A grid of runs.
@@ -91,6 +95,11 @@ class Arm:
     model: str
     finetune: str
     treatment: str
+
+    @property
+    def is_cnn(self) -> bool:
+        """The network is convolutional, as its name says."""
+        return any(name in self.model.lower() for name in CNNS)
 
     @property
     def words(self) -> tuple[str, str]:
@@ -258,8 +267,23 @@ def _cell(arm: Arm, options: dict[str, Any], data: FaceData, cells: Path) -> Cel
     """Name the run folder after its settings and data, so that another study's run of the same
     name is never taken for it."""
     config = RunConfig.of(options | {"output_dir": str(cells)})
-    plan = json.dumps(plain(run_plan(config, data)), sort_keys=True)
-    digest = hashlib.sha256(plan.encode()).hexdigest()[:8]
+    facts = json.dumps(plain(_deciding(arm, config, data)), sort_keys=True)
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
     fold = "" if config.data.fold is None else f"-f{config.data.fold}"
     name = f"{Path(arm.model).name}-{arm.finetune}-{arm.treatment}{fold}-s{config.training.seed}"
     return Cell(arm, RunConfig.of(options | {"output_dir": str(cells / f"{name}-{digest}")}))
+
+
+def _deciding(arm: Arm, config: RunConfig, data: FaceData) -> dict[str, Any]:
+    """What decides a cell's result.
+
+    Options that are younger than the first studies count only where they change something, so
+    that older studies go on with the cells that they have.
+    """
+    plan = run_plan(config, data)
+    young = plan["config"]["model"]
+    if config.model.field is None:
+        del young["field"]
+    if config.is_probe or not config.freezes_batch_norms or not arm.is_cnn:
+        del young["batch_norm"]
+    return plan

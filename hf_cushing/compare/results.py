@@ -26,9 +26,6 @@ from hf_cushing.stats.significance import holm
 SIGNIFICANT = 0.05
 """P values below this are taken for a difference."""
 
-CNNS = ("resnet", "densenet")
-"""Parts of the names of convolutional networks."""
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -184,8 +181,8 @@ def _questions(arms: Sequence[Arm]) -> Iterator[tuple[str, tuple[Arm, Arm]]]:
         full = Arm(arm.model, "full", arm.treatment)
         if arm.finetune == "head" and full in arms:
             yield f"{arm.name} (frozen) against full", (arm, full)
-    cnns = [arm for arm in arms if any(name in arm.model.lower() for name in CNNS)]
-    transformers = [arm for arm in arms if arm not in cnns]
+    cnns = [arm for arm in arms if arm.is_cnn]
+    transformers = [arm for arm in arms if not arm.is_cnn]
     if cnns and transformers:
         cnn, transformer = cnns[0], transformers[0]
         question = f"the best Transformer ({transformer.name}) against the best CNN ({cnn.name})"

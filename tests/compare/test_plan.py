@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import yaml
 
@@ -6,6 +8,9 @@ from hf_cushing.compare.plan import make_cells, make_study, read_study
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import resource
 from hf_cushing.schema import UsageError
+
+OLD = SimpleNamespace(revision="0" * 16)
+"""Stands for a dataset."""
 
 
 def study(**values):
@@ -50,6 +55,22 @@ def test_folder_names_change_with_everything_that_decides_the_result(data, tmp_p
     )
     assert plain == elsewhere
     assert not plain & longer
+
+
+def test_folder_names_of_older_studies_stay(tmp_path):
+    plan = study(models=["tiny-vit", "vit-b16", "resnet50"], finetune=["head", "full"], folds=1)
+    names = [cell.folder.name for cell in cells_of(plan, OLD, tmp_path)]
+    assert names[:5] == [
+        "tiny-vit-head-class_sex-f0-s0-e2ad460d", "tiny-vit-full-class_sex-f0-s0-dc034a4b",
+        "vit-b16-head-class_sex-f0-s0-0bdeb424", "vit-b16-full-class_sex-f0-s0-16bf50ca",
+        "resnet50-head-class_sex-f0-s0-4105781f",
+    ]  # fmt: skip
+    moving = study(
+        models=["resnet50"], finetune=["full"], folds=1, options={"batch_norm": "moving"}
+    )
+    (before,) = cells_of(moving, OLD, tmp_path)
+    assert before.folder.name == "resnet50-full-class_sex-f0-s0-8b0931bf"
+    assert names[5] != before.folder.name  # its batch norms are frozen now
 
 
 def test_combination_that_cannot_be_trained_is_left_out_with_its_reason(data, tmp_path):
