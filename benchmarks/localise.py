@@ -20,9 +20,9 @@ from PIL import Image
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.explain.cohort import explain_run
-from hf_cushing.explain.faithful import localisation, randomised
-from hf_cushing.explain.occlusion import HOW
+from hf_cushing.explain.cohort import explain_cohort, load_cohort
+from hf_cushing.explain.faithfulness import randomised
+from hf_cushing.explain.hiding import HOW
 from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.align import crop_face
 from hf_cushing.faces.landmarks import find_face
@@ -31,7 +31,9 @@ from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.files import read_json
 from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.models.build import load_classifier
+from hf_cushing.run import Run
 from hf_cushing.stats.hidden_regions import hidden_table
+from hf_cushing.stats.region_agreement import mask_agreement
 
 ROOT = Path(__file__).parents[1]
 MODELS = ["tiny-vit", "tiny-swin", "tiny-resnet", "tiny-densenet"]
@@ -109,9 +111,11 @@ def localise(run: Path, dataset: Path, masks: dict[str, np.ndarray], most: int) 
         cells = []
         for network in (classifier, other):
             maps = explain_many(network, crops, method, label=LABEL)
-            found = [localisation(m, t) for m, t in zip(maps, truth, strict=True)]
-            area = np.array([f.auroc for f in found])
-            cells += [f"{np.nanmean(area):.2f}", f"{np.mean([f.pointing for f in found]):.2f}"]
+            heats = [np.clip(heatmap.values, 0, None) for heatmap in maps]  # what speaks for it
+            found = [mask_agreement(heat, mask) for heat, mask in zip(heats, truth, strict=True)]
+            # an empty map points nowhere
+            hits = [f.hit * bool(heat.any()) for f, heat in zip(found, heats, strict=True)]
+            cells += [f"{np.nanmean([f.auroc for f in found]):.2f}", f"{np.mean(hits):.2f}"]
         real, control = cells[:2], cells[2:]
         print(
             f"| {run.name} | {method} | {real[0]} | {control[0]} | 0.50 | {real[1]} | "
@@ -123,7 +127,8 @@ def localise(run: Path, dataset: Path, masks: dict[str, np.ndarray], most: int) 
 def rank_regions(run: Path, dataset: Path, masks: dict[str, np.ndarray], how: str) -> None:
     """Print how the hidden regions rank against how much of them the drawer changed."""
     options = ExplainOptions(methods=("occlusion",), how=how, faithful_photos=1, cpu=True)
-    found = explain_run(str(run), str(dataset), run / "explained", options, quiet)
+    cohort = load_cohort(Run(str(run)), str(dataset), options)
+    found = explain_cohort(cohort, run / "explained", options, quiet)
     rows = hidden_table(
         found.absent, found.only, found.log_odds, truth=found.truth, patients=found.patients,
         sexes=found.sexes, names=list(GROUPS), draws=200,

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from hf_cushing.app.texts import percent
 from hf_cushing.faces.landmarks import Face
+from hf_cushing.heatmaps.regions import above_mean
 
 SHOWN_SIDE = 640
 BOX, POINT = "#ffb000", "#40e0ff"
@@ -119,14 +120,11 @@ def marked_photo(photo: Image.Image, face: Face) -> Image.Image:
 
 
 def heated(crop: Image.Image, heat: np.ndarray) -> Image.Image:
-    """The face in grey, with the heat above its mean in colour: the least of it says nothing."""
+    """The face in grey, with the heat above its mean in colour."""
     from matplotlib import colormaps
 
-    grey = np.repeat(np.asarray(crop.convert("L"), np.float32)[:, :, None], 3, 2)
-    top, mean = float(heat.max()), float(heat.mean())
-    if top <= mean:
-        return Image.fromarray(grey.astype(np.uint8))
-    strength = np.clip((heat - mean) / (top - mean), 0, 1)
+    grey = np.asarray(crop.convert("L"), np.float32)[:, :, None]
+    strength = above_mean(heat)
     colour = colormaps["inferno"](0.25 + 0.75 * strength)[:, :, :3] * 255
     share = (0.75 * np.sqrt(strength))[:, :, None]
     return Image.fromarray((grey * (1 - share) + colour * share).astype(np.uint8))

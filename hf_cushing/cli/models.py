@@ -129,7 +129,8 @@ def explain(
 ) -> None:
     """Where in the face the model looks: heatmaps that are judged, hidden regions, readers."""
     from hf_cushing.explain.command import explain_to
-    from hf_cushing.explain.report import explanation_to_json, verdicts
+    from hf_cushing.explain.report import explanation_to_json
+    from hf_cushing.explain.verdicts import verdicts
 
     with progress_bars(kept=out) as progress:
         explained, found = explain_to(

@@ -7,30 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
 from hf_cushing import __version__
 from hf_cushing.data.loading import class_words
 from hf_cushing.data.options import Progress
-from hf_cushing.evaluation.command import load_as_run, model_revision
-from hf_cushing.evaluation.record import points_from_json
-from hf_cushing.explain.faithful_cohort import Faithful, measure_faithful
-from hf_cushing.explain.occlusion import occlusion_effects
+from hf_cushing.explain.faithfulness import Faithfulness, measure_faithfulness
+from hf_cushing.explain.hiding import hiding_effects
 from hf_cushing.explain.options import ExplainOptions
-from hf_cushing.faces.regions import REGIONS, region_labels
-from hf_cushing.files import read_json
-from hf_cushing.heatmaps.inputs import score
+from hf_cushing.faces.regions import region_labels
 from hf_cushing.heatmaps.methods import METHODS, check_method, explain_many, methods_for
+from hf_cushing.heatmaps.regions import region_sums
 from hf_cushing.heatmaps.store import Store
-from hf_cushing.models.build import Classifier, load_classifier
-from hf_cushing.models.score import check_labels, class_number, input_pixels, labels_of
+from hf_cushing.models.score import check_labels, class_number
+from hf_cushing.predict.answer import Predictor
+from hf_cushing.predict.decision import decide
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -43,53 +42,46 @@ QUICK = 100
 """Methods of at most this many passes a photo are made unless others are named."""
 
 
-@dataclass(frozen=True)
-class Explained:
-    """Everything the report needs, one row a photo, in order of photo_id.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cohort:
+    """What is to be explained: a model and the photos of a split, in order of photo_id.
 
     Attributes
     ----------
+    predictor : Predictor
     photos : datasets.Dataset
-    model_revision, dataset_revision : str
-        What was explained, and on what.
+    dataset_revision : str
     label : str
-        The disease explained.
+        The disease.
+    methods : tuple of str
+        Heatmaps, of `METHODS`.
     landmarks : numpy.ndarray
         float32, shape (n, 68, 2).
-    log_odds : numpy.ndarray
-        Shape (n,).
-    threshold : float
-        Of the probability, as the run chose it; 0.5 where it has none.
-    areas : numpy.ndarray
-        Pixels of each region, shape (n, regions).
-    shares : dict
-        Method to absolute attribution by region, shape (n, regions).
-    maps : dict
-        Method to float32, shape (n, MAP_SIDE, MAP_SIDE), absolute values, sum 1.
-    absent, only : numpy.ndarray
-        Changes of the log-odds, shape (n, groups); see `occlusion_effects`.
-    faithful : dict
-        Method to `Faithful`, on the first photos.
+    regions : numpy.ndarray
+        `region_labels` of each photo: uint8, shape (n, side, side).
     """
 
+    predictor: Predictor
     photos: Dataset
-    model_revision: str
     dataset_revision: str
     label: str
+    methods: tuple[str, ...]
     landmarks: np.ndarray
-    log_odds: np.ndarray
-    threshold: float
-    areas: np.ndarray
-    shares: dict[str, np.ndarray]
-    maps: dict[str, np.ndarray]
-    absent: np.ndarray
-    only: np.ndarray
-    faithful: dict[str, Faithful]
+    regions: np.ndarray
+
+    @property
+    def run(self) -> Run:
+        return self.predictor.run
 
     @property
     def side(self) -> int:
         """Pixels along a side of a crop."""
-        return self.photos[0]["image"].size[0]
+        return self.regions.shape[1]
+
+    @property
+    def photo_ids(self) -> list[str]:
+        """One a photo, in order."""
+        return self.photos["photo_id"][:]
 
     @property
     def patients(self) -> np.ndarray:
@@ -106,108 +98,78 @@ class Explained:
         """Whether the photo has the label: bool, shape (n,)."""
         return class_words(self.photos, "label") == self.label
 
-    @property
-    def right(self) -> np.ndarray:
-        """Whether the model, at its threshold, is right: bool, shape (n,)."""
-        called = 1 / (1 + np.exp(-self.log_odds)) >= self.threshold
-        return called == self.truth
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """Pixels of each region, shape (n, regions)."""
+        return np.stack([region_sums(np.ones(r.shape), r) for r in self.regions])
 
-    def crops(self, mask: np.ndarray | None = None) -> Iterator[Image.Image]:
+    def crops(self, mask: np.ndarray) -> Iterator[Image.Image]:
         """The photos of a mask, decoded one at a time."""
-        places = range(len(self.photos)) if mask is None else np.flatnonzero(mask).tolist()
+        places = np.flatnonzero(mask).tolist()
         return (self.photos[place]["image"].convert("RGB") for place in places)
 
 
-def explain_run(
-    run: str,
-    dataset: str,
-    work: Path,
-    options: ExplainOptions,
-    progress: Progress,
-    *,
-    check: Callable[[Dataset], object] = id,
-) -> Explained:
-    """Compute everything, batch by batch, into `work`; what is there is not computed again.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explained(Cohort):
+    """Everything the report needs, one row a photo.
+
+    Attributes
+    ----------
+    log_odds : numpy.ndarray
+        Of the disease, shape (n,).
+    called : numpy.ndarray
+        Whether the model calls the disease, by the run's operating points: bool, shape (n,).
+    shares : dict
+        Method to absolute attribution by region, shape (n, regions).
+    maps : dict
+        Method to float32, shape (n, MAP_SIDE, MAP_SIDE), absolute values, sum 1.
+    absent, only : numpy.ndarray
+        Changes of the log-odds, shape (n, groups); see `hiding_effects` without and with `alone`.
+    faithful : dict
+        Method to `Faithfulness`, on the first photos.
+    """
+
+    log_odds: np.ndarray
+    called: np.ndarray
+    shares: dict[str, np.ndarray]
+    maps: dict[str, np.ndarray]
+    absent: np.ndarray
+    only: np.ndarray
+    faithful: dict[str, Faithfulness]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether the model is right about the disease: bool, shape (n,)."""
+        return self.called == self.truth
+
+
+def load_cohort(run: Run, dataset: str, options: ExplainOptions) -> Cohort:
+    """Load the model and the photos of a split, with the roles that they had in the run.
 
     Parameters
     ----------
-    run : str
-        Run folder or Hub id.
+    run : Run
     dataset : str
         Dataset folder or Hub id.
-    work : Path
-        Folder for finished batches.
     options : ExplainOptions
-    progress : callable
-        Takes a title and a total; gives what advances the bar.
-    check : callable
-        Called with the photos before anything is computed; may refuse by raising.
 
     Raises
     ------
     UserError
-        A dataset without landmarks, a landmark outside its crop, no such split; a model with
-        other labels.
+        A dataset without landmarks, a landmark outside its crop; a model with other labels.
     UsageError
-        A method that the network can't have, or an unknown label.
+        No such split, a method that the network can't have, or an unknown label.
     """
-    classifier = load_classifier(run)
-    device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-    classifier.model.to(device)
-    photos, revision = _photos(run, dataset, options, classifier)
-    label = _label(classifier, options.label)
-    methods = options.methods or _quick(classifier)
-    for method in methods:
-        check_method(classifier.model, method)
-    landmarks = np.array(photos["landmarks"][:], np.float32).reshape(len(photos), 68, 2)
-    sides = [image.size[0] for image in photos["image"][:1]]
-    regions = _regions(photos, landmarks, sides[0])
-    check(photos)
-    key = _key(classifier, revision, photos, label, options)
-    store = Store(work / key, photos, options.batch_size, progress)
-    odds = store.get("log-odds", lambda crops, _: {"log_odds": _log_odds(classifier, label)(crops)})
-
-    def mapped(method: str) -> Callable[[list[Image.Image], slice], dict[str, np.ndarray]]:
-        return lambda crops, part: _maps(classifier, crops, regions[part], label, method)
-
-    found = {method: store.get(method, mapped(method)) for method in methods}
-    hidden = {
-        mode: store.get(
-            f"{options.how}-{mode}",
-            lambda crops, part, mode=mode: {
-                "change": occlusion_effects(
-                    _log_odds(classifier, label), crops, regions[part],
-                    how=options.how, mode=mode, batch_size=4 * options.batch_size,
-                )
-            },
-        )["change"]
-        for mode in ("absent", "only")
-    }  # fmt: skip
-    return Explained(
-        photos=photos,
-        model_revision=model_revision(run),
-        dataset_revision=revision,
-        label=label,
-        landmarks=landmarks,
-        log_odds=odds["log_odds"],
-        threshold=_threshold(run, label),
-        areas=np.stack([np.bincount(r.ravel(), minlength=len(REGIONS)) for r in regions]),
-        shares={method: parts["shares"] for method, parts in found.items()},
-        maps={method: parts["maps"] for method, parts in found.items()},
-        absent=hidden["absent"],
-        only=hidden["only"],
-        faithful=measure_faithful(classifier, label, methods, store, count=options.faithful_photos),
-    )
-
-
-def _photos(
-    run: str, dataset: str, options: ExplainOptions, classifier: Classifier
-) -> tuple[Dataset, str]:
-    """The photos of the split, as the run dealt them, in order of photo_id; and the revision."""
-    data = load_as_run(run, dataset)
+    predictor = Predictor(run, cpu=options.cpu)
+    model = run.classifier.model
+    data = run.load_faces(dataset)
     if options.split not in data.roles:
         raise UsageError(f"--split {options.split}: choose from {', '.join(data.roles)}")
-    check_labels(classifier, data.labels, run)
+    check_labels(run.classifier, data.labels, run.name)
+    label = run.labels[class_number(model, options.label)]
+    methods = options.methods or _quick_methods(run)
+    for method in methods:
+        check_method(model, method)
     photos = data.roles[options.split]
     if "landmarks" not in photos.column_names:
         raise UserError(
@@ -215,82 +177,114 @@ def _photos(
             "prepare`"
         )
     order = np.argsort(photos["photo_id"][:], kind="stable")
-    return photos.select(order[: options.limit or None]), data.revision
+    photos = photos.select(order[: options.limit or None])
+    landmarks = np.array(photos["landmarks"][:], np.float32).reshape(len(photos), 68, 2)
+    return Cohort(
+        predictor=predictor,
+        photos=photos,
+        dataset_revision=data.revision,
+        label=label,
+        methods=methods,
+        landmarks=landmarks,
+        regions=_regions(photos, landmarks),
+    )
 
 
-def _label(classifier: Classifier, asked: str | None) -> str:
-    return labels_of(classifier.model)[class_number(classifier.model, asked)]
-
-
-def _quick(classifier: Classifier) -> tuple[str, ...]:
-    names = methods_for(classifier.model)
+def _quick_methods(run: Run) -> tuple[str, ...]:
+    names = methods_for(run.classifier.model)
     return tuple(name for name in names if METHODS[name].passes <= QUICK)
 
 
-def _regions(photos: Dataset, landmarks: np.ndarray, side: int) -> np.ndarray:
-    """Region numbers of every photo: uint8, shape (n, side, side)."""
-    found = []
+def _regions(photos: Dataset, landmarks: np.ndarray) -> np.ndarray:
+    side = photos[0]["image"].size[0]
+    regions = []
     for name, points in zip(photos["photo_id"][:], landmarks, strict=True):
         try:
-            found.append(region_labels(points, side))
+            regions.append(region_labels(points, side))
         except UserError as error:
             raise UserError(f"photo {name}: {error}") from None
-    return np.stack(found)
+    return np.stack(regions)
 
 
-def _threshold(run: str, label: str) -> float:
-    path = Path(run) / "metrics.json"
-    points = points_from_json(read_json(path)) if path.is_file() else []
-    return next((p.threshold for p in points if p.label == label and p.sex == "all"), 0.5)
+def explain_cohort(
+    cohort: Cohort, work: Path, options: ExplainOptions, progress: Progress
+) -> Explained:
+    """Compute everything, batch by batch, into `work`; what is there is not computed again.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    work : Path
+        Folder for finished batches.
+    options : ExplainOptions
+    progress : callable
+        Takes a title and a total; gives what advances the bar.
+    """
+    folder = work / _key(cohort, options)
+    store = Store(folder, cohort.photos, options.batch_size, progress)
+    scores = store.get("scores", partial(_scores, cohort))
+    maps = {name: store.get(name, partial(_maps, cohort, name)) for name in cohort.methods}
+    absent, only = (
+        store.get(f"{options.how}-{mode}", partial(_effects, cohort, options.how, mode == "only"))
+        for mode in ("absent", "only")
+    )
+    decisions = decide(cohort.run, scores["probabilities"], cohort.sexes.tolist())
+    return Explained(
+        **{field.name: getattr(cohort, field.name) for field in fields(cohort)},
+        log_odds=scores["log_odds"],
+        called=np.array([cohort.label in decision.called for decision in decisions]),
+        shares={method: parts["shares"] for method, parts in maps.items()},
+        maps={method: parts["maps"] for method, parts in maps.items()},
+        absent=absent["change"],
+        only=only["change"],
+        faithful=measure_faithfulness(
+            cohort.run.classifier, cohort.label, cohort.methods, store,
+            count=options.faithful_photos,
+        ),
+    )  # fmt: skip
 
 
-def _key(
-    classifier: Classifier, revision: str, photos: Dataset, label: str, options: ExplainOptions
-) -> str:
+def _key(cohort: Cohort, options: ExplainOptions) -> str:
     """Names everything that decides the results of a batch.
 
     The dataset's revision too: prepared anew, a photo keeps its id and gets another crop.
     """
-    weights = hashlib.sha256()
-    for name, tensor in sorted(classifier.model.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    facts = [
-        __version__,
-        weights.hexdigest(),
-        revision,
-        photos["photo_id"][:],
-        label,
-        options.batch_size,
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    model = cohort.run.weights_revision or cohort.run.name
+    facts = [__version__, model, cohort.dataset_revision, cohort.photo_ids, cohort.label]
+    return hashlib.sha256(json.dumps([*facts, options.batch_size]).encode()).hexdigest()[:16]
 
 
-def _log_odds(classifier: Classifier, label: str) -> Callable[[Sequence[Image.Image]], np.ndarray]:
-    index = class_number(classifier.model, label)
-
-    def scored(crops: Sequence[Image.Image]) -> np.ndarray:
-        with torch.inference_mode():
-            pixels = input_pixels(crops, classifier)
-            return score(classifier.model, pixels, index).double().cpu().numpy()
-
-    return scored
+def _scores(cohort: Cohort, crops: list[Image.Image], part: slice) -> dict[str, np.ndarray]:
+    probabilities, log_odds = cohort.predictor.score(crops)
+    index = cohort.run.labels.index(cohort.label)
+    return {"probabilities": probabilities, "log_odds": log_odds[:, index]}
 
 
 def _maps(
-    classifier: Classifier, crops: list[Image.Image], regions: np.ndarray, label: str, method: str
+    cohort: Cohort, method: str, crops: list[Image.Image], part: slice
 ) -> dict[str, np.ndarray]:
-    """Absolute attribution by region, and the map in small."""
-    maps = [np.abs(h.values) for h in explain_many(classifier, crops, method, label=label)]
-    shares = [
-        np.bincount(where.ravel(), values.ravel(), minlength=len(REGIONS))
-        for where, values in zip(regions, maps, strict=True)
-    ]
-    return {"shares": np.stack(shares), "maps": np.stack([_small(values) for values in maps])}
+    """Absolute attribution by region, and the maps in small."""
+    heatmaps = explain_many(cohort.run.classifier, crops, method, label=cohort.label)
+    maps = [np.abs(heatmap.values) for heatmap in heatmaps]
+    pairs = zip(maps, cohort.regions[part], strict=True)
+    return {
+        "shares": np.stack([region_sums(heat, regions) for heat, regions in pairs]),
+        "maps": np.stack([_small(heat) for heat in maps]),
+    }
 
 
-def _small(values: np.ndarray) -> np.ndarray:
-    image = Image.fromarray(values.astype(np.float32))
+def _small(heat: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(heat)
     small = np.asarray(image.resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BOX), np.float32)
     total = small.sum()
     return small / total if total > 0 else small
+
+
+def _effects(
+    cohort: Cohort, how: str, alone: bool, crops: list[Image.Image], part: slice
+) -> dict[str, np.ndarray]:
+    def log_odds(pictures: list[Image.Image]) -> np.ndarray:
+        return _scores(cohort, pictures, part)["log_odds"]
+
+    regions = cohort.regions[part]
+    return {"change": hiding_effects(log_odds, crops, regions, how=how, alone=alone)}

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hf_cushing.data.options import Progress
-from hf_cushing.explain.cohort import Explained, ExplainOptions, explain_run
-from hf_cushing.explain.findings import READER_REGIONS, Findings, find, read_masks
+from hf_cushing.explain.cohort import Explained, explain_cohort, load_cohort
+from hf_cushing.explain.findings import Findings, findings_of
+from hf_cushing.explain.marked_masks import read_masks
+from hf_cushing.explain.options import ExplainOptions
+from hf_cushing.explain.reader_regions import read_reader_regions
 from hf_cushing.explain.report import write_explanation
 from hf_cushing.files import check_report_folder
-from hf_cushing.stats.region_agreement import read_reader_regions
-
-if TYPE_CHECKING:
-    from datasets import Dataset
+from hf_cushing.run import Run
 
 BATCHES = "batches"
 """Folder of finished batches: numbers and small heatmaps, no photos."""
@@ -21,7 +20,7 @@ BATCHES = "batches"
 
 def explain_to(
     out: Path,
-    run: str,
+    run: Run,
     dataset: str,
     options: ExplainOptions,
     *,
@@ -30,7 +29,7 @@ def explain_to(
     thumbnails: bool = True,
     progress: Progress,
 ) -> tuple[Explained, Findings]:
-    """Explain a run on a split and write the report; see `explain_run` for errors.
+    """Explain a run on a split and write the report; see `load_cohort` for errors.
 
     Parameters
     ----------
@@ -42,18 +41,13 @@ def explain_to(
         Folder for `read_masks`.
     """
     check_report_folder(out, "explain.json")
-    marks: dict[str, Any] = {}
-
-    def read_people(photos: Dataset) -> None:
-        """Before hours of work, so that a wrong table is found at once."""
-        names, side = photos["photo_id"][:], photos[0]["image"].size[0]
-        if readers:
-            marks["readers"] = read_reader_regions(readers, photo_ids=names, regions=READER_REGIONS)
-        if masks:
-            marks["masks"] = read_masks(masks, names, side)
-
-    work = out / BATCHES
-    explained = explain_run(run, dataset, work, options, progress, check=read_people)
-    found = find(explained, **marks)
-    write_explanation(out, explained, found, options, thumbnails=thumbnails)
-    return explained, found
+    cohort = load_cohort(run, dataset, options)
+    # before hours of work, so that a wrong table is found at once
+    marks = {
+        "readers": read_reader_regions(readers, cohort.photo_ids) if readers else None,
+        "masks": read_masks(masks, cohort.photo_ids, cohort.side) if masks else None,
+    }
+    explained = explain_cohort(cohort, out / BATCHES, options, progress)
+    findings = findings_of(explained, **marks)
+    write_explanation(out, explained, findings, options, thumbnails=thumbnails)
+    return explained, findings

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from hf_cushing.explain.cohort import Explained
-from hf_cushing.explain.findings import mean_map
-from hf_cushing.explain.mean_face import FEWEST, mean_face
+from hf_cushing.explain.mean_face import FEWEST, mean_face, mean_warped, person_weights
 from hf_cushing.faces.regions import GROUPS, REGIONS
-from hf_cushing.reports.style import STYLES, new_figure, save
-from hf_cushing.stats.region_shares import RegionRow
+from hf_cushing.heatmaps.regions import above_mean
+from hf_cushing.reports.style import STYLES, bare, new_figure, save
+from hf_cushing.stats.region_shares import RegionRow, sex_masks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +28,8 @@ def plot_densities(path: Path, rows: Sequence[RegionRow], method: str) -> None:
     """How much more of the attribution each region gets than its area would."""
     figure = new_figure(7.5, 6.5)
     axes = figure.subplots()
-    _bars(axes, rows, "density", REGIONS)
-    axes.axvline(1, color="0.4", lw=1)
+    _draw_intervals(axes, [row for row in rows if row.measure == "density"], REGIONS, neutral=1)
     axes.set_xlabel(f"{method}: attribution over area (1 is chance; 95 %, by patient)")
-    _finish(axes)
     save(figure, path)
 
 
@@ -43,15 +42,16 @@ def plot_hidden(path: Path, rows: Sequence[RegionRow]) -> None:
         "auroc_lost": "AUROC lost when the region is hidden (95 %, by patient)",
     }
     for axes, (measure, text) in zip(panels, texts.items(), strict=True):
-        _bars(axes, rows, measure, tuple(GROUPS))
-        axes.axvline(0, color="0.4", lw=1)
+        _draw_intervals(axes, [r for r in rows if r.measure == measure], list(GROUPS), neutral=0)
         axes.set_xlabel(text)
-        _finish(axes)
     save(figure, path)
 
 
-def _bars(axes: Axes, rows: Sequence[RegionRow], measure: str, names: Sequence[str]) -> None:
-    found = {(row.region, row.group): row for row in rows if row.measure == measure}
+def _draw_intervals(
+    axes: Axes, rows: Sequence[RegionRow], names: Sequence[str], *, neutral: float
+) -> None:
+    """A line for each region and sex, beside the value that says nothing."""
+    found = {(row.region, row.group): row for row in rows}
     for group, style in STYLES.items():
         label = style.name
         for place, name in enumerate(names):
@@ -62,22 +62,16 @@ def _bars(axes: Axes, rows: Sequence[RegionRow], measure: str, names: Sequence[s
             if math.isfinite(row.estimate):
                 axes.plot(row.estimate, y, style.marker, color=style.color, ms=5, label=label)
                 label = None
+    axes.axvline(neutral, color="0.4", lw=1)
     axes.set_yticks([-n for n in range(len(names))], [name.replace("_", " ") for name in names])
     axes.set_ylim(-len(names) + 0.4, 0.6)
-
-
-def _finish(axes: Axes) -> None:
-    axes.grid(axis="x", color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    bare(axes, grid="x")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9, frameon=False)
 
 
 def plot_mean_faces(path: Path, explained: Explained, method: str) -> None:
     """Mean faces with the mean heatmap on them: by class, by right and wrong, and by sex."""
-    sexes = {"all": np.full(len(explained.truth), True)}
-    sexes |= {name: explained.sexes == sex for name, sex in (("women", "female"), ("men", "male"))}
+    sexes = sex_masks(explained.sexes)
     kinds = {
         explained.label: explained.truth,
         f"not {explained.label}": ~explained.truth,
@@ -90,37 +84,35 @@ def plot_mean_faces(path: Path, explained: Explained, method: str) -> None:
     for line, (sex, one) in zip(panels, sexes.items(), strict=True):
         for axes, (kind, two) in zip(line, kinds.items(), strict=True):
             _mean_face(axes, explained, method, one & two)
-            axes.set_title(f"{sex}, {kind}", fontsize=9)
+            axes.set_title(f"{STYLES[sex].name}, {kind}", fontsize=9)
     save(figure, path)
 
 
 def _mean_face(axes: Axes, explained: Explained, method: str, mask: np.ndarray) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    persons = len(np.unique(explained.patients[mask]))
-    axes.set_xlabel(f"{persons} persons, {int(mask.sum())} photos", fontsize=8)
+    patients, landmarks = explained.patients[mask], explained.landmarks[mask]
+    persons = len(np.unique(patients))
+    axes.set_xlabel(f"{persons} persons, {len(patients)} photos", fontsize=8)
     if persons < FEWEST:
         axes.text(0.5, 0.5, f"fewer than {FEWEST} persons:\nnot shown", ha="center", va="center",
                   transform=axes.transAxes, fontsize=8)  # fmt: skip
         return
-    face = mean_face(
-        explained.crops(mask),
-        explained.landmarks[mask],
-        patients=explained.patients[mask],
-        side=explained.side,
+    side = explained.side
+    face = mean_face(explained.crops(mask), landmarks, patients=patients, side=side)
+    maps = (Image.fromarray(heat).resize((side, side)) for heat in explained.maps[method][mask])
+    weights = person_weights(patients)
+    _overlay(
+        axes, face.image, mean_warped(maps, landmarks, face.landmarks, weights, keep_mass=True)
     )
-    _overlay(axes, face.image, mean_map(explained, method, mask, face.landmarks))
 
 
 def _overlay(axes: Axes, image: np.ndarray, heat: np.ndarray) -> None:
-    """Grey face, heat above its mean in colour: the least of it says nothing."""
+    """Grey face, heat above its mean in colour."""
     axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
-    top, mean = float(heat.max()), float(heat.mean())
-    if top > mean:
-        strength = np.clip((heat - mean) / (top - mean), 0, 1)
-        edge = len(image) - 0.5
-        axes.imshow(strength, cmap="inferno", alpha=0.75 * strength, vmin=0, vmax=1,
-                    extent=(-0.5, edge, edge, -0.5))  # fmt: skip
+    strength, edge = above_mean(heat), len(image) - 0.5
+    axes.imshow(strength, cmap="inferno", alpha=0.75 * strength, vmin=0, vmax=1,
+                extent=(-0.5, edge, edge, -0.5))  # fmt: skip
 
 
 def plot_examples(path: Path, explained: Explained, method: str) -> None:

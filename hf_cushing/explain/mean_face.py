@@ -31,14 +31,10 @@ class MeanFace:
         uint8, shape (side, side, 3).
     landmarks : numpy.ndarray
         float32, shape (68, 2), pixels of the picture; symmetric.
-    photos, persons : int
-        How many went in.
     """
 
     image: np.ndarray
     landmarks: np.ndarray
-    photos: int
-    persons: int
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def mean_face(
     crops: Iterable[Image.Image | np.ndarray],
     landmarks: np.ndarray,
     *,
-    patients: Iterable[str],
+    patients: np.ndarray,
     side: int = 256,
 ) -> MeanFace:
     """Warp every crop onto the mean shape and average; each person counts the same.
@@ -81,8 +77,8 @@ def mean_face(
         RGB squares of `side` pixels, PIL or uint8; read once, one at a time.
     landmarks : numpy.ndarray
         Shape (n, 68, 2), pixels of the crops.
-    patients : iterable of str
-        Who is in each crop, length n.
+    patients : numpy.ndarray
+        Who is in each crop: words, shape (n,).
 
     Raises
     ------
@@ -91,26 +87,43 @@ def mean_face(
     ValueError
         Where crops, landmarks and patients differ in number.
     """
-    names, of_photo, counts = np.unique(list(patients), return_inverse=True, return_counts=True)
-    if len(names) < FEWEST:
+    weights = person_weights(patients)
+    persons = len(np.unique(patients))
+    if persons < FEWEST:
         raise UserError(
-            f"a mean face needs {FEWEST} persons or more, found {len(names)}: with fewer it "
-            "would show a person; widen the group"
+            f"a mean face needs {FEWEST} persons or more, found {persons}: with fewer it would "
+            "show a person; widen the group"
         )
-    weights = (1 / counts)[of_photo]
     target = mean_shape(landmarks, side, weights)
-    total = np.zeros((side, side, 3))
-    for crop, points, weight in zip(crops, landmarks, weights, strict=True):
-        total += weight * warp_to(np.asarray(crop, np.float32), points, target)
-    image = np.rint(np.clip(total / len(names), 0, 255)).astype(np.uint8)
-    return MeanFace(image, target, len(weights), len(names))
+    mean = mean_warped(crops, landmarks, target, weights)
+    return MeanFace(np.rint(np.clip(mean, 0, 255)).astype(np.uint8), target)
+
+
+def person_weights(patients: np.ndarray) -> np.ndarray:
+    """Weights of photos with which each person counts the same; they sum to 1."""
+    _, of_photo, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    return 1 / (counts[of_photo] * len(counts))
+
+
+def mean_warped(
+    pictures: Iterable[Image.Image | np.ndarray],
+    landmarks: np.ndarray,
+    target_landmarks: np.ndarray,
+    weights: np.ndarray,
+    *,
+    keep_mass: bool = False,
+) -> np.ndarray:
+    """Weighted sum of pictures on one shape; parameters as for `warp_to`."""
+    return sum(
+        weight * warp_to(np.asarray(picture, np.float32), points, target_landmarks, keep_mass)
+        for picture, points, weight in zip(pictures, landmarks, weights, strict=True)
+    )
 
 
 def warp_to(
     values: np.ndarray,
     landmarks: np.ndarray,
     target_landmarks: np.ndarray,
-    *,
     keep_mass: bool = False,
 ) -> np.ndarray:
     """Move a picture or heatmap from its own landmarks onto others, triangle by triangle.
@@ -135,7 +148,7 @@ def warp_to(
     side = len(values)
     if values.shape[:2] != (side, side):
         raise ValueError(f"values must be a square picture, found shape {values.shape}")
-    target = _target(_inside(target_landmarks, side).tobytes(), side)
+    target = _target_shape(_inside(target_landmarks, side).tobytes(), side)
     source = np.concatenate([_inside(landmarks, side), _border(side)])
     places = np.einsum("pk,pkd->dp", target.weights, source[target.corners])[::-1]
     planes = np.asarray(values, np.float32).reshape(side, side, -1)
@@ -171,7 +184,7 @@ def _areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _target(landmarks: bytes, side: int) -> TargetShape:
+def _target_shape(landmarks: bytes, side: int) -> TargetShape:
     """The table of a target shape; a cohort has one, so it is made once."""
     points = np.concatenate([np.frombuffer(landmarks, np.float32).reshape(68, 2), _border(side)])
     mesh = Delaunay(points.astype(np.float64))

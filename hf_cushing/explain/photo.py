@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
+from hf_cushing.faces.regions import GROUPS, region_labels
 from hf_cushing.heatmaps.methods import explain_many, methods_for
+from hf_cushing.heatmaps.regions import group_sums, region_sums
 from hf_cushing.predict.answer import Answer, Predictor
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
@@ -61,13 +62,8 @@ def photo_heatmap(predictor: Predictor, answer: Answer, method: str) -> PhotoHea
         regions = region_labels(answer.face.landmarks, crop.width)
     except UserError:
         return PhotoHeatmap(heat, {}, {})
-    area = np.bincount(regions.ravel(), minlength=len(REGIONS)) / regions.size
-    share = np.bincount(regions.ravel(), heat.ravel(), minlength=len(REGIONS))
-    return PhotoHeatmap(heat, _by_group(share), _by_group(area))
-
-
-def _by_group(values: np.ndarray) -> dict[str, float]:
-    return {
-        name: float(sum(values[REGIONS.index(member)] for member in members))
-        for name, members in GROUPS.items()
-    }
+    shares, areas = (
+        dict(zip(GROUPS, group_sums(region_sums(values, regions)).tolist(), strict=True))
+        for values in (heat, np.full(heat.shape, 1 / heat.size))
+    )
+    return PhotoHeatmap(heat, shares, areas)

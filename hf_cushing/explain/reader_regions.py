@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.data.table import read_table
-from hf_cushing.faces.regions import REGIONS
+from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.schema import UserError
 
 READER_COLUMNS = ("reader", "photo_id", "region", "score")
+
+READER_REGIONS = tuple(dict.fromkeys([*REGIONS, *GROUPS]))
+"""What readers may name: a region, or a group of both sides as the reading room has them."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,7 @@ class ReaderRegions:
 
 
 def read_reader_regions(
-    path: Path,
-    *,
-    photo_ids: Collection[str] | None = None,
-    regions: Sequence[str] = REGIONS,
+    path: Path, photo_ids: Collection[str], regions: Sequence[str] = READER_REGIONS
 ) -> ReaderRegions:
     """Read a CSV table with columns reader, photo_id, region, score (UTF-8, comma or semicolon).
 
@@ -56,8 +56,11 @@ def read_reader_regions(
 
     Parameters
     ----------
-    photo_ids : collection of str, optional
+    path : Path
+    photo_ids : collection of str
         The photos that there are; others are an error.
+    regions : sequence of str
+        What readers may name.
 
     Raises
     ------
@@ -74,8 +77,7 @@ def read_reader_regions(
         if not reader:
             raise UserError(f"{where}: no reader; write a name or number")
         _known(where, "region", region, regions)
-        if photo_ids is not None:
-            _known(where, "photo", photo, photo_ids)
+        _known(where, "photo", photo, photo_ids)
         if (reader, photo, region) in scores:
             raise UserError(f"{where}: {reader}, {photo}, {region} stands twice; delete one")
         scores[reader, photo, region] = _score(where, text)

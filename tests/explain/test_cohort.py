@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from hf_cushing.explain import cohort
-from hf_cushing.explain.cohort import explain_run
+from hf_cushing.explain.cohort import explain_cohort, load_cohort
 from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import GROUPS, REGIONS
 from hf_cushing.heatmaps.methods import METHODS
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError
 
 OPTIONS = ExplainOptions(methods=("grad-cam",), limit=4, faithful_photos=2, batch_size=2, cpu=True)
@@ -17,11 +18,16 @@ def progress(title, total):
     return lambda count: None
 
 
+def explain(run, dataset, work):
+    cohort = load_cohort(Run(str(run)), str(dataset), OPTIONS)
+    return explain_cohort(cohort, work, OPTIONS, progress)
+
+
 @pytest.fixture(scope="module")
 def explained(run, dataset, tmp_path_factory):
     """The folder of finished batches, and what came out."""
     work = tmp_path_factory.mktemp("explained")
-    return work, explain_run(str(run), str(dataset), work, OPTIONS, progress)
+    return work, explain(run, dataset, work)
 
 
 def test_each_photo_has_a_map_shares_and_effects(explained):
@@ -33,6 +39,14 @@ def test_each_photo_has_a_map_shares_and_effects(explained):
     total = found.maps["grad-cam"].sum((1, 2))
     assert np.allclose(total[total > 0], 1, atol=1e-5)
     assert len(found.faithful["grad-cam"].gain) == 2
+
+
+def test_whether_the_model_is_right_hangs_on_the_operating_point(explained):
+    _, found = explained
+    threshold = found.run.operating_point("cushing").threshold
+    called = 1 / (1 + np.exp(-found.log_odds)) >= threshold
+    assert found.called.tolist() == called.tolist()
+    assert found.right.tolist() == (called == found.truth).tolist()
 
 
 def test_stopped_explanation_goes_on_without_doing_its_batches_again(
@@ -49,28 +63,23 @@ def test_stopped_explanation_goes_on_without_doing_its_batches_again(
         return real(classifier, photos, *rest, **options)
 
     monkeypatch.setattr(cohort, "explain_many", counted)
-    again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
+    again = explain(run, dataset, work)
     assert calls == [2]
     assert np.array_equal(again.shares["grad-cam"], found.shares["grad-cam"])
 
 
 def test_dataset_prepared_anew_is_explained_anew(explained, run, dataset, tmp_path, monkeypatch):
     work, found = explained
-    real = cohort.load_as_run
-
-    def prepared_anew(*given, **options):
-        return replace(real(*given, **options), revision="another")
-
-    monkeypatch.setattr(cohort, "load_as_run", prepared_anew)
-    again = explain_run(str(run), str(dataset), work, OPTIONS, progress)
+    real = Run.load_faces
+    monkeypatch.setattr(Run, "load_faces", lambda *given: replace(real(*given), revision="another"))
+    again = explain(run, dataset, work)
     assert again.dataset_revision == "another"
     assert len(list(work.iterdir())) == 2
-    assert again.model_revision == found.model_revision
+    assert again.run.weights_revision == found.run.weights_revision
 
 
-def test_method_that_does_not_fit_is_refused_before_any_work(run, dataset, tmp_path):
+def test_method_that_does_not_fit_is_refused_before_any_work(run, dataset):
     options = ExplainOptions(methods=("rollout",), cpu=True)
     with pytest.raises(UsageError, match="attention"):
-        explain_run(str(run), str(dataset), tmp_path, options, progress)
-    assert not list(tmp_path.iterdir())
+        load_cohort(Run(str(run)), str(dataset), options)
     assert "rollout" in METHODS

@@ -8,8 +8,9 @@ from PIL import Image
 
 from hf_cushing.explain.cohort import MAP_SIDE
 from hf_cushing.explain.command import explain_to
-from hf_cushing.explain.findings import read_masks
+from hf_cushing.explain.marked_masks import read_masks
 from hf_cushing.explain.options import ExplainOptions
+from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
 
 OPTIONS = ExplainOptions(methods=("grad-cam", "grad-cam++"), limit=8, faithful_photos=3, cpu=True)
@@ -44,7 +45,7 @@ def people(dataset, tmp_path_factory):
 def report(run, dataset, people, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
     explained, found = explain_to(
-        out, str(run), str(dataset), OPTIONS,
+        out, Run(str(run)), str(dataset), OPTIONS,
         readers=people / "readers.csv", masks=people / "masks", progress=quiet,
     )  # fmt: skip
     return out, explained, found
@@ -83,7 +84,7 @@ def test_readers_may_name_groups_as_the_reading_room_does(report, run, dataset, 
     text = (people / "readers.csv").read_text(encoding="utf-8")
     (tmp_path / "groups.csv").write_text(text.replace("malar_left", "malar"), encoding="utf-8")
     _, found = explain_to(
-        tmp_path / "out", str(run), str(dataset), OPTIONS,
+        tmp_path / "out", Run(str(run)), str(dataset), OPTIONS,
         readers=tmp_path / "groups.csv", thumbnails=False, progress=quiet,
     )  # fmt: skip
     assert found.agreement["hidden regions"] == by_side.agreement["hidden regions"]
@@ -93,7 +94,7 @@ def test_readers_may_name_groups_as_the_reading_room_does(report, run, dataset, 
 def test_without_thumbnails_no_photo_of_a_person_is_written(report, run, dataset):
     out, _, _ = report
     assert (out / "figures" / "examples.png").exists()
-    explain_to(out, str(run), str(dataset), OPTIONS, thumbnails=False, progress=quiet)
+    explain_to(out, Run(str(run)), str(dataset), OPTIONS, thumbnails=False, progress=quiet)
     assert not (out / "figures" / "examples.png").exists()
     assert "Shows persons" not in (out / "report.html").read_text(encoding="utf-8")
 
@@ -103,19 +104,21 @@ def test_wrong_reader_table_is_refused_before_any_work(run, dataset, people, tmp
     text = (people / "readers.csv").read_text(encoding="utf-8")
     wrong.write_text(text.replace("nose", "noze"), encoding="utf-8")
     with pytest.raises(UserError, match="row 3: unknown region 'noze'; did you mean nose"):
-        explain_to(tmp_path / "out", str(run), str(dataset), OPTIONS, readers=wrong, progress=quiet)
+        explain_to(
+            tmp_path / "out", Run(str(run)), str(dataset), OPTIONS, readers=wrong, progress=quiet
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_report_of_another_command_is_never_overwritten(run, dataset, tmp_path):
     (tmp_path / "readers.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a report of `hf-cushing readers analyse`"):
-        explain_to(tmp_path, str(run), str(dataset), OPTIONS, progress=quiet)
+        explain_to(tmp_path, Run(str(run)), str(dataset), OPTIONS, progress=quiet)
 
 
 def test_run_folder_is_never_written_into(run, dataset):
     with pytest.raises(UsageError, match="holds a run"):
-        explain_to(run, str(run), str(dataset), OPTIONS, progress=quiet)
+        explain_to(run, Run(str(run)), str(dataset), OPTIONS, progress=quiet)
 
 
 @pytest.mark.parametrize(

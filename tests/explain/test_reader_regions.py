@@ -20,7 +20,7 @@ def test_reader_regions(tmp_path):
     assert np.isnan(found.scores[0, 1]).all()
     assert np.allclose(found.consensus(), [[5 / 6, 1 / 6], [0, 0]])
     semicolons = table_of(tmp_path, "R1;a;nose;2", header="reader;photo_id;region;score")
-    assert read_reader_regions(semicolons).scores.sum() == 2
+    assert read_reader_regions(semicolons, ["a"]).scores.sum() == 2
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_faults_of_a_reader_table(tmp_path, lines, message):
 
 def test_missing_column_and_file(tmp_path):
     with pytest.raises(UserError, match="lacks column score"):
-        read_reader_regions(table_of(tmp_path, "R1,a,nose", header="reader,photo_id,region"))
+        read_reader_regions(table_of(tmp_path, "R1,a,nose", header="reader,photo_id,region"), ["a"])
     with pytest.raises(UserError, match="is no table"):
-        read_reader_regions(tmp_path / "none.csv")
+        read_reader_regions(tmp_path / "none.csv", ["a"])

@@ -3,12 +3,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 
-from hf_cushing.explain.faithful import (
-    Localisation,
+from hf_cushing.explain.faithfulness import (
     deletion_insertion,
-    localisation,
     random_heatmap,
     randomised,
     sanity_correlation,
@@ -94,52 +91,3 @@ def test_correlation_of_a_map_with_itself_its_negative_and_noise():
     assert sanity_correlation(first, negative) == pytest.approx(1)
     assert abs(sanity_correlation(first, second)) < 0.5
     assert math.isnan(sanity_correlation(first, heatmap_of(np.zeros((96, 96)))))
-
-
-def test_localisation_of_hand_made_maps():
-    mask = upper_left(8)
-    inside = heatmap_of(mask / 16)
-    assert localisation(inside, mask) == Localisation(1.0, True, 1.0, 0.25)
-    assert localisation(inside, ~mask) == Localisation(0.0, False, 0.0, 0.75)
-    flat = localisation(heatmap_of(np.full((8, 8), 1 / 64)), mask)
-    assert flat == Localisation(0.5, False, 0.25, 0.25)
-
-
-def test_negative_values_are_no_evidence_for_the_label():
-    mask = upper_left(8)
-    values = np.where(mask, -0.9, 0)
-    values[7, 7] = 0.1
-    found = localisation(heatmap_of(values, signed=True), mask)
-    assert found.mass == 0
-    assert not found.pointing
-
-
-def test_pointing_forgives_a_near_miss_only():
-    mask = upper_left(8)
-    values = np.zeros((8, 8))
-    values[1, 5] = 1
-    assert not localisation(heatmap_of(values), mask).pointing
-    assert not localisation(heatmap_of(values), mask, tolerance=1.9).pointing
-    assert localisation(heatmap_of(values), mask, tolerance=2).pointing
-
-
-def test_area_under_the_curve_is_scikit_learns(rng):
-    values = rng.integers(0, 9, (20, 20)) / 1000
-    mask = rng.random((20, 20)) < 0.3
-    expected = roc_auc_score(mask.ravel(), values.ravel())
-    assert localisation(heatmap_of(values), mask).auroc == pytest.approx(expected)
-
-
-def test_what_is_undefined_is_nan():
-    nothing = localisation(heatmap_of(np.zeros((8, 8))), upper_left(8))
-    assert math.isnan(nothing.mass)
-    assert not nothing.pointing
-    no_region = localisation(heatmap_of(np.full((8, 8), 1 / 64)), np.zeros((8, 8), bool))
-    assert math.isnan(no_region.auroc)
-    assert (no_region.pointing, no_region.mass, no_region.share) == (False, 0, 0)
-
-
-@pytest.mark.parametrize("mask", [np.ones((8, 8)), np.ones((4, 4), bool)])
-def test_mask_of_another_kind_is_refused(mask):
-    with pytest.raises(ValueError, match=r"give bool of shape \(8, 8\)"):
-        localisation(heatmap_of(np.zeros((8, 8))), mask)

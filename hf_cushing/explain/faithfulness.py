@@ -1,32 +1,61 @@
-"""Is a heatmap true to the model, and does it lie where it should?"""
+"""Is a heatmap true to the model? Measured against random maps and random weights."""
 
 from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as functional
 from PIL import Image
 
 from hf_cushing.heatmaps.inputs import on_loan, resize, to_input
-from hf_cushing.heatmaps.methods import Heatmap
+from hf_cushing.heatmaps.methods import Heatmap, explain_many
 from hf_cushing.heatmaps.perturbation import score_masked
+from hf_cushing.heatmaps.store import Store
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.score import class_number, input_pixels, stored_side
-from hf_cushing.stats.region_agreement import mask_agreement
 
 BLOBS = 8
 """Cells along a side of the random heatmap: as coarse as what the methods find."""
 
+JUDGED_CELLS = 16
+"""Cells along a side at which all maps are judged. Pixel by pixel, a fine map would win by single
+pixels that flip the network, which says little about regions of a face."""
+
 COMPARED_SIDE = 32
 """Side in pixels at which two heatmaps are compared."""
+
+SANITY_PHOTOS, SANITY_SEEDS = 8, 3
+"""Photos, and networks of random weights, for the check of sanity."""
 
 
 @dataclass(frozen=True)
 class Faithfulness:
+    """How a method fares against a random map, one value a photo.
+
+    Attributes
+    ----------
+    gain : numpy.ndarray
+        Insertion minus deletion, shape (photos,).
+    random : numpy.ndarray
+        The same of a random map.
+    sanity : numpy.ndarray
+        Correlation with the maps of the same network with random weights; NaN where a map is
+        empty. Near 1 the method shows the photo, not the model (Adebayo et al. 2018).
+    """
+
+    gain: np.ndarray
+    random: np.ndarray
+    sanity: np.ndarray
+
+
+@dataclass(frozen=True)
+class CurveAreas:
     """Areas under the curves of the label's probability, both in [0, 1].
 
     Attributes
@@ -40,34 +69,78 @@ class Faithfulness:
     deletion: float
     insertion: float
 
+    @property
+    def gain(self) -> float:
+        """Insertion minus deletion, in [-1, 1]."""
+        return self.insertion - self.deletion
 
-@dataclass(frozen=True)
-class Localisation:
-    """How well a heatmap finds a region.
 
-    Attributes
-    ----------
-    auroc : float
-        Chance that a pixel inside has a higher value than one outside, ties half; NaN if the
-        region holds no pixel or all.
-    pointing : bool
-        Whether the highest value lies inside, or within the tolerance of it. If several pixels
-        share it, all must; False for a heatmap without a positive value.
-    mass : float
-        Share of the positive values inside, in [0, 1]; NaN if there are none.
-    share : float
-        Share of the region in the photo: what mass and pointing come to by chance.
-    """
+def measure_faithfulness(
+    classifier: Classifier, label: str, methods: Sequence[str], store: Store, *, count: int
+) -> dict[str, Faithfulness]:
+    """Compare each method with random maps and random weights, on the first `count` photos."""
+    others = [randomised(classifier, seed) for seed in range(SANITY_SEEDS)]
+    measured = {}
+    for method in methods:
+        measure = partial(_measure, classifier, others, label, method)
+        measured[method] = store.get(f"faithful-{JUDGED_CELLS}-{method}", measure, count)
+    return {method: Faithfulness(**values) for method, values in measured.items()}
 
-    auroc: float
-    pointing: bool
-    mass: float
-    share: float
+
+def _measure(
+    classifier: Classifier,
+    others: Sequence[Classifier],
+    label: str,
+    method: str,
+    crops: list[Image.Image],
+    part: slice,
+) -> dict[str, np.ndarray]:
+    maps = explain_many(classifier, crops, method, label=label)
+    noise = [
+        random_heatmap(len(heatmap.values), label, seed=number)
+        for number, heatmap in enumerate(maps, part.start)
+    ]
+    sanity = np.full(len(crops), np.nan)
+    if part.start < SANITY_PHOTOS:
+        drawn = [explain_many(other, crops, method, label=label) for other in others]
+        sanity = np.array(
+            [
+                _mean_known([sanity_correlation(heatmap, other) for other in same_photo])
+                for heatmap, same_photo in zip(maps, zip(*drawn, strict=True), strict=True)
+            ]
+        )
+    return {
+        "gain": _gains(classifier, crops, maps),
+        "random": _gains(classifier, crops, noise),
+        "sanity": sanity,
+    }
+
+
+def _gains(
+    classifier: Classifier, crops: Sequence[Image.Image], maps: Sequence[Heatmap]
+) -> np.ndarray:
+    pairs = zip(crops, maps, strict=True)
+    return np.array([deletion_insertion(classifier, c, _in_cells(m)).gain for c, m in pairs])
+
+
+def _in_cells(heatmap: Heatmap) -> Heatmap:
+    cells = _coarse(heatmap.values, JUDGED_CELLS)
+    return replace(heatmap, values=functional.interpolate(cells, len(heatmap.values))[0, 0].numpy())
+
+
+def _coarse(values: np.ndarray, side: int) -> torch.Tensor:
+    """Mean values in cells: shape (1, 1, side, side)."""
+    return functional.adaptive_avg_pool2d(torch.from_numpy(values)[None, None], side)
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def deletion_insertion(
     classifier: Classifier, photo: Image.Image, heatmap: Heatmap, *, steps: int = 20
-) -> Faithfulness:
+) -> CurveAreas:
     """Blur a photo in the order of its heatmap, and sharpen it in the same order.
 
     The areas are those of Petsiuk et al. (BMVC 2018), by the trapezoid rule over the share of
@@ -106,7 +179,7 @@ def deletion_insertion(
         odds = score_masked(model, pixels, torch.cat([kept, 1 - kept]), index)
     curves = torch.sigmoid(odds.double()).reshape(2, steps + 1).cpu().numpy()
     deletion, insertion = ((curves[:, 1:] + curves[:, :-1]) / 2).mean(axis=1)
-    return Faithfulness(float(deletion), float(insertion))
+    return CurveAreas(float(deletion), float(insertion))
 
 
 def random_heatmap(side: int, label: str, seed: int) -> Heatmap:
@@ -149,50 +222,13 @@ def sanity_correlation(heatmap: Heatmap, heatmap_randomised: Heatmap) -> float:
     """
     from scipy.stats import spearmanr
 
-    first, second = (_coarse(each) for each in (heatmap, heatmap_randomised))
+    first, second = (
+        _coarse(np.abs(each.values), COMPARED_SIDE).numpy().ravel()
+        for each in (heatmap, heatmap_randomised)
+    )
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
     return float(spearmanr(first, second).statistic)
-
-
-def localisation(heatmap: Heatmap, mask: np.ndarray, *, tolerance: float = 0) -> Localisation:
-    """Compare the positive values of a heatmap with a region of the face.
-
-    Parameters
-    ----------
-    heatmap : Heatmap
-        Negative values of a signed one count as 0.
-    mask : numpy.ndarray
-        bool, of the heatmap's shape: True inside the region.
-    tolerance : float
-        Pixels by which the highest value may miss the region (Zhang et al., ECCV 2016, took 15).
-
-    Raises
-    ------
-    ValueError
-        The mask is not boolean or has another shape.
-
-    Examples
-    --------
-    >>> values = np.array([[0.75, 0], [0.25, 0]], np.float32)
-    >>> heatmap = Heatmap(values, signed=False, method="rise", label="cushing")
-    >>> localisation(heatmap, np.array([[True, False], [False, False]]))
-    Localisation(auroc=1.0, pointing=True, mass=0.75, share=0.25)
-    """
-    if mask.dtype != bool or mask.shape != heatmap.values.shape:
-        raise ValueError(
-            f"the mask is {mask.dtype} of shape {mask.shape}; give bool of shape "
-            f"{heatmap.values.shape}"
-        )
-    values = np.clip(heatmap.values.astype(np.float64), 0, None)
-    total = values.sum()
-    mass = float(values[mask].sum() / total) if total > 0 else math.nan
-    return Localisation(
-        auroc=mask_agreement(values, mask).auroc,
-        pointing=_points_inside(values, mask, tolerance),
-        mass=mass,
-        share=float(mask.mean()),
-    )
 
 
 def _masks_in_order(values: np.ndarray, steps: int) -> torch.Tensor:
@@ -207,17 +243,3 @@ def _masks_in_order(values: np.ndarray, steps: int) -> torch.Tensor:
     hidden = np.round(np.linspace(0, values.size, steps + 1))
     masks = rank[None, :] >= hidden[:, None]
     return torch.from_numpy(masks.reshape(steps + 1, *values.shape).astype(np.float32))
-
-
-def _coarse(heatmap: Heatmap) -> np.ndarray:
-    values = torch.tensor(np.abs(heatmap.values))[None, None]
-    return F.adaptive_avg_pool2d(values, COMPARED_SIDE).numpy().ravel()
-
-
-def _points_inside(values: np.ndarray, mask: np.ndarray, tolerance: float) -> bool:
-    from scipy.ndimage import distance_transform_edt
-
-    if not mask.any() or values.max() <= 0:
-        return False
-    distance = distance_transform_edt(~mask)
-    return bool((distance[values == values.max()] <= tolerance).all())
