@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from hf_cushing.data.options import Progress
-from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
+from hf_cushing.faces.regions import region_labels
 from hf_cushing.followup.photos import key_of
 from hf_cushing.followup.visits import DatedCohort
 from hf_cushing.heatmaps.methods import explain_many, methods_for
+from hf_cushing.heatmaps.regions import group_sums, region_sums
 from hf_cushing.heatmaps.store import Store
 from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UserError
@@ -80,15 +81,11 @@ def measure_shares(
     cohort = cohort.select(known)
     cohort.check_comparable()
     method = methods_for(classifier.model)[0]
-    joined = np.array([[name in names for name in REGIONS] for names in GROUPS.values()], float)
 
     def shares(crops: list, part: slice) -> dict[str, np.ndarray]:
         maps = explain_many(classifier, crops, method, label=label)
-        sums = [
-            np.bincount(region.ravel(), np.abs(heat.values).ravel(), minlength=len(REGIONS))
-            for region, heat in zip(regions[part], maps, strict=True)
-        ]
-        return {"shares": np.stack(sums) @ joined.T}
+        pairs = zip(maps, regions[part], strict=True)
+        return {"shares": group_sums(np.stack([region_sums(m.values, r) for m, r in pairs]))}
 
     key = key_of([cohort.crops["photo_id"][:], log_odds.tolist(), label])
     store = Store(work / f"maps-{key}", cohort.crops, BATCH, progress)
