@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
@@ -20,13 +18,12 @@ from hf_cushing.app.about_tab import about_tab
 from hf_cushing.app.batch_tab import batch_tab
 from hf_cushing.app.endpoints import add_endpoints
 from hf_cushing.app.followup_tab import followup_tab
-from hf_cushing.app.headers import tell_if_open
 from hf_cushing.app.page import Page, Words
 from hf_cushing.app.photo_tab import photo_tab
 from hf_cushing.app.served_model import ServedModel, load_model
+from hf_cushing.app.server import scratch_folder, serve, start
 from hf_cushing.app.vault import Guard, Rate, Vault
 from hf_cushing.run import Run
-from hf_cushing.schema import UserError
 
 PER_MINUTE = 120
 """Uploads and calls a minute that one client may make; a photo takes two."""
@@ -138,23 +135,18 @@ def theme() -> gr.themes.Base:
 def launch(
     blocks: gr.Blocks, vault: Vault, *, host: str | None, port: int | None, per_minute: int
 ) -> None:
-    """Start the server and return; nothing is shared, nothing is loaded from elsewhere."""
-    guard = Middleware(Guard, vault=vault, rate=Rate(per_minute))
-    blocks.queue(max_size=WAITING, default_concurrency_limit=1).launch(
-        server_name=host,
-        server_port=port,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        enable_monitoring=False,
-        ssr_mode=False,
+    """Start the server and return."""
+    start(
+        blocks.queue(max_size=WAITING, default_concurrency_limit=1),
+        host=host,
+        port=port,
+        guard=Middleware(Guard, vault=vault, rate=Rate(per_minute)),
         max_file_size=MAX_FILE,
         state_session_capacity=SESSIONS,
         footer_links=["api"],
         theme=theme(),
         css=pictures.STYLE,
         head=NAMED,
-        app_kwargs={"middleware": [guard]},
     )
 
 
@@ -192,18 +184,12 @@ def serve_app(
     """
     model = load_model(run, explanation=explanation, followup=followup)
     model.warm_up()
-    with tempfile.TemporaryDirectory(prefix="hf-cushing-") as scratch:
-        os.environ |= {"GRADIO_TEMP_DIR": scratch, "GRADIO_ANALYTICS_ENABLED": "False"}
-        vault = Vault(Path(scratch))
+    with scratch_folder() as scratch:
+        vault = Vault(scratch)
         blocks = build(model, vault, drawn=drawn)
-        try:
-            launch(blocks, vault, host=host, port=port, per_minute=per_minute)
-        except OSError:
-            raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
-        tell(f"{run.title}: {blocks.local_url} Ctrl+C closes it")
-        tell_if_open(host, "there is no login, and photos travel unencrypted", tell)
-        with suppress(KeyboardInterrupt):
-            blocks.block_thread()
+        launch(blocks, vault, host=host, port=port, per_minute=per_minute)
+        risk = "there is no login, and photos travel unencrypted"
+        serve(blocks, run.title, host=host, risk=risk, tell=tell)
 
 
 def main(model_id: str, *, embedded: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every page of ours tells the browser, and whom an open port shows it to."""
+"""What every page of ours tells the browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from huggingface_hub import constants
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 FIXED = ("/assets/", "/static/")
 
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors"
@@ -22,12 +21,12 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 def headers_for(path: str) -> dict[str, str]:
     """Headers of an answer: nobody may frame it but the Hub a Space, and no cache keeps a page."""
     frame = constants.ENDPOINT if os.environ.get("SPACE_ID") else "'none'"
-    found = {
+    headers = {
         "content-security-policy": f"{POLICY} {frame}",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
     }
-    return found if path.startswith(FIXED) else found | {"cache-control": "no-store"}
+    return headers if path.startswith(FIXED) else headers | {"cache-control": "no-store"}
 
 
 def with_headers(path: str, send: Send) -> Send:
@@ -53,12 +52,3 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and mark what comes back."""
         await self.app(scope, receive, with_headers(scope.get("path", ""), send))
-
-
-def tell_if_open(host: str | None, what: str, tell: Callable[[str], None]) -> None:
-    """Warn whoever serves to others than this machine; `what` says what they risk."""
-    if host and host not in LOCAL:
-        tell(
-            f"--host {host}: open to the network; {what}, so keep to a network you trust, or put "
-            "an HTTPS proxy before it"
-        )

@@ -6,21 +6,19 @@ ticket of the case it shows, so that a reload, a second window or a killed serve
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from hf_cushing.app import reading_page as page
-from hf_cushing.app.headers import Headers, tell_if_open
+from hf_cushing.app.headers import Headers
+from hf_cushing.app.server import scratch_folder, serve, start
 from hf_cushing.readers.answer_store import CONFIDENCES, Answer, AnswerStore, NextCase, OutOfTurn
 from hf_cushing.readers.kit import Kit, read_kit
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UsageError
 
 
 class Room:
@@ -193,36 +191,26 @@ def serve_room(
     """
     kit = read_kit(folder)
     room = Room(kit, language)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ["GRADIO_TEMP_DIR"] = scratch
+    with scratch_folder():
         blocks = build(room)
-        try:
-            launch(blocks, room, host=host, port=port)
-        except OSError:
-            raise UserError(f"port {port} is taken or not allowed; choose another --port") from None
-        tell(f"reading room: {blocks.local_url} for {', '.join(kit.readers)}. Ctrl+C closes it")
-        tell_if_open(host, "logins and photos travel unencrypted", tell)
-        with suppress(KeyboardInterrupt):
-            blocks.block_thread()
+        launch(blocks, room, host=host, port=port)
+        title = f"reading room for {', '.join(kit.readers)}"
+        risk = "logins and photos travel unencrypted"
+        serve(blocks, title, host=host, risk=risk, tell=tell)
 
 
 def launch(blocks: gr.Blocks, room: Room, *, host: str, port: int) -> None:
-    """Start the server and return; nothing is shared, nothing is loaded from elsewhere."""
+    """Start the server and return."""
     words = room.words
-    blocks.queue(api_open=False).launch(
+    start(
+        blocks.queue(api_open=False),
+        host=host,
+        port=port,
+        guard=Middleware(Headers),
         auth=room.kit.admits,
         auth_message=f"<h2>{words['title']}</h2><p>{words['login']}</p><p>{words['notice']}</p>",
-        server_name=host,
-        server_port=port,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        enable_monitoring=False,
-        ssr_mode=False,
         max_file_size="1kb",
         footer_links=[],
         css=page.STYLE,
         head=page.SCRIPT,
-        app_kwargs={"middleware": [Middleware(Headers)]},
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
 from hf_cushing.heatmaps.attention import FAMILIES, blocks_of, extra_tokens
-from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, missing_library, score
+from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, score
 from hf_cushing.models.score import log_odds
+from hf_cushing.schema import UserError
 
 
 def last_map_layer(model: nn.Module) -> nn.Module | None:
@@ -33,11 +36,7 @@ def last_map_layer(model: nn.Module) -> nn.Module | None:
 
 def grad_cam(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
     """Weight the last maps by their mean gradient (Selvaraju et al., ICCV 2017)."""
-    try:
-        from pytorch_grad_cam import GradCAM
-    except ImportError:
-        raise missing_library("grad-cam") from None
-    return _class_activation(GradCAM, model, pixels, index)
+    return _class_activation("GradCAM", model, pixels, index)
 
 
 def grad_cam_plus_plus(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
@@ -46,11 +45,7 @@ def grad_cam_plus_plus(model: nn.Module, pixels: Tensor, index: int, effort: Eff
     Its weights assume maps that are never negative, which a transformer's are not; values that
     overflow for that reason count as nothing.
     """
-    try:
-        from pytorch_grad_cam import GradCAMPlusPlus
-    except ImportError:
-        raise missing_library("grad-cam") from None
-    maps = _class_activation(GradCAMPlusPlus, model, pixels, index)
+    maps = _class_activation("GradCAMPlusPlus", model, pixels, index)
     return torch.nan_to_num(maps, nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -60,11 +55,8 @@ def integrated_gradients(model: nn.Module, pixels: Tensor, index: int, effort: E
     Why the blurred photo: against black, skin would count by how light it is. The blurred photo
     has the same skin and light, and lacks only the features.
     """
-    try:
-        from captum.attr import IntegratedGradients
-    except ImportError:
-        raise missing_library("captum") from None
-    method = IntegratedGradients(lambda batch: score(model, batch, index))
+    captum = _library("captum.attr", "captum")
+    method = captum.IntegratedGradients(lambda batch: score(model, batch, index))
     values = method.attribute(
         pixels,
         baselines=blurred(pixels),
@@ -85,14 +77,25 @@ class _Logits(nn.Module):
         return self.model(pixel_values=pixels).logits
 
 
-def _class_activation(kind: type, model: nn.Module, pixels: Tensor, index: int) -> Tensor:
+def _library(module: str, name: str) -> ModuleType:
+    """A library of the extra `explain`."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(
+            f'{name} is not installed; run `pip install "hf-cushing[explain]"`'
+        ) from None
+
+
+def _class_activation(kind: str, model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Positive part of the activation map, shape (n, grid, grid).
 
     The library's call stretches each map to 0..1, which hides that nothing was found; so its
     parts are used one by one.
     """
     layer = last_map_layer(model)
-    cam = kind(_Logits(model), [layer], reshape_transform=_reshape(model))
+    cam_of_kind = getattr(_library("pytorch_grad_cam", "grad-cam"), kind)
+    cam = cam_of_kind(_Logits(model), [layer], reshape_transform=_reshape(model))
     try:
         logits = cam.activations_and_grads(pixels.clone().requires_grad_())
         log_odds(logits, index).sum().backward()

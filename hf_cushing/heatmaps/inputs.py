@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hf_cushing.models.score import log_odds
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UsageError
 
 if TYPE_CHECKING:
     from transformers import BaseImageProcessor
@@ -131,11 +131,6 @@ def on_loan(model: nn.Module, *, eager: bool = False) -> Iterator[nn.Module]:
             weight.requires_grad_(learns)
         if eager:
             model.set_attn_implementation(attention)
-
-
-def missing_library(name: str) -> UserError:
-    """Build the error for a library of the extra `explain` that is not installed."""
-    return UserError(f'{name} is not installed; run `pip install "hf-cushing[explain]"`')
 
 
 def _inner_side(side: int, processor: BaseImageProcessor) -> int:

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from hf_cushing.app.headers import Headers, headers_for, tell_if_open
+from hf_cushing.app.headers import Headers, headers_for
+from hf_cushing.app.server import tell_if_open
 from hf_cushing.app.vault import Guard, Rate, Vault
 
 

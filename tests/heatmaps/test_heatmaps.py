@@ -1,4 +1,4 @@
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -263,14 +263,8 @@ def test_effort_out_of_range_is_refused(bad):
 
 @pytest.mark.parametrize("method", ["grad-cam", "grad-cam++", "integrated-gradients"])
 def test_missing_library_is_named_with_its_remedy(method, built, monkeypatch):
-    load = builtins.__import__
-
-    def without(name, *args, **options):
-        if name.split(".")[0] in ("pytorch_grad_cam", "captum"):
-            raise ImportError(name)
-        return load(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    for name in ("pytorch_grad_cam", "captum.attr"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=r'pip install "hf-cushing\[explain\]"'):
         explain(built["resnet"], noise(), method)
 
