@@ -73,7 +73,7 @@ def _cells(row: Row, diseases: Sequence[str], words: Words) -> list[str]:
     if answer is None:
         label, values, remark = "–", ["–"] * len(diseases), words[row.reason]
     else:
-        label = texts.answer_name(answer.label, words)
+        label = texts.disease_name(answer.label, words)
         values = [texts.percent(answer.probabilities[x]) for x in diseases]
         remark = " ".join(texts.remark_text(r, answer.sex, words) for r in answer.warnings)
     remark = f'<span class="remark">{html.escape(remark)}</span>' if remark else ""

@@ -40,7 +40,7 @@ def hidden_table(
     Parameters
     ----------
     absent, only : numpy.ndarray
-        Shape (n, regions), as `occlusion_effects` gives them; NaN where a photo lacks the region.
+        Shape (n, regions), as `hiding_effects` gives them; NaN where a photo lacks the region.
     log_odds : numpy.ndarray
         Shape (n,), of the whole photo.
     truth : numpy.ndarray
