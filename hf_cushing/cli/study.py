@@ -13,7 +13,7 @@ from hf_cushing.compare.options import StudyOptions
 from hf_cushing.schema import UsageError, UserError
 
 if TYPE_CHECKING:
-    from hf_cushing.compare.command import StudyResult
+    from hf_cushing.compare.cells import StudyOutcome
 
 
 @command()
@@ -44,28 +44,27 @@ def compare(
     if options.mitigation:
         plan = with_mitigation(plan, options.mitigation)
     shard = parse_shard(options.shard)
-    result = study.compare(plan, dataset, out, shard=shard, external=options.external, say=say)
-    _show(result, out, as_json)
+    outcome = study.compare(plan, dataset, out, shard=shard, external=options.external, say=say)
+    _show(outcome, out, as_json)
     if arm := options.export_ensemble:
-        say(f"ensemble: {export_ensemble(result.outcome.done, arm, out)}")
-    _check_complete(result, out)
+        say(f"ensemble: {export_ensemble(outcome.done, arm, out)}")
+    _check_complete(outcome, out)
 
 
-def _show(result: StudyResult, out: Path, as_json: bool) -> None:
+def _show(outcome: StudyOutcome, out: Path, as_json: bool) -> None:
     from hf_cushing.reports.table import tables_to_markdown
 
-    outcome = result.outcome
     if as_json:
         names = [cell.folder.name for cell in outcome.done]
         print_json({"done": names, "missing": len(outcome.missing), "failed": outcome.failed})
-    elif result.tables:
-        print(tables_to_markdown(result.tables))
+    elif outcome.tables:
+        print(tables_to_markdown(outcome.tables))
         say(f"study: {out / 'study.html'}")
 
 
-def _check_complete(result: StudyResult, out: Path) -> None:
+def _check_complete(outcome: StudyOutcome, out: Path) -> None:
     """Say what is left to others; what failed is an error."""
-    missing, failed = result.outcome.missing, result.outcome.failed
+    missing, failed = outcome.missing, outcome.failed
     if missing:
         say(f"{len(missing)} cells are left to other shards; then call this once more")
     if failed:

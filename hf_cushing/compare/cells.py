@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from hf_cushing.compare.plan import Arm, Cell
 from hf_cushing.files import write_json
+from hf_cushing.reports.table import Table
 from hf_cushing.schema import UsageError
 
 Say = Callable[[str], None]
@@ -21,26 +22,30 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the cells.
+class StudyOutcome:
+    """What became of the cells of a study.
 
     Attributes
     ----------
     done : list of Cell
     missing : list of Cell
         Of another shard, and not there yet.
-    failed : dict
-        Name of a cell to what went wrong.
+    failed, left_out : dict
+        Name of a cell to what went wrong; of an arm to why it can't be trained.
+    tables : list of Table
+        Empty while cells are missing.
     """
 
     done: list[Cell]
     missing: list[Cell]
     failed: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
 
 
 def run_cells(
     cells: Sequence[Cell], out: Path, *, shard: tuple[int, int] = (0, 1), say: Say
-) -> Outcome:
+) -> StudyOutcome:
     """Train what is not there, and account for every cell.
 
     A cell that fails leaves ``failed/NAME.json``, is tried again by the next call, and does not
@@ -70,7 +75,7 @@ def run_cells(
         say(f"{title}: {f'failed: {fault}' if fault else result_line(cell)} ({seconds:.0f} s)")
     done = [cell for cell in cells if cell.done]
     missing = [cell for cell in cells if not cell.done and cell.name not in failed]
-    return Outcome(done, missing, failed)
+    return StudyOutcome(done, missing, failed)
 
 
 def result_line(cell: Cell) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.compare.cells import Outcome, Say, is_first_process, run_cells
+from hf_cushing.compare.cells import Say, StudyOutcome, is_first_process, run_cells
 from hf_cushing.compare.external import external_results
 from hf_cushing.compare.plan import Cell, Study, make_cells, make_study
 from hf_cushing.compare.report import write_record, write_study
@@ -16,24 +16,8 @@ from hf_cushing.compare.results import collect
 from hf_cushing.compare.tables import external_table, study_tables
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import plain, read_json
-from hf_cushing.reports.table import Table
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.stats import DRAWS
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What came of a call.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    tables : list of Table
-        Empty while cells are missing.
-    """
-
-    outcome: Outcome
-    tables: list[Table]
 
 
 def compare(
@@ -45,7 +29,7 @@ def compare(
     external: str | None = None,
     draws: int = DRAWS,
     say: Say,
-) -> StudyResult:
+) -> StudyOutcome:
     """Train the cells that are not there, then write tables and figures if none is missing.
 
     With `external`, a second dataset, its tables are added. All processes of a launch train
@@ -66,17 +50,18 @@ def compare(
     _claim(out, record, write=first)
     for name, reason in left_out.items():
         say(f"left out: {name}: {reason}")
-    outcome = run_cells(cells, out, shard=shard, say=say)
+    outcome = replace(run_cells(cells, out, shard=shard, say=say), left_out=left_out)
     whole = _whole_arms(cells)
     if outcome.missing or not whole or not first:
-        return StudyResult(outcome, [])
+        return outcome
     results = collect(whole, draws=draws)
     tables = study_tables(results, study.published)
     if external:
         scored = external_results(whole, external, draws=draws, say=say)
         tables += [external_table(label, arms, whole) for label, arms in scored.items()]
-    write_study(out, results, tables, record, outcome=outcome, left_out=left_out)
-    return StudyResult(outcome, tables)
+    outcome = replace(outcome, tables=tables)
+    write_study(out, record, outcome, results)
+    return outcome
 
 
 def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
@@ -119,10 +104,10 @@ def replay(out: Path, dataset: str, again: Path, *, say: Say, draws: int = DRAWS
             f"--dataset {dataset} has revision {revision}, the study was made with {recorded}; "
             "give the same dataset"
         )
-    result = compare(read_plan(out), dataset, again, draws=draws, say=say)
+    tables = compare(read_plan(out), dataset, again, draws=draws, say=say).tables
     old, new = (
         {path.stem: path.read_bytes() for path in (folder / "tables").glob("*.csv")}
         for folder in (out, again)
     )
-    names = old.keys() | {table.name for table in result.tables}
+    names = old.keys() | {table.name for table in tables}
     return sorted(name for name in names if old.get(name) != new.get(name))

@@ -52,15 +52,16 @@ def external_results(
     for number, cell in enumerate(cells, 1):
         say(f"[{number}/{len(cells)}] {cell.name}: external photos")
         scored[cell] = _scored(cell, data, photos)
-    results: dict[str, dict[Arm, dict[str, Resampled]]] = {}
-    for label in data.labels[1:]:
-        results[label] = {
-            arm: mean_subgroups(
-                [scored[cell].subgroups(label, scored[cell].sample(draws)) for cell in own], label
-            )
-            for arm, own in by_arm(cells).items()
-        }
-    return results
+    return {label: _by_arm(label, scored, draws) for label in data.labels[1:]}
+
+
+def _by_arm(label: str, scored: dict[Cell, Scored], draws: int) -> dict[Arm, dict[str, Resampled]]:
+    return {
+        arm: mean_subgroups(
+            [scored[cell].subgroups(label, scored[cell].sample(draws)) for cell in own], label
+        )
+        for arm, own in by_arm(list(scored)).items()
+    }
 
 
 def _scored(cell: Cell, data: FaceData, photos: Dataset) -> Scored:

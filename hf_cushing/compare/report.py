@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.compare.cells import Outcome
+from hf_cushing.compare.cells import StudyOutcome
 from hf_cushing.compare.figures import plot_arms, plot_gap_and_cost, plot_mitigations
 from hf_cushing.compare.mitigation import mitigated_models
 from hf_cushing.compare.plan import Cell
@@ -15,7 +15,7 @@ from hf_cushing.compare.results import LabelResult
 from hf_cushing.compare.tables import winner_sentence
 from hf_cushing.files import plain, write_json, write_text
 from hf_cushing.reports.page import tables_to_page
-from hf_cushing.reports.table import Table, table_to_csv, tables_to_latex, tables_to_markdown
+from hf_cushing.reports.table import table_to_csv, tables_to_latex, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.training.environment import devices, environment
 
@@ -23,13 +23,7 @@ SCHEMA_VERSION = 1
 
 
 def write_study(
-    out: Path,
-    results: Sequence[LabelResult],
-    tables: Sequence[Table],
-    record: dict[str, Any],
-    *,
-    outcome: Outcome,
-    left_out: dict[str, str],
+    out: Path, record: dict[str, Any], outcome: StudyOutcome, results: Sequence[LabelResult]
 ) -> None:
     """Write tables and figures first, ``study.json`` last.
 
@@ -38,10 +32,10 @@ def write_study(
     out : Path
     record : dict
         The study, by which the folder is known.
-    outcome : Outcome
-    left_out : dict
-        Arms that can't be trained, to the reason.
+    outcome : StudyOutcome
+        With its tables.
     """
+    tables = outcome.tables
     for table in tables:
         write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
     write_text(out / "study.md", tables_to_markdown(tables))
@@ -54,11 +48,16 @@ def write_study(
         tables=tables,
         figures=_figures(out, results),
         failed=outcome.failed,
-        left_out=left_out,
+        left_out=outcome.left_out,
     )
     write_text(out / "study.html", page)
+    write_record(out, record, _facts(outcome))
+
+
+def _facts(outcome: StudyOutcome) -> dict[str, Any]:
+    """What ``study.json`` says of the runs, beside the study."""
     costs = [_cost(cell) for cell in outcome.done]
-    facts = {
+    return {
         "notice": RESEARCH_NOTICE,
         "finished": time.strftime("%Y-%m-%d"),
         "environment": environment(),
@@ -67,10 +66,9 @@ def write_study(
         "energy_kwh": sum(cost["energy_kwh"] or 0 for cost in costs) or None,
         "cells": costs,
         "failed": outcome.failed,
-        "left_out": left_out,
-        "tables": {table.name: plain([table.header, *table.body]) for table in tables},
+        "left_out": outcome.left_out,
+        "tables": {table.name: plain([table.header, *table.body]) for table in outcome.tables},
     }
-    write_record(out, record, facts)
 
 
 def write_record(out: Path, record: dict[str, Any], facts: dict[str, Any] | None = None) -> None:

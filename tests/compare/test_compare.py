@@ -59,7 +59,7 @@ def contents(out):
 
 def test_study_writes_tables_figures_and_a_record(done):
     out, result = done
-    assert len(result.outcome.done) == 4
+    assert len(result.done) == 4
     names = {path.stem for path in (out / "tables").iterdir()}
     assert names >= {"overall_cushing", "sex_cushing", "pairs_cushing", "published"}
     record = read_json(out / "study.json")
@@ -87,10 +87,10 @@ def test_interrupted_study_goes_on_and_ends_with_the_same_tables(done, dataset, 
     out, result = done
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
-    for path in (copy / "tables", copy / "cells" / result.outcome.done[1].folder.name):
+    for path in (copy / "tables", copy / "cells" / result.done[1].folder.name):
         shutil.rmtree(path)
-    (copy / "cells" / result.outcome.done[2].folder.name / "manifest.json").unlink()
-    assert len(run(dataset, copy).outcome.done) == 4
+    (copy / "cells" / result.done[2].folder.name / "manifest.json").unlink()
+    assert len(run(dataset, copy).done) == 4
     assert contents(copy) == contents(out)
 
 
@@ -115,8 +115,8 @@ def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monke
 
     monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", failing)
     result = run(dataset, tmp_path, say=lines.append)
-    assert list(result.outcome.failed) == ["tiny-vit, head, fold 1, seed 0"]
-    assert len(result.outcome.done) == 3
+    assert list(result.failed) == ["tiny-vit, head, fold 1, seed 0"]
+    assert len(result.done) == 3
     assert any("failed: the disk is made of cheese" in line for line in lines)
     text = tables_to_markdown(result.tables)
     assert "tiny-resnet" in text
@@ -124,7 +124,7 @@ def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monke
     assert "the disk is made of cheese" in (tmp_path / "study.html").read_text()
     assert list((tmp_path / "failed").iterdir())
     monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", real)
-    assert not run(dataset, tmp_path).outcome.failed
+    assert not run(dataset, tmp_path).failed
     assert not list((tmp_path / "failed").iterdir())
 
 
@@ -132,11 +132,11 @@ def test_cell_that_another_process_trains_is_left_to_it(done, dataset, tmp_path)
     plan, data = make_study(dict(PLAN), "here"), load_faces(str(dataset))
     cell = make_cells(plan, str(dataset), data, tmp_path)[0][0]
     with lock_of(cell):
-        outcome = run(dataset, tmp_path).outcome
+        outcome = run(dataset, tmp_path)
     assert list(outcome.failed) == [cell.name]
     assert "another process trains this cell" in outcome.failed[cell.name]
     assert not cell.folder.exists()
-    assert not run(dataset, tmp_path).outcome.failed
+    assert not run(dataset, tmp_path).failed
 
 
 def test_folder_of_another_study_is_refused(done, dataset):
@@ -159,7 +159,7 @@ def test_features_of_a_frozen_backbone_are_computed_once(done):
     out, result = done
     folders = list((out / "cells" / ".features").iterdir())
     assert len(folders) == 2  # one a backbone, not one a fold
-    assert len(result.outcome.done) == 4
+    assert len(result.done) == 4
 
 
 def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():
@@ -196,7 +196,7 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     table = next(t for t in result.tables if t.name == "external_cushing")
     assert [row[2] for row in table.body] == ["all", "female", "male"] * 2
     assert "48 external photos" in table.notes[0]
-    cell = before.outcome.done[0]
+    cell = before.done[0]
     scored = load_predictions(next(cell.folder.glob("external-*.parquet")))
     assert len(scored) == 48
     photos = concatenate_datasets(list(load_faces(str(other_cohort)).roles.values()))
@@ -217,9 +217,9 @@ def test_photos_that_trained_a_model_are_no_external_cohort(done, dataset):
 
 def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
     out, result = done
-    folder = export_ensemble(result.outcome.done, "tiny-vit, head", out)
+    folder = export_ensemble(result.done, "tiny-vit, head", out)
     photos = load_faces(str(dataset)).roles["test"]
-    members = [cell.folder for cell in result.outcome.done if cell.arm.model == "tiny-vit"]
+    members = [cell.folder for cell in result.done if cell.arm.model == "tiny-vit"]
     logits = [score(load_classifier(str(path)), photos, cpu=True) for path in [folder, *members]]
     assert len(members) == 2
     assert np.allclose(logits[0], np.mean(logits[1:], axis=0), atol=1e-5)
@@ -231,7 +231,7 @@ def test_ensemble_gives_the_mean_of_the_fold_models_logits(done, dataset):
 
 def test_ensemble_is_tested_on_other_people_only(done, dataset, other_cohort):
     out, result = done
-    folder = export_ensemble(result.outcome.done, "tiny-resnet, head", out)
+    folder = export_ensemble(result.done, "tiny-resnet, head", out)
     with pytest.raises(UserError, match="photos were among the train or validation photos"):
         evaluate_runs([Run(folder)], EvaluationOptions(), dataset=str(dataset), cpu=True)
     report, _ = evaluate_runs(
@@ -243,6 +243,6 @@ def test_ensemble_is_tested_on_other_people_only(done, dataset, other_cohort):
 def test_ensemble_of_an_unknown_arm_or_of_trained_backbones_is_refused(done, tmp_path):
     out, result = done
     with pytest.raises(UserError, match="there are: tiny-vit, head; tiny-resnet, head"):
-        export_ensemble(result.outcome.done, "vit", out)
+        export_ensemble(result.done, "vit", out)
     with pytest.raises(UserError, match="would cost 4 times the memory and time"):
-        average_heads([cell.folder for cell in result.outcome.done], tmp_path)
+        average_heads([cell.folder for cell in result.done], tmp_path)

@@ -29,7 +29,7 @@ def done(dataset, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def arms(done):
-    (result,) = collect(done[1].outcome.done, draws=100)
+    (result,) = collect(done[1].done, draws=100)
     return result.arms
 
 
