@@ -125,8 +125,8 @@ class Endpoints:
         if row.answer:
             facts["landmarks"] = row.answer.face.face.landmarks
             if heatmap:
-                found = photo_heatmap(self.model.predictor, row.answer, self.model.method)
-                facts["regions"] = found.shares
+                heat = photo_heatmap(self.model.predictor, row.answer, self.model.method)
+                facts["regions"] = heat.shares
         return _result(PhotoResult, self._facts_of(row) | facts)
 
     def batch(

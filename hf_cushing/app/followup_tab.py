@@ -87,10 +87,10 @@ def followup_tab(page: Page) -> None:
 
     def score(sent: Any, accepted: bool, language: str) -> list[Any]:
         words = texts.LANGUAGES[language]
-        found, faults = _score(page.model, page.uploads(sent), accepted, words)
-        fields = [_date_field(photo.name, words) for photo in found]
-        hidden = [gr.update(visible=False, value="")] * (MOST - len(found))
-        return [None, found, faults, *fields, *hidden]
+        photos, faults = _score(page.model, page.uploads(sent), accepted, words)
+        fields = [_date_field(photo.name, words) for photo in photos]
+        hidden = [gr.update(visible=False, value="")] * (MOST - len(photos))
+        return [None, photos, faults, *fields, *hidden]
 
     def show(scored: list[Scored], language: str, *dates: str) -> str:
         return followup_page(page.model, scored, dates, texts.LANGUAGES[language])
@@ -141,9 +141,9 @@ def date_in(name: str) -> str:
     >>> date_in("visit 2025-03-31.jpg"), date_in("IMG_20240102_1.jpg"), date_in("99999999.jpg")
     ('2025-03-31', '2024-01-02', '')
     """
-    for found in DATED.finditer(name):
+    for match in DATED.finditer(name):
         try:
-            return date(*map(int, found.groups())).isoformat()
+            return date(*map(int, match.groups())).isoformat()
         except ValueError:
             continue
     return ""

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.responses import JSONResponse, Response
+
 from hf_cushing.app.headers import Receive, Scope, Send, with_headers
 
 SECONDS = 60.0
@@ -187,9 +189,10 @@ class Guard:
         path, send = scope["path"], with_headers(scope["path"], send)
         posted = scope["method"] == "POST" and path.startswith((UPLOAD, *CALLS))
         if posted and not self.rate.allows(client_of(scope)):
-            await _answer(send, 429, b'{"detail": "Too many requests: wait a minute."}')
+            await _refusal(429, "Too many requests: wait a minute.")(scope, receive, send)
         elif posted and path != UPLOAD and _length(scope) > MAX_CALL_BYTES:
-            await _answer(send, 413, b'{"detail": "Upload the file instead of sending it here."}')
+            text = "Upload the file instead of sending it here."
+            await _refusal(413, text)(scope, receive, send)
         elif path.startswith(FILE):
             await self._preview(unquote(path.removeprefix(FILE)), scope, receive, send)
         elif path == UPLOAD and posted:
@@ -204,13 +207,13 @@ class Guard:
         if data is None:
             await self.app(scope, receive, send)
         else:
-            await _answer(send, 200, data, kind=_kind(data))
+            await Response(data, media_type=_kind(data))(scope, receive, send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a call name uploads only: gradio would fetch a link, and keep what it gets."""
         body = await _body(receive)
         if not self.vault.owns_files_of(body):
-            await _answer(send, 400, b'{"detail": "Upload the file itself."}')
+            await _refusal(400, "Upload the file itself.")(scope, receive, send)
             return
         first = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -236,7 +239,7 @@ class Guard:
             self.vault.sweep()
             asyncio.get_running_loop().call_later(self.vault.seconds + 1, self.vault.sweep)
         if refused:
-            await _answer(send, 503, b'{"detail": "Too busy: try again in a minute."}')
+            await _refusal(503, "Too busy: try again in a minute.")(scope, receive, send)
             return
         for message in messages:
             await send(message)
@@ -264,27 +267,25 @@ async def _body(receive: Receive) -> bytes:
 def client_of(scope: Scope) -> str:
     """Who asks; on a Space, whose proxy hides that, what the proxy says."""
     if os.environ.get("SPACE_ID"):
-        told = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
-        if told:
-            return told.rpartition(",")[2].strip()
+        clients = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
+        if clients:
+            return clients.rpartition(",")[2].strip()
     return scope["client"][0] if scope.get("client") else ""
 
 
 def _length(scope: Scope) -> int:
     """Length of the body as announced; without one, too long."""
-    told = dict(scope["headers"]).get(b"content-length", b"")
-    return int(told) if told.isdigit() else MAX_CALL_BYTES + 1
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length) if length.isdigit() else MAX_CALL_BYTES + 1
 
 
-def _kind(data: bytes) -> bytes:
+def _kind(data: bytes) -> str:
     """Content type of what a browser may show; anything else is no picture."""
-    for start, kind in ((b"\xff\xd8", b"jpeg"), (b"\x89PNG", b"png"), (b"GIF8", b"gif")):
+    for start, kind in ((b"\xff\xd8", "jpeg"), (b"\x89PNG", "png"), (b"GIF8", "gif")):
         if data.startswith(start):
-            return b"image/" + kind
-    return b"image/webp" if data[8:12] == b"WEBP" else b"application/octet-stream"
+            return f"image/{kind}"
+    return "image/webp" if data[8:12] == b"WEBP" else "application/octet-stream"
 
 
-async def _answer(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _refusal(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status)

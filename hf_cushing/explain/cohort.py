@@ -5,8 +5,6 @@ Every batch is kept as it is done, so that a stopped explanation goes on where i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
@@ -25,7 +23,7 @@ from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.faces.regions import region_labels
 from hf_cushing.heatmaps.methods import METHODS, check_method, explain_many, methods_for
 from hf_cushing.heatmaps.regions import region_sums
-from hf_cushing.heatmaps.store import Store
+from hf_cushing.heatmaps.store import Store, key_of
 from hf_cushing.models.score import check_labels, class_number
 from hf_cushing.predict.answer import Predictor
 from hf_cushing.predict.decision import decide
@@ -251,7 +249,7 @@ def _key(cohort: Cohort, options: ExplainOptions) -> str:
     """
     model = cohort.run.weights_revision or cohort.run.name
     facts = [__version__, model, cohort.dataset_revision, cohort.photo_ids, cohort.label]
-    return hashlib.sha256(json.dumps([*facts, options.batch_size]).encode()).hexdigest()[:16]
+    return key_of([*facts, options.batch_size])
 
 
 def _scores(cohort: Cohort, crops: list[Image.Image], part: slice) -> dict[str, np.ndarray]:

@@ -55,17 +55,17 @@ def mask_overlaps(explained: Explained, masks: dict[str, np.ndarray]) -> dict[st
 
 
 def _overlaps(maps: np.ndarray, masks: Sequence[np.ndarray], patients: np.ndarray) -> list[Overlap]:
-    found = [mask_agreement(heat, mask) for heat, mask in zip(maps, masks, strict=True)]
-    known = np.array([not f.reason for f in found], bool)
-    kept = [f for f in found if not f.reason]
+    all_photos = [mask_agreement(heat, mask) for heat, mask in zip(maps, masks, strict=True)]
+    known = np.array([not photo.reason for photo in all_photos], bool)
+    kept = [photo for photo in all_photos if not photo.reason]
     who = Patients(patients[known], np.full(len(kept), ""))
     weights = who.weights(DRAWS)
-    area = np.array([f.area for f in kept])
+    area = np.array([photo.area for photo in kept])
     # as many pixels as the mask has, drawn by chance, share area² of the picture with it
     measures = {
-        "auroc": ([f.auroc for f in kept], np.full(len(kept), 0.5)),
-        "iou": ([f.iou for f in kept], area / (2 - area)),
-        "pointing": ([f.hit for f in kept], area),
+        "auroc": ([photo.auroc for photo in kept], np.full(len(kept), 0.5)),
+        "iou": ([photo.iou for photo in kept], area / (2 - area)),
+        "pointing": ([photo.hit for photo in kept], area),
     }
     rows = []
     for measure, (values, chance) in measures.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +22,7 @@ from hf_cushing.followup.visits_table import (
     read_rows,
     read_visits,
 )
+from hf_cushing.heatmaps.store import key_of
 from hf_cushing.models.score import check_labels
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTROL, SPLITS, FacePhoto, UserError, dataset_features
@@ -35,11 +34,6 @@ NO_DATES = (
     "has no dates of visits; give --visits TABLE with the columns photo_id and date, or prepare it "
     "with --keep-column date"
 )
-
-
-def key_of(facts: object) -> str:
-    """Hash that names a piece of work: 16 hex digits."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def read_dataset(run: Run, dataset: str, *, split: str, visits: Path | None) -> DatedCohort:

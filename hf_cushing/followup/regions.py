@@ -10,11 +10,10 @@ import numpy as np
 
 from hf_cushing.data.options import Progress
 from hf_cushing.faces.regions import region_labels
-from hf_cushing.followup.photos import key_of
 from hf_cushing.followup.visits import DatedCohort
 from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.heatmaps.regions import group_sums, region_sums
-from hf_cushing.heatmaps.store import Store
+from hf_cushing.heatmaps.store import Store, key_of
 from hf_cushing.models.build import Classifier
 from hf_cushing.schema import UserError
 from hf_cushing.stats.reliable_change import Change

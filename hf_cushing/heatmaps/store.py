@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,11 @@ from hf_cushing.files import written_aside
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+def key_of(facts: object) -> str:
+    """Hash of plain facts that names a piece of work: 16 hex digits."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 class Store:
