@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from hf_cushing.heatmaps.inputs import Effort, score
+from hf_cushing.heatmaps.inputs import score
 
 FAMILIES = ("vit", "dinov2", "dinov2_with_registers")
 """Families whose attention covers the whole photo: Swin's stays inside windows."""
@@ -25,7 +25,7 @@ def extra_tokens(model: nn.Module) -> int:
     return 1 + getattr(model.config, "num_register_tokens", 0)
 
 
-def rollout(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def rollout(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Follow attention from what the head reads back to the patches; the label plays no part.
 
     Each layer's attention, averaged over heads, is mixed half and half with the identity for
@@ -40,7 +40,7 @@ def rollout(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Ten
     return _patch_map(model, flow, pixels.shape[-1])
 
 
-def attention_gradient(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def attention_gradient(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Roll out only the attention that raises the label's log-odds.
 
     In each layer attention is multiplied by its gradient, its positive part averaged over heads

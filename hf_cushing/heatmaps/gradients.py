@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from hf_cushing.heatmaps.attention import FAMILIES, blocks_of, extra_tokens
-from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, score
+from hf_cushing.heatmaps.inputs import CHUNK, blurred, score
 from hf_cushing.models.score import log_odds
 from hf_cushing.schema import UserError
+
+STEPS = 24
+"""Points on the path of `integrated_gradients`."""
 
 
 def last_map_layer(model: nn.Module) -> nn.Module | None:
@@ -34,12 +37,12 @@ def last_map_layer(model: nn.Module) -> nn.Module | None:
     return getattr(getattr(model, "timm_model", None), "features", None)
 
 
-def grad_cam(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def grad_cam(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Weight the last maps by their mean gradient (Selvaraju et al., ICCV 2017)."""
     return _class_activation("GradCAM", model, pixels, index)
 
 
-def grad_cam_plus_plus(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def grad_cam_plus_plus(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Weight each place's positive gradient apart (Chattopadhay et al., WACV 2018).
 
     Its weights assume maps that are never negative, which a transformer's are not; values that
@@ -49,7 +52,7 @@ def grad_cam_plus_plus(model: nn.Module, pixels: Tensor, index: int, effort: Eff
     return torch.nan_to_num(maps, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def integrated_gradients(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def integrated_gradients(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Integrate gradients from the blurred photo to the photo (Sundararajan et al., ICML 2017).
 
     Why the blurred photo: against black, skin would count by how light it is. The blurred photo
@@ -60,7 +63,7 @@ def integrated_gradients(model: nn.Module, pixels: Tensor, index: int, effort: E
     values = method.attribute(
         pixels,
         baselines=blurred(pixels),
-        n_steps=effort.steps,
+        n_steps=STEPS,
         internal_batch_size=max(CHUNK // 2, len(pixels)),
     )
     return values.detach().sum(dim=1)

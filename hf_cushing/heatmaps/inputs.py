@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hf_cushing.models.score import log_odds
-from hf_cushing.schema import UsageError
 
 if TYPE_CHECKING:
     from transformers import BaseImageProcessor
@@ -24,43 +22,8 @@ BLUR = 1 / 10
 """Standard deviation of the blur, as a share of the input's side."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much the slower methods compute.
-
-    Attributes
-    ----------
-    masks : int
-        Random masks of `rise`.
-    steps : int
-        Points on the path of `integrated-gradients`.
-    window : float
-        Side of the window of `occlusion`, as a share of the input's side, in (0, 1]; the
-        window moves by half of it.
-    seed : int
-        Of the random masks.
-
-    Raises
-    ------
-    UsageError
-        A number outside its range.
-    """
-
-    masks: int = 300
-    steps: int = 24
-    window: float = 1 / 8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.masks < 2 or self.steps < 1 or not 0 < self.window <= 1:
-            raise UsageError(
-                f"masks {self.masks}, steps {self.steps}, window {self.window}: give at least 2, "
-                "at least 1, and a share above 0 and up to 1"
-            )
-
-
-MapFunction = Callable[[nn.Module, Tensor, int, Effort], Tensor]
-"""(model on loan, pixels (n, 3, s, s), class number, effort) -> maps (n, h, w) of any scale."""
+MapFunction = Callable[[nn.Module, Tensor, int], Tensor]
+"""(model on loan, pixels (n, 3, s, s), class number) -> maps (n, h, w) of any scale."""
 
 
 def to_stored(values: Tensor, side: int, processor: BaseImageProcessor) -> Tensor:

@@ -17,7 +17,7 @@ from hf_cushing.heatmaps.gradients import (
     integrated_gradients,
     last_map_layer,
 )
-from hf_cushing.heatmaps.inputs import Effort, MapFunction, on_loan, to_stored
+from hf_cushing.heatmaps.inputs import MapFunction, on_loan, to_stored
 from hf_cushing.heatmaps.perturbation import occlusion, rise
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.score import class_number, input_pixels, labels_of, stored_side
@@ -128,12 +128,7 @@ def methods_for(model: nn.Module) -> list[str]:
 
 
 def explain(
-    classifier: Classifier,
-    photo: Image.Image,
-    method: str,
-    label: str | None = None,
-    *,
-    effort: Effort | None = None,
+    classifier: Classifier, photo: Image.Image, method: str, label: str | None = None
 ) -> Heatmap:
     """Make the heatmap of one photo; see `explain_many`.
 
@@ -143,7 +138,7 @@ def explain(
     >>> heatmap.values.shape, heatmap.signed, heatmap.label
     ((48, 48), False, 'cushing')
     """
-    return explain_many(classifier, [photo], method, label=label, effort=effort)[0]
+    return explain_many(classifier, [photo], method, label=label)[0]
 
 
 def explain_many(
@@ -152,7 +147,6 @@ def explain_many(
     method: str,
     *,
     label: str | None = None,
-    effort: Effort | None = None,
 ) -> list[Heatmap]:
     """Make heatmaps of photos, which go through the network as one batch.
 
@@ -170,8 +164,6 @@ def explain_many(
         A name of `METHODS`.
     label : str, optional
         The class to explain; the second of two by default.
-    effort : Effort, optional
-        Masks, steps, window and seed of the slower methods.
 
     Raises
     ------
@@ -186,7 +178,7 @@ def explain_many(
         return []
     entry = METHODS[method]
     with on_loan(classifier.model, eager=entry.needs == "attention") as model:
-        maps = entry.function(model, input_pixels(photos, classifier), index, effort or Effort())
+        maps = entry.function(model, input_pixels(photos, classifier), index)
     name = labels_of(classifier.model)[index]
     return [
         Heatmap(_normalised(values, photo, classifier, method), entry.signed, method, name)

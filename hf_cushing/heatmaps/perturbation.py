@@ -6,18 +6,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hf_cushing.heatmaps.inputs import CHUNK, Effort, blurred, score
+from hf_cushing.heatmaps.inputs import CHUNK, blurred, score
+
+WINDOW = 1 / 8
+"""Side of the window of `occlusion`, over the input's side; it moves by half of it."""
+
+MASKS = 300
+"""Random masks of `rise`."""
 
 RISE_GRID = 7
 """Cells along a side of a random mask, as in the paper."""
 
 
-def occlusion(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def occlusion(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Blur one window after another and note the drop of the log-odds (Zeiler and Fergus, 2014).
 
     A pixel gets the mean drop over the windows that hold it: a sum would favour the middle.
     """
-    masks = occlusion_masks(pixels.shape[-1], effort.window).to(pixels)
+    masks = occlusion_masks(pixels.shape[-1], WINDOW).to(pixels)
     hidden = 1 - masks
     covered = hidden.sum(dim=0)
     maps = []
@@ -28,13 +34,13 @@ def occlusion(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> T
     return torch.stack(maps)
 
 
-def rise(model: nn.Module, pixels: Tensor, index: int, effort: Effort) -> Tensor:
+def rise(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     """Correlate the log-odds with what random masks let through (Petsiuk et al., BMVC 2018).
 
     Two departures: hidden pixels are blurred, not black; and the covariance of score and mask
     takes the place of their mean product, so that the map has a sign and no constant part.
     """
-    masks = random_masks(pixels.shape[-1], effort.masks, effort.seed).to(pixels)
+    masks = random_masks(pixels.shape[-1], MASKS, seed=0).to(pixels)
     centred = masks - masks.mean(dim=0)
     maps = []
     for photo in pixels:
