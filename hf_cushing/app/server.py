@@ -30,14 +30,7 @@ def start(
 ) -> None:
     """Start the server and return; nothing is shared, nothing is loaded from elsewhere.
 
-    Parameters
-    ----------
-    blocks : gradio.Blocks
-    host, port : str and int, or None
-        None: as the environment says, as on a Space.
-    guard : Middleware
-    **options
-        Of `gradio.Blocks.launch`.
+    Without host and port they are as the environment says, as on a Space.
 
     Raises
     ------
@@ -72,17 +65,7 @@ def tell_if_open(host: str | None, risk: str, tell: Callable[[str], None]) -> No
 def serve(
     blocks: gr.Blocks, title: str, *, host: str | None, risk: str, tell: Callable[[str], None]
 ) -> None:
-    """Say where a started page is, and serve it until Ctrl+C.
-
-    Parameters
-    ----------
-    title : str
-        What is served.
-    risk : str
-        What an open port means.
-    tell : callable
-        Takes a line for whoever runs the server.
-    """
+    """Say where a started page is and what an open port risks; serve it until Ctrl+C."""
     tell(f"{title}: {blocks.local_url} Ctrl+C closes it")
     tell_if_open(host, risk, tell)
     with suppress(KeyboardInterrupt):
