@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -43,7 +44,7 @@ new MutationObserver(() => document.querySelectorAll(".upload-container[aria-lab
 </script>"""
 """A screen reader hears the text that is seen on an upload area, in the page's language."""
 
-SET_LANGUAGE = "(code) => { document.documentElement.lang = code === 'zh' ? 'zh-CN' : 'en'; }"
+SET_LANGUAGE = "(code) => {{ document.documentElement.lang = {codes}[code]; }}"
 
 
 def build(model: ServedModel, vault: Vault, *, drawn: bool = False) -> gr.Blocks:
@@ -56,7 +57,7 @@ def build(model: ServedModel, vault: Vault, *, drawn: bool = False) -> gr.Blocks
     drawn : bool
         Say that the model was trained on drawings, even where its run does not tell.
     """
-    with gr.Blocks(title=texts.ENGLISH["title"], analytics_enabled=False) as blocks:
+    with gr.Blocks(title=texts.space_words("en")["title"], analytics_enabled=False) as blocks:
         page = Page(model, vault)
         with gr.Row(elem_id="top"):
             page.say(gr.Markdown(), value=lambda words: f"# {words['title']}")
@@ -113,7 +114,8 @@ def _follow_language(page: Page, blocks: gr.Blocks) -> None:
     blocks.load(first, outputs=[page.language], **quiet)
     worded = [component for component, _ in page.worded]
     page.language.change(page.relabel, [page.language], worded, **quiet)
-    page.language.change(None, [page.language], js=SET_LANGUAGE)
+    codes = {code: words["html_lang"] for code, words in texts.languages().items()}
+    page.language.change(None, [page.language], js=SET_LANGUAGE.format(codes=json.dumps(codes)))
 
 
 def theme() -> gr.themes.Base:
@@ -145,7 +147,7 @@ def launch(
         state_session_capacity=SESSIONS,
         footer_links=["api"],
         theme=theme(),
-        css=pictures.STYLE,
+        css=pictures.STYLE.read_text(encoding="utf-8"),
         head=NAMED,
     )
 

@@ -86,14 +86,14 @@ def followup_tab(page: Page) -> None:
     result = page.result("followup_result")
 
     def score(sent: Any, accepted: bool, language: str) -> list[Any]:
-        words = texts.LANGUAGES[language]
+        words = texts.space_words(language)
         photos, faults = _score(page.model, page.uploads(sent), accepted, words)
         fields = [_date_field(photo.name, words) for photo in photos]
         hidden = [gr.update(visible=False, value="")] * (MOST - len(photos))
         return [None, photos, faults, *fields, *hidden]
 
     def show(scored: list[Scored], language: str, *dates: str) -> str:
-        return followup_page(page.model, scored, dates, texts.LANGUAGES[language])
+        return followup_page(page.model, scored, dates, texts.space_words(language))
 
     limits = {"api_visibility": "private", **QUEUES["batch"]}
     files.upload(

@@ -19,7 +19,7 @@ from hf_cushing.predict.batch import PhotoSource
 AT_ONCE = 4
 """Single photos in work at once; while one waits for the network another's face is found."""
 
-GONE = PhotoError("gone", texts.ENGLISH["gone"])
+GONE = PhotoError("gone", "the upload has waited too long and was forgotten; send it again")
 """Stands for an upload that waited too long."""
 
 QUEUES = {
@@ -53,7 +53,12 @@ class Page:
         self.accepted = gr.State(False)
         self.language = self.say(
             gr.Radio(
-                texts.CHOICES, value="en", elem_id="language", min_width=200, scale=0, render=False
+                [(words["name"], code) for code, words in texts.languages().items()],
+                value="en",
+                elem_id="language",
+                min_width=200,
+                scale=0,
+                render=False,
             ),
             label="language",
         )
@@ -61,7 +66,7 @@ class Page:
     def say(self, component: Any, **words: Text) -> Any:
         """Give a component words by property: a key of the texts, or a function of them."""
         self.worded.append((component, words))
-        for name, value in _in_words(words, texts.ENGLISH).items():
+        for name, value in _in_words(words, texts.space_words("en")).items():
             setattr(component, name, value)
         return component
 
@@ -72,7 +77,7 @@ class Page:
 
     def relabel(self, language: str) -> list[Any]:
         """Updates for all `worded` components, in their order."""
-        words = texts.LANGUAGES[language]
+        words = texts.space_words(language)
         return [gr.update(**_in_words(wanted, words)) for _, wanted in self.worded]
 
     def diseases(self, words: Words) -> str:
@@ -136,7 +141,7 @@ class Page:
             progress: gr.Progress = gr.Progress(),  # noqa: B008
             *values: Any,
         ) -> tuple[None, str]:
-            words, uploads = texts.LANGUAGES[language], self.uploads(sent, sex)
+            words, uploads = texts.space_words(language), self.uploads(sent, sex)
             if not accepted:
                 return None, fault(words["refused"])
             try:

@@ -10,6 +10,7 @@ import html
 import io
 from collections.abc import Iterable, Sequence
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -21,69 +22,7 @@ from hf_cushing.heatmaps.regions import above_mean
 SHOWN_SIDE = 640
 BOX, POINT = "#ffb000", "#40e0ff"
 
-STYLE = """
-.gradio-container { max-width: 1080px !important; width: 100% !important;
-                    margin: 0 auto !important; }
-#notice { font-size: 0.9em; }
-#top { align-items: center; }
-#top .form { flex: 0 0 auto; border: 0; background: none; box-shadow: none; }
-#language { padding: 0; background: none; }
-#language .wrap { flex-wrap: nowrap; }
-.reading { display: flex; flex-direction: column; gap: 12px; }
-.reading p, .reading ul { margin: 0; }
-.reading h2 { margin: 4px 0 0; font-size: 1.1em; }
-.reading h3 { margin: 4px 0 0; font-size: 1em; }
-button[role="tab"].selected { color: #c2410c; }
-.dark button[role="tab"].selected { color: #fdba74; }
-.answer { padding: 10px 14px; border-left: 6px solid #667085; border-radius: 4px; font-weight: 600;
-          background: var(--block-background-fill); font-size: 1.1em; }
-.answer.called { border-color: #b54708; }
-.fault { padding: 10px 14px; border-left: 6px solid #b42318; border-radius: 4px; font-weight: 600;
-         background: var(--block-background-fill); }
-.warning { padding: 6px 14px; border-left: 6px solid #b54708; border-radius: 4px;
-           background: var(--block-background-fill); }
-.pictures { display: flex; flex-wrap: wrap; gap: 12px; }
-.pictures figure { margin: 0; flex: 1 1 220px; max-width: 360px; }
-.pictures img { width: 100%; border-radius: 6px; display: block; }
-.pictures figcaption { font-size: 0.85em; padding-top: 4px; }
-.gauge { width: 100%; max-width: 560px; height: auto; overflow: visible; }
-.gauge text, .course text { fill: currentColor; font: 12px sans-serif; }
-.gauge .track, .gauge .tick { stroke: currentColor; fill: none; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 0.9em; }
-.legend span::before { content: ""; display: inline-block; width: 12px; height: 12px;
-                       margin-right: 6px; vertical-align: -1px; }
-.legend .value::before { border-radius: 50%; background: #e8590c; }
-.legend .point::before { width: 3px; background: currentColor; }
-.legend .band::before { background: #98a2b3; opacity: 0.6; }
-.scroll { overflow-x: auto; contain: inline-size; }
-.scroll tr, .scroll thead, .scroll tbody { border: 0 !important; }
-.scroll table { border-collapse: collapse; width: 100%; font-size: 0.92em; border: 0 !important; }
-.scroll th, .scroll td { text-align: left; padding: 4px 10px !important; vertical-align: middle;
-                         border: 0 !important;
-                         border-bottom: 1px solid var(--border-color-primary) !important; }
-.scroll td, .scroll th[scope="row"] { white-space: nowrap; }
-.remark { display: inline-block; min-width: 190px; white-space: normal; }
-.bar { position: relative; display: inline-block; width: 100px; height: 12px; margin-right: 8px;
-       vertical-align: middle; border: 1px solid #98a2b3; }
-.bar i { position: absolute; inset: 0 auto 0 0; background: #e8590c; }
-.bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; background: currentColor; }
-.course { width: 100%; max-width: 640px; height: auto; }
-.course .axis { stroke: currentColor; opacity: 0.5; }
-.course .line { stroke: #e8590c; stroke-width: 2; fill: none; }
-.course circle { fill: #e8590c; }
-.course circle.one { fill: none; stroke: currentColor; opacity: 0.6; }
-a.download { display: inline-block; padding: 8px 14px; border: 1px solid #98a2b3;
-             border-radius: 6px; }
-.drawn { padding: 10px 14px; border: 2px dashed #b54708; border-radius: 6px; font-weight: 600; }
-@media (max-width: 640px) {
-  .gradio-container main { padding-left: 8px !important; padding-right: 8px !important; }
-  .bar { width: 64px; }
-  .gauge text, .course text { font-size: 20px; }
-  #top { flex-direction: column; align-items: flex-start; gap: 4px; }
-  .scroll th, .scroll td { padding: 4px 6px !important; }
-  button[role="tab"] { padding-left: 10px; padding-right: 10px; }
-}
-"""
+STYLE = Path(__file__).with_name("space.css")
 
 
 def data_uri(data: bytes, kind: str) -> str:

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from hf_cushing.app import reading_page as page
 from hf_cushing.app.headers import Headers
 from hf_cushing.app.server import scratch_folder, serve, start
+from hf_cushing.app.texts import disease_name, languages, room_words
 from hf_cushing.readers.answer_store import CONFIDENCES, Answer, AnswerStore, NextCase, OutOfTurn
 from hf_cushing.readers.kit import Kit, read_kit
 from hf_cushing.schema import UsageError
@@ -28,19 +29,19 @@ class Room:
     ----------
     kit : Kit
     language : str
-        One of `reading_page.LANGUAGES`.
+        A code of `texts.languages`.
     """
 
     def __init__(self, kit: Kit, language: str = "en"):
-        if language not in page.LANGUAGES:
-            raise UsageError(f"--language {language}: choose {', '.join(page.LANGUAGES)}")
+        if language not in languages():
+            raise UsageError(f"--language {language}: choose {', '.join(languages())}")
         self.kit = kit
-        self.words = page.LANGUAGES[language]
+        self.words = room_words(language)
         self.store = AnswerStore(kit)
 
     @property
     def disease(self) -> str:
-        return page.name_of(self.kit.disease, self.words)
+        return disease_name(self.kit.disease, self.words)
 
     def welcome(self, reader: str) -> dict:
         """The page before the first case, in a pause, between the reads and at the end."""
@@ -211,6 +212,6 @@ def launch(blocks: gr.Blocks, room: Room, *, host: str, port: int) -> None:
         auth_message=f"<h2>{words['title']}</h2><p>{words['login']}</p><p>{words['notice']}</p>",
         max_file_size="1kb",
         footer_links=[],
-        css=page.STYLE,
-        head=page.SCRIPT,
+        css=page.style(),
+        head=page.head(),
     )

@@ -1,14 +1,39 @@
-"""Words, numbers and sentences of the Space, in the language that a visitor reads."""
+"""Words, numbers and sentences of the pages, in the language that a visitor reads.
+
+A language is a file of ``words/``, named by its code.
+"""
 
 from __future__ import annotations
 
-from hf_cushing.app.chinese import CHINESE
-from hf_cushing.app.english import ENGLISH
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.predict.answer import Remark
 
-LANGUAGES = {"en": ENGLISH, "zh": CHINESE}
-CHOICES = [("English", "en"), ("中文", "zh")]
+FOLDER = Path(__file__).with_name("words")
+
+
+@cache
+def languages() -> dict[str, dict[str, Any]]:
+    """The words by the language's code, English first."""
+    paths = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "en", path.stem))
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@cache
+def space_words(language: str) -> dict[str, Any]:
+    """Words of the Space."""
+    return languages()[language] | languages()[language]["space"]
+
+
+@cache
+def room_words(language: str) -> dict[str, Any]:
+    """Words of the reading room."""
+    return languages()[language] | languages()[language]["reading_room"]
 
 
 def disease_name(label: str, words: dict) -> str:
@@ -55,4 +80,4 @@ def language_of(header: str) -> str:
     ('zh', 'en', 'en')
     """
     asked = [part.split(";")[0].strip().lower()[:2] for part in header.split(",")]
-    return next((code for code in asked if code in LANGUAGES), "en")
+    return next((code for code in asked if code in languages()), "en")

@@ -11,7 +11,7 @@ import hf_cushing
 from hf_cushing.files import resource, write_text
 from hf_cushing.schema import UserError
 
-SOURCES = (".py", ".json", ".css", ".js", ".png", ".svg", ".txt", ".md")
+SOURCES = (".py", ".json", ".yaml", ".css", ".js", ".png", ".svg", ".txt", ".md")
 """Files of the package that a Space runs."""
 
 

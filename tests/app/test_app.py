@@ -223,7 +223,7 @@ def test_the_metadata_of_a_photo_is_never_on_the_page(model, faces):
     data = encoded(photo, "JPEG", exif=exif, quality=95)
     assert b"Secret Camera" in data
     page = photo_page(
-        model, PhotoSource("a.jpg", data, "female"), heatmap=True, words=texts.ENGLISH
+        model, PhotoSource("a.jpg", data, "female"), heatmap=True, words=texts.space_words("en")
     )
     assert page.count("data:image/jpeg;base64,") == 2
     for picture in re.findall(r"base64,([^\"]+)", page):
@@ -234,7 +234,7 @@ def test_the_metadata_of_a_photo_is_never_on_the_page(model, faces):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_page_can_be_made_in_both_languages(model, faces, language):
-    words = texts.LANGUAGES[language]
+    words = texts.space_words(language)
     page = photo_page(model, PhotoSource("a", faces[0]), heatmap=True, words=words)
     assert words["means"] in page
     assert "{" not in page
@@ -247,9 +247,9 @@ def test_every_page_can_be_made_in_both_languages(model, faces, language):
 
 
 def test_both_languages_say_the_same_things_with_the_same_facts():
-    assert texts.ENGLISH.keys() <= texts.CHINESE.keys()
-    for key, english in texts.ENGLISH.items():
-        chinese = texts.CHINESE[key]
+    assert texts.space_words("en").keys() <= texts.space_words("zh").keys()
+    for key, english in texts.space_words("en").items():
+        chinese = texts.space_words("zh")[key]
         if isinstance(english, str):
             facts = {x for x in re.findall(r"{(\w+)}", english) if x not in ("rule",)}
             assert facts == {x for x in re.findall(r"{(\w+)}", chinese) if x != "code"}, key
@@ -265,19 +265,19 @@ def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(model)
     days = [date(2024, 1, 1), date(2024, 6, 1)]
     (course,) = courses_of(own, scored, days)
     assert course.change.change.tolist() == [-3.0]
-    page = followup_page(own, scored, [str(day) for day in days], texts.ENGLISH)
-    assert texts.ENGLISH["verdict_fell"] in page
+    page = followup_page(own, scored, [str(day) for day in days], texts.space_words("en"))
+    assert texts.space_words("en")["verdict_fell"] in page
     assert "Fewer than 10 patients" in page
     small = [Scored("a", {"cushing": 0.1}), Scored("b", {"cushing": 0.0})]
-    page = followup_page(own, small, [str(day) for day in days], texts.ENGLISH)
-    assert texts.ENGLISH["verdict_none"] in page
+    page = followup_page(own, small, [str(day) for day in days], texts.space_words("en"))
+    assert texts.space_words("en")["verdict_none"] in page
 
 
 def test_names_of_files_can_not_bring_markup_onto_a_page(model):
     row = Row("<img src=x onerror=alert(1)>.jpg", None, "no_face", "no face")
-    assert "<img" not in batch_page(model, [row], texts.ENGLISH)
+    assert "<img" not in batch_page(model, [row], texts.space_words("en"))
     scored = [Scored("<script>", {"cushing": 0.0})]
-    assert "<script>" not in followup_page(model, scored, ["soon"], texts.ENGLISH)
+    assert "<script>" not in followup_page(model, scored, ["soon"], texts.space_words("en"))
 
 
 def test_more_photos_than_allowed_are_refused_however_they_come():
@@ -310,7 +310,7 @@ REMARKS = (
 def test_warnings_stand_on_the_photo_page_and_in_the_table_in_both_languages(
     model, faces, language, monkeypatch
 ):
-    words = texts.LANGUAGES[language]
+    words = texts.space_words(language)
     answer = model.predictor(faces[0])
     seen = dataclasses.replace(answer, warnings=REMARKS)
     monkeypatch.setattr(model.predictor, "_answer", lambda *_: iter([seen]))

@@ -42,7 +42,7 @@ class Visitor:
 
 
 def test_tabs_answer_once_the_notice_is_accepted_and_keep_nothing(space, faces):
-    visitor, chinese = Visitor(space[0]), texts.CHINESE
+    visitor, chinese = Visitor(space[0]), texts.space_words("zh")
     photo = ("photo", "upload")
     refused = visitor.press(*photo, visitor.upload("a", faces[0]), None, "zh", "male", True)
     assert refused[0] is None
@@ -54,7 +54,7 @@ def test_tabs_answer_once_the_notice_is_accepted_and_keep_nothing(space, faces):
     files = [visitor.upload("<a>.jpg", faces[0]), visitor.upload("b.jpg", b"no photo")]
     (_, page) = visitor.press("photos", "upload", files, None, "en", "female")
     assert "1 of 2 photographs were scored" in page
-    assert texts.ENGLISH["unreadable"] in page
+    assert texts.space_words("en")["unreadable"] in page
     files = [visitor.upload("2024-01-02.jpg", faces[0]), visitor.upload("late.jpg", faces[1])]
     (_, _, faults, first, second, *rest) = visitor.press("visits", "upload", files, None, "en")
     assert (faults, first["value"], second["value"]) == ("", "2024-01-02", "")

@@ -15,6 +15,7 @@ import httpx  # noqa: E402  (comes with gradio)
 
 from hf_cushing.app import reading_page as page  # noqa: E402
 from hf_cushing.app.reading_room import Room, build, launch, serve_room  # noqa: E402
+from hf_cushing.app.texts import room_words  # noqa: E402
 from hf_cushing.cli import main  # noqa: E402
 from hf_cushing.faces.regions import GROUPS  # noqa: E402
 from hf_cushing.readers.answer_store import AnswerStore  # noqa: E402
@@ -98,8 +99,8 @@ def test_first_read_is_blind_to_model_and_truth_and_the_second_shows_the_score(k
 
 def test_uncertain_is_said_in_both_languages(kit):
     answer = ModelAnswer(probability=0.41, threshold=0.3, label="uncertain")
-    assert "The model says: <strong>uncertain" in page.model_html(answer, kit, page.ENGLISH)
-    assert "模型判断：<strong>不确定" in page.model_html(answer, kit, page.CHINESE)
+    assert "The model says: <strong>uncertain" in page.model_html(answer, kit, room_words("en"))
+    assert "模型判断：<strong>不确定" in page.model_html(answer, kit, room_words("zh"))
 
 
 def test_a_kit_of_version_1_is_shown_as_before(kit):
@@ -147,13 +148,13 @@ def test_readers_do_not_see_each_other_s_progress(room):
 
 
 def test_both_languages_have_the_same_words():
-    assert set(page.CHINESE) - {"acromegaly"} == set(page.ENGLISH)
-    for name, text in page.ENGLISH.items():
-        other = page.CHINESE[name]
-        assert len(other) == len(text) if isinstance(text, tuple) else other
+    assert set(room_words("zh")) == set(room_words("en"))
+    for name, text in room_words("en").items():
+        other = room_words("zh")[name]
+        assert len(other) == len(text) if isinstance(text, list) else other
         if isinstance(text, str):
             assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", other))
-    assert page.ENGLISH["notice"] == RESEARCH_NOTICE
+    assert room_words("en")["notice"] == RESEARCH_NOTICE
 
 
 def test_unknown_language_is_wrong_usage(kit):
@@ -162,8 +163,8 @@ def test_unknown_language_is_wrong_usage(kit):
 
 
 def test_every_region_can_be_ticked_by_key_by_list_and_on_the_map(kit):
-    drawn = page.map_html(kit, page.ENGLISH)
-    assert [region for _, region in page.region_choices(page.ENGLISH)] == list(GROUPS)
+    drawn = page.map_html(kit, room_words("en"))
+    assert [region for _, region in page.region_choices(room_words("en"))] == list(GROUPS)
     keys = set(page.KEYS.values())
     assert len(keys) == len(GROUPS)
     assert not keys & set("yn12345")
@@ -174,10 +175,10 @@ def test_every_region_can_be_ticked_by_key_by_list_and_on_the_map(kit):
 
 def test_several_diseases_are_all_offered_and_the_rated_one_is_yes(kit):
     object.__setattr__(kit, "labels", ("control", "cushing", "acromegaly"))
-    values = [value for _, value in page.call_choices(kit, page.ENGLISH)]
+    values = [value for _, value in page.call_choices(kit, room_words("en"))]
     assert values == ["control", "cushing", "acromegaly"]
     object.__setattr__(kit, "disease", "acromegaly")
-    values = [value for _, value in page.call_choices(kit, page.ENGLISH)]
+    values = [value for _, value in page.call_choices(kit, room_words("en"))]
     assert values == ["control", "acromegaly", "cushing"]
 
 
