@@ -13,6 +13,7 @@ from hf_cushing.data.table import SUFFIXES as TABLES
 from hf_cushing.data.table import read_table, refuse_problems
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.predict.answer import Answer, Photo, Predictor
+from hf_cushing.predict.decision import UNCERTAIN
 from hf_cushing.run import Run
 from hf_cushing.schema import PROBABILITY_PREFIX, RESEARCH_NOTICE, SEX_SPELLINGS, UserError
 
@@ -159,6 +160,9 @@ def sentence(row: Row) -> str:
         f"{label} {answer.probabilities[label]:.3f} ({_point(answer, label)})"
         for label in answer.thresholds
     )
+    if answer.label == UNCERTAIN and answer.band:
+        low, high = answer.band
+        numbers += f"; from {low:.3f} to {high:.3f} there is no answer for sex {answer.sex}"
     remarks = "".join(f"\n  {remark.message}" for remark in answer.warnings)
     return f"{row.name}: {answer.label}; {numbers}{remarks}"
 
