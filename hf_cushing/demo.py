@@ -22,7 +22,7 @@ RAW, TRUTH, DATASET, RUN = (
 MODULES = {"hf-cushing": "hf_cushing.cli", "accelerate launch": "accelerate.commands.launch"}
 
 
-def run_demo(photos: int, model: str, *, progress: Progress) -> None:
+def run_demo(photos: int, *, progress: Progress) -> None:
     """Draw a cohort, then run prepare, training and evaluation as separate commands.
 
     What is there already, made with the same settings, is not made again.
@@ -32,7 +32,7 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
     # Drawn faces: dlib's descriptor knows photographs
     _run("hf-cushing", "prepare", RAW, "--out", DATASET, "--overwrite", "--no-identity")
     recipe = ["--config", str(resource("configs/demo.yaml")), "--dataset", str(DATASET)]
-    options = [*recipe, "--model", model, "--output_dir", str(RUN), "--resume"]
+    options = [*recipe, "--output_dir", str(RUN), "--resume"]
     if not _holds(RUN / "manifest.json", options):
         if not _holds(RUN / "plan.json", options):
             shutil.rmtree(RUN, ignore_errors=True)
@@ -43,7 +43,6 @@ def run_demo(photos: int, model: str, *, progress: Progress) -> None:
         "\nThese faces are drawn, so the figures say nothing about patients. Try next:\n"
         f"  hf-cushing predict {RUN} {photo}\n"
         f"  hf-cushing explain {RUN} --dataset {DATASET} --out reports/where --limit 30\n"
-        f"  tensorboard --logdir {RUN}/tensorboard\n"
         "  hf-cushing prepare YOUR_FOLDER --out YOUR_DATASET\n"
     )
 

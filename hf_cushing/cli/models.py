@@ -145,13 +145,12 @@ def explain(
 @command(quiet=False)
 def demo(
     photos: Annotated[int, typer.Option(help="Size of the invented cohort.")] = 343,
-    model: Annotated[str, typer.Option(help="Model to train.")] = "tiny-resnet",
 ) -> None:
-    """Draw faces, prepare, train, evaluate: into data/demo and runs/demo, in minutes on a CPU."""
+    """Draw faces, prepare, train, evaluate: into data/demo and runs/demo, in a minute on a CPU."""
     from hf_cushing.demo import run_demo
 
     with progress_bars() as progress:
-        run_demo(photos, model, progress=progress)
+        run_demo(photos, progress=progress)
 
 
 @command(quiet=False)
