@@ -42,6 +42,7 @@ COMMON = ["--finetune", "full", "--layer_decay", "1", "--augment", "light", "--c
 RECIPES = {
     "cnn": ["--init", "random", "--epochs", "40", "--patience", "40", "--learning_rate", "1e-3"],
     "random": ["--init", "random", "--epochs", "80", "--patience", "80", "--learning_rate", "3e-4"],
+    "face-resnet": ["--finetune", "lp-ft", "--epochs", "12"],
     "pretrained": ["--epochs", "30", "--learning_rate", "1e-4"],
 }
 """Random weights need more than the gentle default for pretrained ones."""
@@ -50,7 +51,7 @@ RECIPES = {
 def recipe(name: str) -> list[str]:
     """Options of train.py for a model."""
     if not name.startswith("tiny-"):
-        return RECIPES["pretrained"]
+        return RECIPES.get(name, RECIPES["pretrained"])
     return RECIPES["cnn" if name in ("tiny-resnet", "tiny-densenet") else "random"]
 
 
