@@ -16,8 +16,9 @@ import numpy as np
 from scipy.special import expit, ndtr
 from tqdm import tqdm
 
+from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import clustered_auroc, difference_interval, rate_intervals
-from hf_cushing.stats.metrics import Decisions, weighted_metrics
+from hf_cushing.stats.metrics import weighted_metrics
 from hf_cushing.stats.resampling import Patients, percentile_interval
 from hf_cushing.stats.significance import permutation_p
 

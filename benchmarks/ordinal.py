@@ -24,7 +24,7 @@ from hf_cushing.evaluation.subgroups import make_sample, make_samples
 from hf_cushing.evaluation.wording import format_value
 from hf_cushing.reports.table import interval_text
 from hf_cushing.schema import CONTROL
-from hf_cushing.stats.grade_metrics import GOALS
+from hf_cushing.stats.grade_metrics import GRADE_METRICS
 from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
@@ -88,7 +88,7 @@ def difference(scored: dict[str, Predictions], sex: str) -> dict[str, str]:
         mask = np.isin(graded.sample.rows.sex, ("female", "male") if sex == "all" else (sex,))
         found[head] = graded.subgroup(sex, mask)
     texts, (one, two) = {}, (found["ordinal"], found["softmax"])
-    for metric in GOALS:
+    for metric in GRADE_METRICS:
         change = one.report.values[metric].estimate - two.report.values[metric].estimate
         ends = percentile_interval(one.draws[metric] - two.draws[metric], one.level)
         texts[metric] = interval_text(change, *ends)
@@ -112,7 +112,7 @@ def main() -> None:
     for head, predictions in scored.items():
         for row in report_grades(make_samples(predictions, draws=DRAWS), GRADES).rows:
             if row.unit == "photo":
-                values = [f"{metric} {format_value(row.values[metric])}" for metric in GOALS]
+                values = [f"{metric} {format_value(value)}" for metric, value in row.values.items()]
                 print(f"{head}, {row.subgroup} ({row.patients} patients): {', '.join(values)}")
     for sex in ("all", "female", "male"):
         print(f"ordinal minus softmax, {sex}: {difference(scored, sex)}")

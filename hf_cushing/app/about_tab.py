@@ -12,11 +12,11 @@ from hf_cushing.app import pictures
 from hf_cushing.app.page import Page, Words
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.tables import subgroup_table
-from hf_cushing.evaluation.wording import POWER_METRICS, gap_sentence
+from hf_cushing.evaluation.wording import gap_sentence
 from hf_cushing.reports.page import embed
 from hf_cushing.run import Run
+from hf_cushing.stats.metrics import shown_in
 
-SHOWN = ("auroc", "recall", "specificity", "precision", "npv", "f1", "brier", "ece")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
@@ -54,11 +54,11 @@ def _results(report: Report, words: Words) -> Iterator[str]:
     """Tables for all, women and men, with what must be said about them."""
     yield f"<h2>{html.escape(words['about_results'])}</h2>"
     for label in report.labels:
-        table = subgroup_table(report, label, metrics=SHOWN)
+        table = subgroup_table(report, label, metrics=shown_in("space"))
         body = [[html.escape(cell) for cell in line] for line in table.body]
         header, title = [words["measure"], *table.header[1:]], table.title
         yield f"<h3>{html.escape(title)}</h3>{pictures.table(header, body, caption=title)}"
-        gaps = [gap for gap in report.gaps_of(label) if gap.metric in POWER_METRICS]
+        gaps = [gap for gap in report.gaps_of(label) if gap.metric in shown_in("sentence")]
         notes = [*table.notes, *map(gap_sentence, gaps)]
         yield pictures.bullets(map(html.escape, notes), lang="en")
 

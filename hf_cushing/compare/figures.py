@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hf_cushing.compare.mitigation import JUDGED, compare_mitigations
 from hf_cushing.compare.results import ArmResult, LabelResult
 from hf_cushing.evaluation.subgroups import Value
-from hf_cushing.evaluation.wording import NAMES
+from hf_cushing.evaluation.wording import HEADLINE, title_of
 from hf_cushing.reports.style import STYLES, bare, new_figure, save
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def plot_arms(path: Path, result: LabelResult) -> None:
     arms = result.arms
     figure = new_figure(9.5, 1.2 + 0.62 * len(arms))
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, metric in zip(panels, ("auroc", "f1"), strict=True):
+    for axes, metric in zip(panels, HEADLINE, strict=True):
         for place, arm in enumerate(arms):
             for shift, (sex, style) in zip((0.24, 0, -0.24), STYLES.items(), strict=True):
                 row = arm.subgroups[sex].report
@@ -35,7 +35,7 @@ def plot_arms(path: Path, result: LabelResult) -> None:
                     alpha=0.35 if row.size == "insufficient" else 1.0,
                     label=style.name if place == 0 else None,
                 )  # fmt: skip
-        axes.set_xlabel(f"{NAMES[metric]} (95 %, by patient)")
+        axes.set_xlabel(f"{title_of(metric)} (95 %, by patient)")
         bare(axes, grid="x")
     _name_lines(panels[0], [arm.arm.name for arm in arms], fontsize=8)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
@@ -102,8 +102,8 @@ def plot_mitigations(path: Path, name: str, arms: Sequence[ArmResult]) -> None:
                 names = ("all", "worse sex") if place == 0 else (None, None)
                 _interval(axes, whole, 0.14 - place, "o", color="#000000", label=names[0])
                 _interval(axes, worst, -0.14 - place, "D", color="#d55e00", label=names[1])
-    left.set(xlabel=f"{NAMES[JUDGED]} (95 %, by patient)", title=name)
-    right.set(xlabel=f"change of {NAMES[JUDGED]} against none (95 %)")
+    left.set(xlabel=f"{title_of(JUDGED)} (95 %, by patient)", title=name)
+    right.set(xlabel=f"change of {title_of(JUDGED)} against none (95 %)")
     right.axvline(0, color="0.4", lw=1)
     bare(left, grid="x")
     bare(right, grid="x")

@@ -12,7 +12,7 @@ import numpy as np
 from hf_cushing.compare.plan import BASELINE, MITIGATIONS
 from hf_cushing.compare.results import SIGNIFICANT, ArmResult, LabelResult
 from hf_cushing.evaluation.subgroups import Value
-from hf_cushing.evaluation.wording import NAMES
+from hf_cushing.evaluation.wording import title_of
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text
 from hf_cushing.schema import KNOWN_SEXES
@@ -163,7 +163,7 @@ def mitigation_sentence(name: str, rows: Sequence[Mitigated]) -> str:
         by_verdict.setdefault(row.verdict, []).append(row.name)
     verdicts = "; ".join(f"{verdict}: {', '.join(own)}" for verdict, own in by_verdict.items())
     return (
-        f"{name}, {NAMES.get(base.metric, base.metric)}: without mitigation the worse sex are the "
+        f"{name}, {title_of(base.metric)}: without mitigation the worse sex are the "
         f"{STYLES[base.worst_sex].name}, {value_text(base.worst)}, all together "
         f"{value_text(base.overall)}. Found: {verdicts}."
     )

@@ -18,16 +18,16 @@ from hf_cushing.compare.plan import Arm, Cell
 from hf_cushing.compare.results import SIGNIFICANT, LabelResult, by_arm
 from hf_cushing.config import read_yaml
 from hf_cushing.evaluation.subgroups import Resampled
-from hf_cushing.evaluation.wording import NAMES, format_value, verdict_text
+from hf_cushing.evaluation.wording import format_value, title_of, verdict_text
 from hf_cushing.files import resource
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 from hf_cushing.schema import KNOWN_SEXES
+from hf_cushing.stats.metrics import shown_in
 
 OVERALL = ("accuracy", "precision", "recall", "f1", "auroc")
 COMPARED = ("f1", "auroc")
 MITIGATED = (JUDGED, "f1", "auroc")
-EXTERNAL = ("recall", "specificity", "f1", "auroc")
 """Metrics of each table."""
 
 
@@ -53,7 +53,7 @@ def _overall(result: LabelResult) -> Table:
         behind = p_text(adjusted[arm.arm]) if arm.arm in adjusted else "best"
         body.append([*arm.arm.words, *(format_value(values[metric]) for metric in OVERALL), behind,
                      f"{arm.trainable:,}"])  # fmt: skip
-    header = ["model", "learns", *_names(OVERALL), "p to the best", "weights"]
+    header = ["model", "learns", *map(title_of, OVERALL), "p to the best", "weights"]
     row = result.arms[0].subgroups["all"].report
     notes = [
         f"{row.rows} test photos, {row.positive_patients} patients with and "
@@ -65,10 +65,6 @@ def _overall(result: LabelResult) -> Table:
         "high.",
     ]
     return Table(f"overall_{result.label}", f"{result.label}: all arms", header, body, notes)
-
-
-def _names(metrics: Sequence[str]) -> list[str]:
-    return [NAMES.get(metric, metric) for metric in metrics]
 
 
 def winner_sentence(result: LabelResult) -> str:
@@ -88,9 +84,10 @@ def winner_sentence(result: LabelResult) -> str:
 def _by_sex(result: LabelResult) -> Table:
     body = []
     for arm in result.arms:
-        for metric, name in zip(COMPARED, _names(COMPARED), strict=True):
+        for metric in COMPARED:
             reports = [arm.subgroups[sex].report for sex in KNOWN_SEXES]
-            row = [*arm.arm.words, name, *(format_value(r.values[metric], 2) for r in reports)]
+            values = [format_value(report.values[metric], 2) for report in reports]
+            row = [*arm.arm.words, title_of(metric), *values]
             gap = arm.gaps.get(metric)
             row += ["–"] * 5 if gap is None else [
                 interval_text(gap.gap, gap.low, gap.high, 2), number_text(gap.expected),
@@ -114,7 +111,7 @@ def _by_sex(result: LabelResult) -> Table:
 
 def _pairs(result: LabelResult) -> Table:
     body = [
-        [question, NAMES[metric], interval_text(d.difference, d.low, d.high), p_text(d.p),
+        [question, title_of(metric), interval_text(d.difference, d.low, d.high), p_text(d.p),
          verdict_text(d)]
         for question, comparison in result.pairs.items()
         for metric, d in ((metric, comparison.differences[metric]) for metric in COMPARED)
@@ -164,7 +161,7 @@ def _mitigation_cells(row: Mitigated) -> list[str]:
     changes = ["–"] * 3
     if row.change:
         changes = [value_text(row.change), value_text(row.worst_change), p_text(row.p_worst)]
-    return [*_names([row.metric]), row.name, value_text(row.overall), *sexes, worst, *changes,
+    return [title_of(row.metric), row.name, value_text(row.overall), *sexes, worst, *changes,
             row.verdict]  # fmt: skip
 
 
@@ -172,11 +169,11 @@ def external_table(
     label: str, arms: dict[Arm, dict[str, Resampled]], cells: Sequence[Cell]
 ) -> Table:
     """What each arm reached on another cohort, beside its AUROC on the study's own."""
-    body = []
+    body, metrics = [], shown_in("brief")
     for arm, own in by_arm(cells).items():
         home = [cell.run.report.find(label, "all").values["auroc"].estimate for cell in own]
         for name, group in arms[arm].items():
-            values = [format_value(group.report.values[metric]) for metric in EXTERNAL]
+            values = [format_value(group.report.values[metric]) for metric in metrics]
             body.append(
                 [*arm.words, name, *values, f"{np.mean(home):.3f}" if name == "all" else ""]
             )
@@ -186,5 +183,5 @@ def external_table(
         f"{row.negative_patients} without the disease: {row.size}. Means over each arm's models; "
         "thresholds and calibration are those of the study. “At home”: mean AUROC of the folds."
     ]
-    header = ["model", "learns", "", *_names(EXTERNAL), "AUROC at home"]
+    header = ["model", "learns", "", *map(title_of, metrics), "AUROC at home"]
     return Table(f"external_{label}", f"{label}: external validation", header, body, notes)

@@ -18,8 +18,8 @@ from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import make_sample
 from hf_cushing.reports.style import STYLES, Style, new_figure, save
+from hf_cushing.stats.decisions import Decisions, roc_points, threshold_curve
 from hf_cushing.stats.intervals import size_word, wilson
-from hf_cushing.stats.metrics import Decisions, roc_points, threshold_curve
 from hf_cushing.stats.resampling import Patients, sex_masks
 
 if TYPE_CHECKING:

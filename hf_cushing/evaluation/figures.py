@@ -14,32 +14,28 @@ from hf_cushing.evaluation.operating_points import decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import SubgroupReport
-from hf_cushing.evaluation.wording import NAMES
+from hf_cushing.evaluation.wording import title_of
 from hf_cushing.reports.style import STYLES, bare, new_figure, save
+from hf_cushing.stats.metrics import shown_in
 from hf_cushing.stats.resampling import sex_masks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHARES = (
-    "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "npv", "f1", "auroc",
-    "auprc",
-)  # fmt: skip
-"""Metrics of the forest plot: all on the scale 0..1, higher is better."""
-
+FOREST = shown_in("forest")
 FADED = 0.35
 
 
 def plot_forest(path: Path, rows: Sequence[SubgroupReport]) -> None:
     """Metrics by subgroup with intervals and counts; insufficient subgroups are faded."""
     step = len(rows) + 1.5
-    figure = new_figure(7.2, 0.9 + 0.21 * step * len(SHARES))
+    figure = new_figure(7.2, 0.9 + 0.21 * step * len(FOREST))
     axes = figure.subplots()
     ticks, names = [], []
-    for block, metric in enumerate(SHARES):
+    for block, metric in enumerate(FOREST):
         top = -block * step
         ticks.append(top)
-        names.append(NAMES.get(metric, metric))
+        names.append(title_of(metric))
         for line, row in enumerate(rows, 1):
             _forest_line(axes, row, metric, top - line)
             ticks.append(top - line)
@@ -79,7 +75,7 @@ def counts_text(positives: int, negatives: int, size: str) -> str:
 
 def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
     """Women minus men with intervals; the bar behind each is what is not detectable."""
-    shown = [gap for gap in gaps if gap.metric in SHARES and math.isfinite(gap.gap)]
+    shown = [gap for gap in gaps if gap.metric in FOREST and math.isfinite(gap.gap)]
     figure = new_figure(7.6, 1.4 + 0.42 * len(shown))
     axes = figure.subplots()
     axes.axvline(0, color="0.3", lw=1)
@@ -97,7 +93,7 @@ def plot_gaps(path: Path, gaps: Sequence[Gap]) -> None:
                   transform=axes.get_yaxis_transform())  # fmt: skip
     edge = max([0.2, *(abs(x) for g in shown for x in (g.low, g.high, g.gap) if x == x)])
     axes.set(xlim=(-1.1 * edge, 1.1 * edge), ylim=(-len(shown) + 0.4, 0.6))
-    axes.set_yticks(-np.arange(len(shown)), [NAMES.get(g.metric, g.metric) for g in shown])
+    axes.set_yticks(-np.arange(len(shown)), [title_of(g.metric) for g in shown])
     axes.set_xlabel(
         "← better for men      women − men      better for women →\n"
         "grey: up to the minimum detectable difference (power 80 %); "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import fisher_exact
@@ -14,18 +15,29 @@ from hf_cushing.evaluation.options import SHUFFLES
 from hf_cushing.evaluation.subgroups import Resampled, Sample
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, SIZES, difference_interval, size_word, wilson
-from hf_cushing.stats.metrics import METRICS, weighted_metrics
+from hf_cushing.stats.metrics import METRICS, Metric, weighted_metrics
 from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.stats.significance import POWER, detectable_difference, permutation_p, with_holm
 
 WOMEN, MEN = KNOWN_SEXES
 NOTHING = (math.nan, math.nan)
 
+
+def _largest_gap(*metrics: str) -> Callable[..., np.ndarray]:
+    """The largest gap in any of these metrics, of those of women and of men; never negative."""
+    return lambda women, men: np.maximum.reduce([np.abs(women[m] - men[m]) for m in metrics])
+
+
+LACKING = "a sex lacks positives or negatives"
 PARITY = {
-    "demographic_parity_difference": "the larger share called positive minus the smaller",
-    "equalized_odds_difference": "the larger of the gaps in recall and in false alarms",
+    "demographic_parity_difference": Metric(
+        "demographic parity difference", LACKING, _largest_gap("selection_rate"), goal=0
+    ),
+    "equalized_odds_difference": Metric(
+        "equalised odds difference", LACKING, _largest_gap("recall", "specificity"), goal=0
+    ),
 }
-"""Fairness measures that are never negative; names as in fairlearn."""
+"""Fairness measures, named as in fairlearn; formulas are of women's and of men's metrics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +49,7 @@ class Gap:
     label, unit : str
         As in `SubgroupReport`; label ``grades`` for grades of severity.
     metric : str
-        A name of `METRICS`, `PARITY` or `grade_metrics.GOALS`.
+        A name of `METRICS`, `PARITY` or `GRADE_METRICS`.
     women, men : float
         The metric; NaN for measures that are differences themselves.
     gap, low, high : float
@@ -108,14 +120,13 @@ def sex_gaps(
     rows, women = sample.permuted_sexes(shuffles)
     decisions = decisions_of(sample.rows, label, points).select(rows)
     permuted = [weighted_metrics(decisions, part.astype(np.float32)) for part in (women, ~women)]
-    goals = {metric: kind.goal for metric, kind in METRICS.items()}
-    gaps = metric_gaps(label, goals, sides, permuted)
+    gaps = metric_gaps(label, METRICS, sides, permuted)
     return with_holm([*gaps, *(_parity_gap(label, name, sides, permuted) for name in PARITY)])
 
 
 def metric_gaps(
     label: str,
-    goals: Mapping[str, int],
+    metrics: Mapping[str, Metric],
     sides: tuple[Resampled, Resampled],
     permuted: Sequence[Mapping[str, np.ndarray]],
 ) -> list[Gap]:
@@ -124,80 +135,32 @@ def metric_gaps(
     Parameters
     ----------
     label : str
-    goals : mapping
-        Metric to 1, -1 or 0, as in `Metric`.
+    metrics : mapping
+        Name to `Metric`.
     sides : tuple of Resampled
         Women and men, on common draws.
     permuted : sequence of mapping
         The metrics of both sides when the sexes are permuted: shape (shuffles,) each.
     """
     gaps = []
-    for metric, goal in goals.items():
-        values = [side.report.values[metric] for side in sides]
+    for name, metric in metrics.items():
+        values = [side.report.values[name] for side in sides]
         reason = next((f"undefined: {v.reason}" for v in values if math.isnan(v.estimate)), "")
         reason = reason or next((v.reason for v in values if math.isnan(v.low)), "")
         bounds, method = NOTHING, ""
         if not reason and values[0].method == "bootstrap":
-            draws = sides[0].draws[metric] - sides[1].draws[metric]
+            draws = sides[0].draws[name] - sides[1].draws[name]
             bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
         elif not reason:
             bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
             method = "from both intervals"
         women, men = (value.estimate for value in values)
-        chance = permutation_p(women - men, permuted[0][metric] - permuted[1][metric])
+        chance = permutation_p(women - men, permuted[0][name] - permuted[1][name])
         gaps.append(
-            _gap(label, sides[0].report.unit, metric, women, men, size=_size(sides), goal=goal,
-                 bounds=bounds, method=method, chance=chance, reason=reason)
+            _gap(women, men, bounds, chance, goal=metric.goal, label=label, metric=name,
+                 unit=sides[0].report.unit, size=_size(sides), method=method, reason=reason)
         )  # fmt: skip
     return gaps
-
-
-def _gap(
-    label: str,
-    unit: str,
-    metric: str,
-    women: float,
-    men: float,
-    *,
-    size: str,
-    goal: int = 0,
-    bounds: tuple[float, float] = NOTHING,
-    method: str = "",
-    chance: tuple[float, float] = NOTHING,
-    reason: str = "",
-    gap: float | None = None,
-) -> Gap:
-    """What follows from both sides, bounds, and chance (expected gap and p)."""
-    low, high = bounds
-    worse = ""
-    if goal and (low > 0 or high < 0):
-        worse = MEN if (low > 0) == (goal > 0) else WOMEN
-    return Gap(
-        label=label,
-        unit=unit,
-        metric=metric,
-        women=women,
-        men=men,
-        gap=women - men if gap is None else gap,
-        low=low,
-        high=high,
-        method=method,
-        expected=chance[0],
-        p=chance[1],
-        worst=float(goal * np.minimum(goal * women, goal * men)) if goal else math.nan,
-        detectable=detectable_difference(low, high),
-        worse=worse,
-        size=size,
-        reason=reason,
-    )
-
-
-def _size(sides: tuple[Resampled, Resampled]) -> str:
-    return min((side.report.size for side in sides), key=SIZES.index)
-
-
-def _level(sides: tuple[Resampled, Resampled]) -> float:
-    return max(side.level for side in sides)
 
 
 def _parity_gap(
@@ -207,30 +170,57 @@ def _parity_gap(
     permuted: Sequence[Mapping[str, np.ndarray]],
 ) -> Gap:
     """A measure of difference, with percentiles of the draws, which pull it away from 0."""
-    estimates = [
-        {metric: np.array([value.estimate]) for metric, value in side.report.values.items()}
-        for side in sides
-    ]
-    gap, size = float(_parity(name, *estimates)[0]), _size(sides)
-    reason = "undefined: a sex lacks positives or negatives" if math.isnan(gap) else ""
-    if size == "insufficient" and not reason:
+    parity, size = PARITY[name].formula, _size(sides)
+    values = [{m: v.estimate for m, v in side.report.values.items()} for side in sides]
+    gap, bounds, method, reason = float(parity(*values)), NOTHING, "", ""
+    if math.isnan(gap):
+        reason = f"undefined: {PARITY[name].undefined}"
+    elif size == "insufficient":
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
-    bounds, method = NOTHING, ""
-    if not reason:
-        draws = _parity(name, *(side.draws for side in sides))
+    else:
+        draws = parity(*(side.draws for side in sides))
         bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
-    chance = permutation_p(gap, _parity(name, *permuted))
-    return _gap(label, sides[0].report.unit, name, math.nan, math.nan, gap=gap, size=size,
-                bounds=bounds, method=method, chance=chance, reason=reason)  # fmt: skip
+    chance = permutation_p(gap, parity(*permuted))
+    return _gap(math.nan, math.nan, bounds, chance, gap=gap, label=label, metric=name,
+                unit=sides[0].report.unit, size=size, method=method, reason=reason)  # fmt: skip
 
 
-def _parity(
-    name: str, women: Mapping[str, np.ndarray], men: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    gaps = {m: np.abs(women[m] - men[m]) for m in ("selection_rate", "recall", "specificity")}
-    if name == "demographic_parity_difference":
-        return gaps["selection_rate"]
-    return np.maximum(gaps["recall"], gaps["specificity"])
+def _gap(
+    women: float,
+    men: float,
+    bounds: tuple[float, float],
+    chance: tuple[float, float],
+    *,
+    goal: int = 0,
+    gap: float | None = None,
+    **known: Any,
+) -> Gap:
+    """What follows from both sides, bounds, and chance (expected gap and p)."""
+    low, high = bounds
+    worse = ""
+    if goal and (low > 0 or high < 0):
+        worse = MEN if (low > 0) == (goal > 0) else WOMEN
+    return Gap(
+        women=women,
+        men=men,
+        gap=women - men if gap is None else gap,
+        low=low,
+        high=high,
+        expected=chance[0],
+        p=chance[1],
+        worst=float(goal * np.minimum(goal * women, goal * men)) if goal else math.nan,
+        detectable=detectable_difference(low, high),
+        worse=worse,
+        **known,
+    )
+
+
+def _size(sides: tuple[Resampled, Resampled]) -> str:
+    return min((side.report.size for side in sides), key=SIZES.index)
+
+
+def _level(sides: tuple[Resampled, Resampled]) -> float:
+    return max(side.level for side in sides)
 
 
 def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
@@ -260,11 +250,11 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
         jaccard = hits / (hits + errors) if hits + errors else math.nan
         bounds = (jaccard, *wilson(jaccard, hits + errors))
         sides.append(tuple(2 * x / (1 + x) for x in bounds))
+    p = float(fisher_exact([women, men]).pvalue)
     return _gap(
-        "", "photo", "f1", sides[0][0], sides[1][0], goal=1,
-        bounds=difference_interval(*sides), method="from both intervals",
-        chance=(0.0, float(fisher_exact([women, men]).pvalue)),
-        size=size_word(min(sum(women), sum(men))),
+        sides[0][0], sides[1][0], difference_interval(*sides), (0.0, p), goal=1,
+        label="", unit="photo", metric="f1", size=size_word(min(sum(women), sum(men))),
+        method="from both intervals",
     )  # fmt: skip
 
 

@@ -10,16 +10,15 @@ import numpy as np
 from hf_cushing.evaluation.gaps import MEN, WOMEN, Gap, metric_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.options import SHUFFLES
-from hf_cushing.evaluation.subgroups import Resampled, Sample, Value, value_of
+from hf_cushing.evaluation.subgroups import Resampled, Sample, Value, values_of
 from hf_cushing.schema import CONTROL, UsageError
-from hf_cushing.stats.grade_metrics import GOALS, median_grades, pair_metrics
+from hf_cushing.stats.grade_metrics import GRADE_METRICS, median_grades, pair_metrics
 from hf_cushing.stats.intervals import INSUFFICIENT, size_word
 from hf_cushing.stats.significance import with_holm
 
 GRADES = "grades"
 """In place of a disease: all grades together."""
 
-UNDEFINED = "all are of one grade and called so"
 TOO_FEW = f"no interval: fewer than {INSUFFICIENT} patients of a grade"
 
 
@@ -182,12 +181,7 @@ class GradedSample:
         held = {grade: who.count_in(truth == place) for place, grade in enumerate(self.grades)}
         size, level = size_word(min(held.values())), who.level()
         few = TOO_FEW if size == "insufficient" else ""
-        values = {
-            metric: value_of(
-                float(estimate[0]), draws[metric], level=level, undefined=UNDEFINED, few=few
-            )
-            for metric, estimate in pair_metrics(pairs).items()
-        }
+        estimates = {metric: float(value[0]) for metric, value in pair_metrics(pairs).items()}
         row = GradeRow(
             subgroup=name,
             unit=self.sample.unit,
@@ -195,7 +189,7 @@ class GradedSample:
             patients=who.count,
             grade_patients=held,
             size=size,
-            values=values,
+            values=values_of(GRADE_METRICS, estimates, draws, level=level, few=few),
             pairs=np.rint(pairs[0]).astype(int).tolist(),
         )
         return Resampled(row, draws, level)
@@ -208,4 +202,4 @@ class GradedSample:
             return []
         rows, women = self.sample.permuted_sexes(shuffles)
         permuted = [pair_metrics(self.pairs(part, rows)) for part in (women, ~women)]
-        return with_holm(metric_gaps(GRADES, GOALS, sides, permuted))
+        return with_holm(metric_gaps(GRADES, GRADE_METRICS, sides, permuted))

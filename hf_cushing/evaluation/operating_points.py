@@ -9,7 +9,7 @@ import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.schema import KNOWN_SEXES, UsageError, UserError
-from hf_cushing.stats.metrics import Decisions, threshold_curve
+from hf_cushing.stats.decisions import Decisions, threshold_curve
 
 RULES = {
     "f1": "the largest F1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -12,8 +12,9 @@ import numpy as np
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.schema import KNOWN_SEXES
+from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
-from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
+from hf_cushing.stats.metrics import METRICS, Metric, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
 
 MACRO = "macro"
@@ -168,8 +169,9 @@ def _report(
     who = sample.who.select(inside)
     draws, level = weighted_metrics(part, weights), who.level()
     sides = [who.count_in(side) for side in (part.truth, ~part.truth)]
-    values = _values(binary_metrics(part), draws, level=level, rarest=min(sides))
-    values |= _closed_forms(part, who, values, few=min(sides) < INSUFFICIENT)
+    few = TOO_FEW if min(sides) < INSUFFICIENT else ""
+    values = values_of(METRICS, binary_metrics(part), draws, level=level, few=few)
+    values |= _closed_forms(part, who, values, few=bool(few))
     return Resampled(
         SubgroupReport(
             label=label,
@@ -181,19 +183,13 @@ def _report(
             negatives=int((~part.truth).sum()),
             positive_patients=sides[0],
             negative_patients=sides[1],
-            cells=_cells(part),
+            cells={name: int(mask.sum()) for name, mask in vars(part.cells).items()},
             size=size_word(min(sides)),
             values=values,
         ),
         draws,
         level,
     )
-
-
-def _cells(part: Decisions) -> dict[str, int]:
-    truth, called = part.truth, part.called
-    marks = {"tp": truth & called, "fn": truth & ~called, "fp": ~truth & called}
-    return {name: int(mark.sum()) for name, mark in (marks | {"tn": ~truth & ~called}).items()}
 
 
 def _closed_forms(
@@ -211,38 +207,33 @@ def _closed_forms(
     }
 
 
-def _values(
-    estimates: dict[str, float], draws: dict[str, np.ndarray], *, level: float, rarest: int
+def values_of(
+    metrics: Mapping[str, Metric],
+    estimates: Mapping[str, float],
+    draws: Mapping[str, np.ndarray],
+    *,
+    level: float,
+    few: str,
 ) -> dict[str, Value]:
-    few = TOO_FEW if rarest < INSUFFICIENT else ""
-    return {
-        metric: value_of(
-            estimates[metric], draws[metric], level=level, undefined=kind.undefined, few=few
-        )
-        for metric, kind in METRICS.items()
-    }
-
-
-def value_of(
-    estimate: float, draws: np.ndarray, *, level: float, undefined: str, few: str = ""
-) -> Value:
-    """A metric with the interval of its draws, or the reason for there being none.
+    """Each metric with the interval of its draws, or the reason for there being none.
 
     Parameters
     ----------
     level : float
         At which the draws are cut.
-    undefined : str
-        Why the metric has no value where it has none.
     few : str
         Why the sample is too small for an interval; empty if it is not.
     """
-    if math.isnan(estimate) or few:
-        return Value(estimate=estimate, reason=undefined if math.isnan(estimate) else few)
-    low, high = percentile_interval(draws, level)
-    if math.isnan(low):
-        return Value(estimate=estimate, reason=UNSTABLE)
-    return Value(estimate=estimate, low=low, high=high, method="bootstrap")
+    values = {}
+    for name, metric in metrics.items():
+        reason = metric.undefined if math.isnan(estimates[name]) else few
+        low, high = (math.nan, math.nan) if reason else percentile_interval(draws[name], level)
+        reason = reason or (UNSTABLE if math.isnan(low) else "")
+        method = "" if reason else "bootstrap"
+        values[name] = Value(
+            estimate=estimates[name], low=low, high=high, method=method, reason=reason
+        )
+    return values
 
 
 def mean_subgroups(
@@ -255,6 +246,7 @@ def mean_subgroups(
         reports = [part.report for part in parts]
         draws = {m: np.mean([part.draws[m] for part in parts], axis=0) for m in METRICS}
         rarest = min(min(r.positive_patients, r.negative_patients) for r in reports)
+        few = TOO_FEW if rarest < INSUFFICIENT else ""
         means = {m: float(np.mean([r.values[m].estimate for r in reports])) for m in METRICS}
         report = replace(
             reports[0],
@@ -262,7 +254,7 @@ def mean_subgroups(
             positive_patients=min(r.positive_patients for r in reports),
             negative_patients=min(r.negative_patients for r in reports),
             size=size_word(rarest),
-            values=_values(means, draws, level=parts[0].level, rarest=rarest),
+            values=values_of(METRICS, means, draws, level=parts[0].level, few=few),
         )
         if label == MACRO:  # the diseases' counts together; seeds have the same photos
             positives = sum(r.positives for r in reports)

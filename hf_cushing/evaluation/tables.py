@@ -15,17 +15,16 @@ from hf_cushing.evaluation.operating_points import RULES
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
 from hf_cushing.evaluation.wording import (
-    NAMES,
-    POWER_METRICS,
     expectation,
     format_value,
     gap_sentence,
+    title_of,
     verdict_text,
 )
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
-from hf_cushing.stats.metrics import METRICS
+from hf_cushing.stats.metrics import METRICS, shown_in
 
 
 def report_tables(report: Report) -> list[Table]:
@@ -73,7 +72,7 @@ def _measured(
 ) -> list[list[str]]:
     """Lines of sizes and metrics, a column a subgroup."""
     lines = [
-        [NAMES.get(metric, metric), *(format_value(row.values[metric]) for row in rows)]
+        [title_of(metric), *(format_value(row.values[metric]) for row in rows)]
         for metric in rows[0].values
         if metric in metrics
     ]
@@ -133,7 +132,7 @@ def gap_table(gaps: Sequence[Gap], metrics: Collection[str] | None = None) -> Ta
               "minimum detectable difference", "sample"]  # fmt: skip
     body = [
         [
-            NAMES.get(gap.metric, gap.metric),
+            title_of(gap.metric),
             number_text(gap.women),
             number_text(gap.men),
             gap.reason if math.isnan(gap.gap) else interval_text(gap.gap, gap.low, gap.high),
@@ -152,9 +151,9 @@ def gap_table(gaps: Sequence[Gap], metrics: Collection[str] | None = None) -> Ta
 
 def _gap_notes(gaps: Sequence[Gap], shares: str, source: str) -> list[str]:
     grades = gaps[0].label == GRADES
-    told = [gap for gap in gaps if grades or gap.metric in POWER_METRICS]
+    told = [gap for gap in gaps if grades or gap.metric in shown_in("sentence")]
     notes = [gap_sentence(gap) for gap in told]
-    more = [NAMES.get(g.metric, g.metric) for g in gaps if g.p_holm < 0.05 and g not in told]
+    more = [title_of(g.metric) for g in gaps if g.p_holm < 0.05 and g not in told]
     if more:
         notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
     depend = "" if grades else "; precision, NPV and F1 depend on them"
@@ -215,7 +214,7 @@ def _shared_table(report: Report) -> Table:
             if row.unit == "photo" and row.subgroup in KNOWN_SEXES:
                 own = report.find(row.label, row.subgroup)
                 pair = [format_value(r.values[metric]) for r in (row, own)]
-                body.append([row.label, row.subgroup, NAMES.get(metric, metric), *pair])
+                body.append([row.label, row.subgroup, title_of(metric), *pair])
     note = (
         "A threshold of its own for each sex means that the same score is called positive in one "
         "sex and negative in the other. Each was chosen on the validation photos of one sex alone, "
@@ -253,7 +252,7 @@ def _abstention_table(report: Report) -> Table:
 def _comparison_table(comparison: Comparison) -> Table:
     body = [
         [
-            NAMES.get(d.metric, d.metric),
+            title_of(d.metric),
             number_text(d.first),
             number_text(d.second),
             interval_text(d.difference, d.low, d.high),

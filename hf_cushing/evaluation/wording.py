@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import math
 
-from hf_cushing.evaluation.gaps import Gap, power_note
+from hf_cushing.evaluation.gaps import PARITY, Gap, power_note
 from hf_cushing.evaluation.grades import GRADES
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import MACRO, Value
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
-from hf_cushing.stats.grade_metrics import ERROR, GOALS, KAPPA
-from hf_cushing.stats.metrics import FIXED, METRICS
+from hf_cushing.stats.grade_metrics import ERROR, GRADE_METRICS, KAPPA
+from hf_cushing.stats.metrics import METRICS
 from hf_cushing.stats.paired_metrics import Difference
 
-NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "recall": "recall (sensitivity)",
-    "npv": "NPV",
-    "f1": "F1",
-    "mcc": "MCC",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "sensitivity_at_specificity": f"sensitivity at specificity {FIXED:g}",
-    "specificity_at_sensitivity": f"specificity at sensitivity {FIXED:g}",
-    "brier": "Brier score",
-    "log_loss": "log loss",
-    "ece": "calibration error (ECE)",
-    "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept",
-    "net_benefit": "net benefit",
-    "selection_rate": "share called positive",
-    "demographic_parity_difference": "demographic parity difference",
-    "equalized_odds_difference": "equalised odds difference",
-    "quadratic_kappa": "kappa, quadratic weights",
-    "mean_absolute_error": "mean absolute error, grades",
-}
-"""Names in tables, where they differ from those in files."""
+KNOWN = METRICS | GRADE_METRICS | PARITY
 
-POWER_METRICS = ("f1", "auroc", "recall")
-"""Metrics of diseases whose gap has a sentence."""
+HEADLINE = ("auroc", "f1")
+"""Metrics of the sentences to read first."""
+
+
+def title_of(metric: str) -> str:
+    """The name of a metric in tables; that in files where a report knows one that we don't."""
+    return KNOWN[metric].title if metric in KNOWN else metric
 
 
 def format_value(value: Value, digits: int = 3) -> str:
@@ -61,17 +44,17 @@ def verdicts(report: Report) -> list[str]:
         for row in (report.grading.rows if report.grading else ())
         if row.unit == "photo"
     ]
-    sentences += [
-        f"{row.label}, {row.subgroup}: AUROC {format_value(row.values['auroc'], 2)}, "
-        f"F1 {format_value(row.values['f1'], 2)}, {row.positive_patients} patients with and "
-        f"{row.negative_patients} without the disease" + _ending(row.size)
-        for row in report.subgroups
-        if row.unit == "photo" and row.label != MACRO
-    ]
+    for row in report.subgroups:
+        if row.unit == "photo" and row.label != MACRO:
+            values = [f"{title_of(m)} {format_value(row.values[m], 2)}" for m in HEADLINE]
+            sentences.append(
+                f"{row.label}, {row.subgroup}: {', '.join(values)}, {row.positive_patients} "
+                f"patients with and {row.negative_patients} without the disease{_ending(row.size)}"
+            )
     return sentences + [
         f"{gap.label}: {gap_sentence(gap)}"
         for gap in report.gaps
-        if gap.unit == "photo" and gap.metric in ("f1", "auroc")
+        if gap.unit == "photo" and gap.metric in HEADLINE
     ]
 
 
@@ -81,14 +64,14 @@ def _ending(size: str) -> str:
 
 def gap_sentence(gap: Gap) -> str:
     """What the interval and the test support, and no more; of a metric with a goal."""
-    name, power = NAMES.get(gap.metric, gap.metric), power_note(gap)
+    name, power = title_of(gap.metric), power_note(gap)
     if math.isnan(gap.gap) or math.isnan(gap.low):
         return f"{name}: no statement about women and men ({gap.reason or 'no interval'})."
     if gap.size == "insufficient":
         return f"{name}: too few patients of a sex for a statement. {power}"
     shares, source = expectation(gap.label)
     if gap.p_holm < 0.05:
-        better = (gap.gap > gap.expected) == (_goal(gap.metric) > 0)
+        better = (gap.gap > gap.expected) == (KNOWN[gap.metric].goal > 0)
         return (
             f"{name}: worse for {'men' if better else 'women'} than the sexes' {shares} explain: "
             f"women minus men {gap.gap:.2f}, expected from {source} alone {gap.expected:.2f}; "
@@ -108,10 +91,6 @@ def expectation(label: str) -> tuple[str, str]:
     if label == GRADES:
         return "mixes of grades", "the mix of grades"
     return "shares of positives", "prevalence"
-
-
-def _goal(metric: str) -> int:
-    return GOALS[metric] if metric in GOALS else METRICS[metric].goal
 
 
 def verdict_text(difference: Difference) -> str:

@@ -19,9 +19,9 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
-from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
+from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
 from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
-from hf_cushing.evaluation.wording import NAMES, verdicts
+from hf_cushing.evaluation.wording import title_of, verdicts
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
@@ -29,20 +29,8 @@ from hf_cushing.publish.rules_model import ALLOWED
 from hf_cushing.publish.staged import Finding
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.stats.metrics import METRICS, shown_in
 
-HUB_METRICS = {
-    "auroc": "roc_auc",
-    "f1": "f1",
-    "recall": "recall",
-    "specificity": "specificity",
-    "precision": "precision",
-    "accuracy": "accuracy",
-    "brier": "brier_score",
-}
-"""Metrics of the card, by their names on the Hub; ``metrics.md`` has all."""
-
-SHOWN = ("auroc", "f1", "recall", "specificity", "precision", "npv", "accuracy")
-CALIBRATION = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
 TAGS = ["hf-cushing", "medical", "face", "fairness", "research-only"]
 
 GATED_PROMPT = (
@@ -108,7 +96,7 @@ def _model_metadata(facts: ModelFacts) -> ModelCardData:
         eval_results=list(_eval_results(facts)),
         library_name="transformers",
         license=facts.license or None,
-        metrics=list(HUB_METRICS.values()),
+        metrics=[metric.hub for metric in METRICS.values() if metric.hub],
         model_name=facts.repo_id.partition("/")[2],
         pipeline_tag="image-classification",
         tags=TAGS,
@@ -121,9 +109,9 @@ def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
     for row in facts.report.subgroups:
         if row.unit != "photo" or row.label == MACRO:
             continue
-        for metric, hub_name in HUB_METRICS.items():
-            value = row.values[metric]
-            if math.isnan(value.estimate):
+        for metric, known in METRICS.items():
+            value = row.values.get(metric)  # a report may be older than a metric
+            if not known.hub or value is None or math.isnan(value.estimate):
                 continue
             small = ", insufficient sample" if row.size == "insufficient" else ""
             yield EvalResult(
@@ -131,15 +119,14 @@ def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
                 dataset_type=facts.dataset_id or name,
                 dataset_name=name,
                 dataset_split=facts.report.split,
-                metric_type=hub_name,
-                metric_name=f"{NAMES.get(metric, metric)}, {row.label}, {row.subgroup}{small}",
+                metric_type=known.hub,
+                metric_name=f"{title_of(metric)}, {row.label}, {row.subgroup}{small}",
                 metric_value=round(value.estimate, 4),
-                metric_args=_arguments(row, metric),
+                metric_args=_arguments(row, value),
             )
 
 
-def _arguments(row: SubgroupReport, metric: str) -> dict[str, Any]:
-    value = row.values[metric]
+def _arguments(row: SubgroupReport, value: Value) -> dict[str, Any]:
     bounds = {} if math.isnan(value.low) else {"low": value.low, "high": value.high}
     return {
         "subgroup": row.subgroup,
@@ -155,13 +142,14 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     """Tables of each disease, by photo: results, gaps, calibration."""
     for label in facts.report.labels:
         gaps = facts.report.gaps_of(label)
-        calibration = subgroup_table(facts.report, label, metrics=CALIBRATION)
+        shown, calibrated = shown_in("card"), shown_in("calibration")
+        calibration = subgroup_table(facts.report, label, metrics=calibrated)
         yield {
             "label": label,
             "macro": label == MACRO,
-            "table": subgroup_table(facts.report, label, metrics=SHOWN),
-            "gaps": gap_table(gaps, SHOWN) if gaps else None,
-            "calibration": replace(calibration, body=calibration.body[-len(CALIBRATION) :]),
+            "table": subgroup_table(facts.report, label, metrics=shown),
+            "gaps": gap_table(gaps, shown) if gaps else None,
+            "calibration": replace(calibration, body=calibration.body[-len(calibrated) :]),
         }
 
 

@@ -14,17 +14,16 @@ from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.subgroups import MACRO
-from hf_cushing.evaluation.wording import NAMES, format_value
+from hf_cushing.evaluation.wording import format_value, title_of
 from hf_cushing.predict.answer import Answer, Predictor
 from hf_cushing.publish.clean_process import clean_scores
 from hf_cushing.reports.table import Table
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
+from hf_cushing.stats.metrics import shown_in
 
 MOST_PHOTOS = 200
 """Test photos that are scored; of more, so many are taken evenly."""
-
-MEASURED = ("auroc", "f1", "recall", "specificity")
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,10 @@ def raw_table(figures: RawFigures) -> Table:
         if row.unit == "photo" and row.label != MACRO:
             other = figures.plain.find(row.label, row.subgroup)
             small = " (insufficient)" if row.size == "insufficient" else ""
-            for metric in MEASURED:
+            for metric in shown_in("brief"):
                 values = [format_value(r.values[metric]) for r in (row, other)]
                 who = f"{row.label}, {row.subgroup}{small}"
-                body.append([who, NAMES.get(metric, metric), *values])
+                body.append([who, title_of(metric), *values])
     refused = f"{figures.refused} more were" if figures.refused else "none was"
     notes = [
         f"{figures.photos} original photos of the test split, the same for both; {refused} refused "

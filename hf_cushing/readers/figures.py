@@ -16,7 +16,7 @@ from hf_cushing.readers.report import ReaderReport
 from hf_cushing.readers.study import ALL_READERS, ReaderStudy
 from hf_cushing.readers.verdicts import change_text
 from hf_cushing.reports.style import STYLES, bare, new_figure, save
-from hf_cushing.stats.metrics import roc_points
+from hf_cushing.stats.decisions import roc_points
 from hf_cushing.stats.mrmc import RANDOM
 
 if TYPE_CHECKING:

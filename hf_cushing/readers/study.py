@@ -23,8 +23,9 @@ from hf_cushing.readers.options import AnalysisOptions, chosen_disease
 from hf_cushing.readers.read_answers import AnswerRow, read_answers
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
+from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import size_word
-from hf_cushing.stats.metrics import Decisions, auroc
+from hf_cushing.stats.metrics import auroc
 from hf_cushing.stats.resampling import Patients, strata_of
 
 ALL_READERS = "all readers"

@@ -7,11 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
-from hf_cushing.stats.metrics import auroc
+from hf_cushing.stats.metrics import Metric, auroc
 
 KAPPA, ERROR = "quadratic_kappa", "mean_absolute_error"
-GOALS = {KAPPA: 1, ERROR: -1}
-"""Metrics of grades: 1 where higher is better, -1 where lower is."""
 
 
 def median_grades(probabilities: np.ndarray) -> np.ndarray:
@@ -72,7 +70,7 @@ def concordance(score: np.ndarray, place: np.ndarray) -> float:
 
 
 def pair_metrics(pairs: np.ndarray) -> dict[str, np.ndarray]:
-    """Quadratic-weighted kappa (Cohen 1968, Psychol Bull 70:213) and mean absolute error.
+    """All of `GRADE_METRICS`.
 
     Parameters
     ----------
@@ -84,12 +82,31 @@ def pair_metrics(pairs: np.ndarray) -> dict[str, np.ndarray]:
     dict
         Metric to float64, shape (m,); NaN where undefined.
     """
-    pairs = pairs.astype(np.float64)
-    steps = np.arange(pairs.shape[1])
-    distance = np.abs(steps[:, None] - steps)
-    total = pairs.sum((1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_chance = pairs.sum(2)[:, :, None] * pairs.sum(1)[:, None, :] / total[:, None, None]
-        seen, expected = ((x * distance**2).sum((1, 2)) for x in (pairs, by_chance))
-        kappa = np.where(expected > 0, 1 - seen / expected, np.nan)
-        return {KAPPA: kappa, ERROR: (pairs * distance).sum((1, 2)) / total}
+        return {name: m.formula(pairs.astype(np.float64)) for name, m in GRADE_METRICS.items()}
+
+
+def _distance(pairs: np.ndarray) -> np.ndarray:
+    """Steps between each true grade and call."""
+    steps = np.arange(pairs.shape[1])
+    return np.abs(steps[:, None] - steps)
+
+
+def _quadratic_kappa(pairs: np.ndarray) -> np.ndarray:
+    """Agreement beyond chance, errors by their square (Cohen 1968, Psychol Bull 70:213)."""
+    square, total = _distance(pairs) ** 2, pairs.sum((1, 2))
+    by_chance = pairs.sum(2)[:, :, None] * pairs.sum(1)[:, None, :] / total[:, None, None]
+    seen, expected = ((x * square).sum((1, 2)) for x in (pairs, by_chance))
+    return np.where(expected > 0, 1 - seen / expected, np.nan)
+
+
+def _mean_absolute_error(pairs: np.ndarray) -> np.ndarray:
+    return (pairs * _distance(pairs)).sum((1, 2)) / pairs.sum((1, 2))
+
+
+UNDEFINED = "all are of one grade and called so"
+GRADE_METRICS = {
+    KAPPA: Metric("kappa, quadratic weights", UNDEFINED, _quadratic_kappa),
+    ERROR: Metric("mean absolute error, grades", UNDEFINED, _mean_absolute_error, goal=-1),
+}
+"""Formulas are of weights of each true grade and call, shape (m, grades, grades)."""

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.special import expit, ndtri, stdtrit
 from scipy.stats import rankdata
 
+from hf_cushing.stats.decisions import cells_of
+from hf_cushing.stats.metrics import METRICS
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
 
 LEVEL = 0.95
@@ -110,9 +112,7 @@ def clustered_ratio(part: np.ndarray, whole: np.ndarray, who: Patients) -> Ratio
 def rate_intervals(
     truth: np.ndarray, called: np.ndarray, who: Patients
 ) -> dict[str, tuple[float, float, float]]:
-    """Estimates and Wilson's intervals of rates by patient; NaN where undefined.
-
-    F1 = 2J / (1 + J), where the Jaccard index J = TP / (TP + FN + FP) is a proportion.
+    """Estimates and Wilson's intervals by patient of all metrics with a `ratio`.
 
     Parameters
     ----------
@@ -124,24 +124,15 @@ def rate_intervals(
     Returns
     -------
     dict
-        Metric to estimate, low and high: accuracy, precision, recall, specificity, npv, f1 and
-        selection_rate.
+        Metric to estimate, low and high; NaN where undefined.
     """
-    everybody = np.full(len(truth), True)
-    ratios = {
-        "accuracy": (truth == called, everybody),
-        "precision": (truth & called, called),
-        "recall": (truth & called, truth),
-        "specificity": (~truth & ~called, ~truth),
-        "npv": (~truth & ~called, ~called),
-        "f1": (truth & called, truth | called),
-        "selection_rate": (called, everybody),
-    }
-    rates = {}
-    for name, (part, whole) in ratios.items():
-        ratio = clustered_ratio(part, whole, who)
-        rates[name] = (ratio.estimate, *ratio.interval())
-    return rates | {"f1": tuple(2 * x / (1 + x) for x in rates["f1"])}
+    cells, rates = cells_of(truth, called), {}
+    for name, metric in METRICS.items():
+        if metric.ratio:
+            share = clustered_ratio(*metric.ratio(cells), who)
+            ends = (share.estimate, *share.interval())
+            rates[name] = tuple(float(metric.formula(end, 1.0)) for end in ends)
+    return rates
 
 
 def _between_patients(residual: np.ndarray, who: Patients) -> float:

@@ -1,17 +1,24 @@
-"""Metrics of a two-way decision, for many weightings of the photos at once.
+"""Metrics of a two-way decision: `METRICS` says all there is to say of each, in one place.
 
-A bootstrap draw, a permutation, a left-out patient and a subgroup are all the same thing here: a
-weight for every photo. So one function serves all, with the draws as rows of a matrix.
-Undefined is NaN (`METRICS` says why), never 0.
+Formulas work on many weightings of the photos at once (`WeightedDecisions`). Undefined is NaN
+(`Metric.undefined` says why), never 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hf_cushing.stats.decisions import (
+    EPSILON,
+    Cells,
+    Decisions,
+    WeightedDecisions,
+    logit,
+    sums_by_score,
+)
 from hf_cushing.stats.logistic import fit_logistic
 
 BINS = 10
@@ -23,91 +30,62 @@ FIXED = 0.9
 BLOCK = 4_000_000
 """Cells of a weight matrix that are worked on at once; bounds the memory."""
 
-EPSILON = float(np.finfo(float).eps)
+ONE_CLASS = "one class only"
+
+PLACES = ("forest", "sentence", "brief", "card", "calibration", "space")
+"""Where a metric is shown beside the full tables and files, which have all: the figures of
+metrics and gaps by subgroup; a sentence on its gap; tables of a few metrics; the model card's
+results, and its calibration; the Space."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is.
+    """All there is to say of a metric.
 
     Attributes
     ----------
+    title : str
+        Its name in tables.
     undefined : str
         Why it has no value where it has none.
+    formula : callable
+        `WeightedDecisions` to float64, shape (m,); with `ratio`, what its part and whole come to.
+    ratio : callable, optional
+        `Cells` to part and whole, where it is a proportion or a rising function of one: then its
+        interval is Wilson's. That of AUROC is DeLong's; all others have the bootstrap's.
     goal : int
         1 if higher is better, -1 if lower is, 0 if neither.
+    unbounded : bool
+        One photo can change it by any amount, so that agreement in a sample bounds nothing.
+    hub : str
+        Its name in a model card's metadata on the Hub; empty if it stays out.
+    shown : str
+        Words of `PLACES`.
     """
 
+    title: str
     undefined: str
+    formula: Callable[..., np.ndarray] = np.divide
+    ratio: Callable[[Cells], tuple[np.ndarray, np.ndarray]] | None = None
     goal: int = 1
+    unbounded: bool = False
+    hub: str = ""
+    shown: str = ""
+
+    def __post_init__(self):
+        if unknown := set(self.shown.split()) - set(PLACES):
+            raise ValueError(f"{self.title} is shown in {sorted(unknown)}; expected {PLACES}")
+
+    def compute(self, weighted: WeightedDecisions) -> np.ndarray:
+        """Its value for each weighting."""
+        if self.ratio is None:
+            return self.formula(weighted)
+        return self.formula(*self.ratio(weighted.cells))
 
 
-ONE_CLASS = "one class only"
-METRICS = {
-    "accuracy": Metric("no photos"),
-    "balanced_accuracy": Metric(ONE_CLASS),
-    "precision": Metric("nobody is called positive"),
-    "recall": Metric("no positives"),
-    "specificity": Metric("no negatives"),
-    "npv": Metric("nobody is called negative"),
-    "f1": Metric("no positives, and nobody is called positive"),
-    "mcc": Metric("one class only, or everybody is called the same"),
-    "auroc": Metric(ONE_CLASS),
-    "auprc": Metric("no positives"),
-    "sensitivity_at_specificity": Metric(ONE_CLASS),
-    "specificity_at_sensitivity": Metric(ONE_CLASS),
-    "brier": Metric("no photos", -1),
-    "log_loss": Metric("no photos", -1),
-    "ece": Metric("no photos", -1),
-    "calibration_slope": Metric("one class only, or perfect separation", 0),
-    "calibration_intercept": Metric(ONE_CLASS, 0),
-    "net_benefit": Metric("no photos"),
-    "selection_rate": Metric("no photos", 0),
-}
-"""Name to `Metric`, in the order of the tables.
-
-``auprc`` is average precision; ``ece`` is the mean distance of probability and frequency over
-`BINS` bins of equal size (Nixon et al. 2019, arXiv 1904.01685); slope and intercept are Cox's
-(Van Calster et al. 2019, BMC Med 17:230), the intercept with the slope held at 1; ``net_benefit``
-is Vickers and Elkin's (2006, Med Decis Making 26:565) at the threshold in use;
-``selection_rate`` is the share called positive.
-"""
-
-
-RANKED = ("auroc", "auprc", "sensitivity_at_specificity", "specificity_at_sensitivity")
-OF_PROBABILITY = ("brier", "log_loss", "ece")
-CALIBRATION = ("calibration_slope", "calibration_intercept")
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """Photos with their truth, score and call.
-
-    Attributes
-    ----------
-    truth : numpy.ndarray
-        bool, shape (n,): has the disease.
-    score : numpy.ndarray
-        float, shape (n,), 0..1: its probability.
-    threshold : numpy.ndarray
-        float, shape (n,), 0..1: from which the photo is called positive.
-    """
-
-    truth: np.ndarray
-    score: np.ndarray
-    threshold: np.ndarray
-
-    @property
-    def called(self) -> np.ndarray:
-        """bool, shape (n,): the score reaches the threshold."""
-        return self.score >= self.threshold
-
-    def __len__(self) -> int:
-        return len(self.truth)
-
-    def select(self, rows: np.ndarray) -> Decisions:
-        """These photos, by mask or number."""
-        return Decisions(self.truth[rows], self.score[rows], self.threshold[rows])
+def shown_in(place: str) -> tuple[str, ...]:
+    """The metrics that a place of `PLACES` shows."""
+    return tuple(name for name, metric in METRICS.items() if place in metric.shown.split())
 
 
 def binary_metrics(decisions: Decisions) -> dict[str, float]:
@@ -130,7 +108,7 @@ def binary_metrics(decisions: Decisions) -> dict[str, float]:
 
 
 def weighted_metrics(
-    decisions: Decisions, weights: np.ndarray, names: Sequence[str] = tuple(METRICS)
+    decisions: Decisions, weights: np.ndarray, names: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
     """The metrics for each row of weights.
 
@@ -141,36 +119,25 @@ def weighted_metrics(
     weights : numpy.ndarray
         float, shape (m, n), 0 or more: how often each photo counts, for each of m draws.
     names : sequence of str
-        Of `METRICS`: those wanted.
+        Of `METRICS`: those wanted; all if left out.
 
     Returns
     -------
     dict
         Name to float64, shape (m,).
     """
+    names = names or tuple(METRICS)
     if not len(decisions):
         return {name: np.full(len(weights), np.nan) for name in names}
     order = np.argsort(decisions.score, kind="stable")
     decisions = decisions.select(order)
-    parts = []
-    for block in blocks(len(weights), len(decisions)):
-        part = weights[block][:, order].astype(np.float64)
+    step, parts = max(1, BLOCK // len(decisions)), []
+    for start in range(0, len(weights), step):
+        block = weights[start : start + step, order].astype(np.float64)
+        part = WeightedDecisions(decisions, block)
         with np.errstate(divide="ignore", invalid="ignore"):
-            metrics = _by_counts(decisions, part)
-            if set(names) & set(RANKED):
-                metrics |= _by_ranks(decisions, part)
-            if set(names) & set(OF_PROBABILITY):
-                metrics |= _by_probability(decisions, part)
-            if set(names) & set(CALIBRATION):
-                metrics |= _calibration(decisions, part)
-        parts.append(metrics)
+            parts.append({name: METRICS[name].compute(part) for name in names})
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut the rows of a matrix into parts of about `BLOCK` cells."""
-    step = max(1, BLOCK // max(1, columns))
-    return (slice(i, i + step) for i in range(0, rows, step))
 
 
 def weighted_auroc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -201,142 +168,131 @@ def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
     return float(np.mean([auroc(numbers == c, probabilities[:, c]) for c in classes]))
 
 
-def logit(score: np.ndarray) -> np.ndarray:
-    """Log-odds of probabilities; 0 and 1 are moved inside by the smallest step."""
-    inside = np.clip(score, EPSILON, 1 - EPSILON)
-    return np.log(inside) - np.log1p(-inside)
+def _dice(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """F1 from the Jaccard index part / whole, of which it is 2J / (1 + J)."""
+    return 2 * part / (whole + part)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """What every threshold does, from the lowest score to above the highest.
-
-    Attributes
-    ----------
-    cut : numpy.ndarray
-        float, shape (k,): the distinct scores, rising; the last is infinite.
-    positive, negative : numpy.ndarray
-        Shape (m, k): weight of positives and negatives at or above each cut.
-    """
-
-    cut: np.ndarray
-    positive: np.ndarray
-    negative: np.ndarray
+def _balanced_accuracy(w: WeightedDecisions) -> np.ndarray:
+    c = w.cells
+    return (c.tp / (c.tp + c.fn) + c.tn / (c.tn + c.fp)) / 2
 
 
-def threshold_curve(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> Curve:
-    """Positives and negatives that each threshold calls, for each row of weights.
-
-    Parameters
-    ----------
-    truth, score : numpy.ndarray
-        Shape (n,).
-    weights : numpy.ndarray
-        Shape (m, n).
-    """
-    if (score[1:] < score[:-1]).any():
-        order = np.argsort(score, kind="stable")
-        truth, score, weights = truth[order], score[order], weights[:, order]
-    cuts, positive, negative = _by_score(score, weights * truth, weights * ~truth)
-    return Curve(np.append(cuts, np.inf), _at_or_above(positive), _at_or_above(negative))
+def _mcc(w: WeightedDecisions) -> np.ndarray:
+    c = w.cells
+    spread = (c.tp + c.fp) * (c.tp + c.fn) * (c.tn + c.fp) * (c.tn + c.fn)
+    return (c.tp * c.tn - c.fp * c.fn) / np.sqrt(spread)
 
 
-def _by_score(score: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The distinct scores of rising ones, and the columns of equal scores summed."""
-    first = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
-    if len(first) == len(score):
-        return score, *columns
-    return score[first], *(np.add.reduceat(column, first, axis=1) for column in columns)
+def _auroc(w: WeightedDecisions) -> np.ndarray:
+    positive, negative = w.curve.positive, w.curve.negative
+    below = negative[:, :1] - (negative[:, :-1] + negative[:, 1:]) / 2
+    here = positive[:, :-1] - positive[:, 1:]
+    return (here * below).sum(1) / (positive[:, 0] * negative[:, 0])
 
 
-def roc_points(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
-    curve = threshold_curve(truth, score, np.ones((1, len(score))))
-    true, false = curve.positive[0, ::-1], curve.negative[0, ::-1]
-    return false / max(false[-1], 1), true / max(true[-1], 1)
+def _average_precision(w: WeightedDecisions) -> np.ndarray:
+    above = w.curve.positive
+    hits, called = above[:, :-1], above[:, :-1] + w.curve.negative[:, :-1]
+    precision = np.divide(hits, called, out=np.zeros_like(called), where=called > 0)
+    return ((hits - above[:, 1:]) * precision).sum(1) / above[:, 0]
 
 
-def _at_or_above(weights: np.ndarray) -> np.ndarray:
-    """Sums from each column to the last, and 0 for none."""
-    sums = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
-    return np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)
+def _best_share(wanted: np.ndarray, allowed: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The largest share among allowed thresholds; undefined without the other class."""
+    best = np.where(allowed, wanted, 0).max(1)
+    return best * other / (wanted.max(1) * other)
 
 
-def _by_counts(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of the four cells; net benefit takes each photo's own threshold."""
-    truth, called = decisions.truth, decisions.called
-    odds = decisions.threshold / np.clip(1 - decisions.threshold, EPSILON, None)
-    cells = [truth & called, truth & ~called, ~truth & called, ~truth & ~called]
-    columns = np.stack([*cells, (~truth & called) * odds], axis=1).astype(np.float64)
-    hit, miss, alarm, rest, cost = (weights @ columns).T
-    total = hit + miss + alarm + rest
-    recall, specificity = hit / (hit + miss), rest / (rest + alarm)
-    spread = (hit + alarm) * (hit + miss) * (rest + alarm) * (rest + miss)
-    return {
-        "accuracy": (hit + rest) / total,
-        "balanced_accuracy": (recall + specificity) / 2,
-        "precision": hit / (hit + alarm),
-        "recall": recall,
-        "specificity": specificity,
-        "npv": rest / (rest + miss),
-        "f1": 2 * hit / (2 * hit + miss + alarm),
-        "mcc": (hit * rest - alarm * miss) / np.sqrt(spread),
-        "net_benefit": (hit - cost) / total,
-        "selection_rate": (hit + alarm) / total,
-    }
+def _sensitivity_at_specificity(w: WeightedDecisions) -> np.ndarray:
+    negatives = w.curve.negative[:, :1]
+    allowed = w.curve.negative <= (1 - FIXED) * negatives + 1e-9
+    return _best_share(w.curve.positive, allowed, negatives[:, 0])
 
 
-def _by_ranks(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of the order of the scores."""
-    curve = threshold_curve(decisions.truth, decisions.score, weights)
-    above, alarms = curve.positive, curve.negative
-    positives, negatives = above[:, :1], alarms[:, :1]
-    here = above[:, :-1] - above[:, 1:]
-    below = negatives - (alarms[:, :-1] + alarms[:, 1:]) / 2
-    called = above[:, :-1] + alarms[:, :-1]
-    precision = np.divide(above[:, :-1], called, out=np.zeros_like(called), where=called > 0)
-    wrong_allowed = alarms <= (1 - FIXED) * negatives + 1e-9
-    found_enough = above >= FIXED * positives - 1e-9
-    both = positives[:, 0] * negatives[:, 0]
-    best_sensitivity = np.where(wrong_allowed, above, 0).max(1)
-    best_specificity = np.where(found_enough, negatives - alarms, 0).max(1)
-    return {
-        "auroc": (here * below).sum(1) / both,
-        "auprc": (here * precision).sum(1) / positives[:, 0],
-        "sensitivity_at_specificity": best_sensitivity * negatives[:, 0] / both,
-        "specificity_at_sensitivity": best_specificity * positives[:, 0] / both,
-    }
+def _specificity_at_sensitivity(w: WeightedDecisions) -> np.ndarray:
+    positives = w.curve.positive[:, :1]
+    allowed = w.curve.positive >= FIXED * positives - 1e-9
+    rest = w.curve.negative[:, :1] - w.curve.negative
+    return _best_share(rest, allowed, positives[:, 0])
 
 
-def _by_probability(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of how near the probabilities are to what happens."""
-    truth, score = decisions.truth, decisions.score
+def _brier(w: WeightedDecisions) -> np.ndarray:
+    return w.weights @ (w.decisions.score - w.decisions.truth) ** 2 / w.cells.everybody
+
+
+def _log_loss(w: WeightedDecisions) -> np.ndarray:
+    truth, score = w.decisions.truth, w.decisions.score
     said = np.clip(np.where(truth, score, 1 - score), EPSILON, None)
-    columns = np.stack([np.ones(len(truth)), (score - truth) ** 2, -np.log(said)], axis=1)
-    total, brier, loss = (weights @ columns).T
-    return {
-        "brier": brier / total,
-        "log_loss": loss / total,
-        "ece": _calibration_error(decisions, weights) / total,
-    }
+    return w.weights @ -np.log(said) / w.cells.everybody
 
 
-def _calibration_error(decisions: Decisions, weights: np.ndarray) -> np.ndarray:
-    """Sum over bins of |expected - found|; photos of equal score share a bin."""
-    excess = weights * (decisions.score - decisions.truth)
-    _, weights, excess = _by_score(decisions.score, weights, excess)
+def _calibration_error(w: WeightedDecisions) -> np.ndarray:
+    """Mean over bins of |expected - found| (Nixon et al. 2019, arXiv 1904.01685).
+
+    Bins are of equal size; photos of equal score share one.
+    """
+    excess = w.weights * (w.decisions.score - w.decisions.truth)
+    _, weights, excess = sums_by_score(w.decisions.score, w.weights, excess)
     upto = np.cumsum(weights, axis=1)
     place = np.floor(BINS * (upto - weights / 2) / upto[:, -1:])
     bins = np.clip(np.nan_to_num(place), 0, BINS - 1).astype(np.int64)
     bins += BINS * np.arange(len(weights))[:, None]
     sums = np.bincount(bins.ravel(), excess.ravel(), minlength=BINS * len(weights))
-    return np.abs(sums.reshape(len(weights), BINS)).sum(1)
+    return np.abs(sums.reshape(len(weights), BINS)).sum(1) / w.cells.everybody
 
 
-def _calibration(decisions: Decisions, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Logistic regression of the truth on the log-odds; with slope 1 for the intercept."""
-    rows = decisions.truth, logit(decisions.score)
-    return {
-        "calibration_slope": fit_logistic(*rows, weights, fixed=False)[:, 1],
-        "calibration_intercept": fit_logistic(*rows, weights, fixed=True)[:, 0],
-    }
+def _calibration_slope(w: WeightedDecisions) -> np.ndarray:
+    """Cox's: of a logistic regression of the truth on the log-odds."""
+    return fit_logistic(w.decisions.truth, logit(w.decisions.score), w.weights, fixed=False)[:, 1]
+
+
+def _calibration_intercept(w: WeightedDecisions) -> np.ndarray:
+    """Likewise, with the slope held at 1 (Van Calster et al. 2019, BMC Med 17:230)."""
+    return fit_logistic(w.decisions.truth, logit(w.decisions.score), w.weights, fixed=True)[:, 0]
+
+
+def _net_benefit(w: WeightedDecisions) -> np.ndarray:
+    """At each photo's own threshold (Vickers and Elkin 2006, Med Decis Making 26:565)."""
+    return (w.cells.tp - w.cost) / w.cells.everybody
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", "no photos", hub="accuracy", shown="forest card",
+                       ratio=lambda c: (c.tp + c.tn, c.everybody)),
+    "balanced_accuracy": Metric("balanced accuracy", ONE_CLASS, _balanced_accuracy, shown="forest"),
+    "precision": Metric("precision", "nobody is called positive", hub="precision",
+                        shown="forest card space", ratio=lambda c: (c.tp, c.tp + c.fp)),
+    "recall": Metric("recall (sensitivity)", "no positives", hub="recall",
+                     shown="forest sentence brief card space",
+                     ratio=lambda c: (c.tp, c.tp + c.fn)),
+    "specificity": Metric("specificity", "no negatives", hub="specificity",
+                          shown="forest brief card space", ratio=lambda c: (c.tn, c.tn + c.fp)),
+    "npv": Metric("NPV", "nobody is called negative", shown="forest card space",
+                  ratio=lambda c: (c.tn, c.tn + c.fn)),
+    "f1": Metric("F1", "no positives, and nobody is called positive", _dice, hub="f1",
+                 shown="forest sentence brief card space",
+                 ratio=lambda c: (c.tp, c.tp + c.fn + c.fp)),
+    "mcc": Metric("MCC", "one class only, or everybody is called the same", _mcc),
+    "auroc": Metric("AUROC", ONE_CLASS, _auroc, hub="roc_auc",
+                    shown="forest sentence brief card space"),
+    "auprc": Metric("AUPRC", "no positives", _average_precision, shown="forest"),
+    "sensitivity_at_specificity": Metric(f"sensitivity at specificity {FIXED:g}", ONE_CLASS,
+                                         _sensitivity_at_specificity),
+    "specificity_at_sensitivity": Metric(f"specificity at sensitivity {FIXED:g}", ONE_CLASS,
+                                         _specificity_at_sensitivity),
+    "brier": Metric("Brier score", "no photos", _brier, goal=-1, hub="brier_score",
+                    shown="calibration space"),
+    "log_loss": Metric("log loss", "no photos", _log_loss, goal=-1, unbounded=True,
+                       shown="calibration"),
+    "ece": Metric("calibration error (ECE)", "no photos", _calibration_error, goal=-1,
+                  shown="calibration space"),
+    "calibration_slope": Metric("calibration slope", "one class only, or perfect separation",
+                                _calibration_slope, goal=0, unbounded=True, shown="calibration"),
+    "calibration_intercept": Metric("calibration intercept", ONE_CLASS, _calibration_intercept,
+                                    goal=0, unbounded=True, shown="calibration"),
+    "net_benefit": Metric("net benefit", "no photos", _net_benefit, unbounded=True),
+    "selection_rate": Metric("share called positive", "no photos", goal=0,
+                             ratio=lambda c: (c.tp + c.fp, c.everybody)),
+}  # fmt: skip
+"""Name in files to `Metric`, in the order of the tables. One entry here is all a new one needs."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import LEVEL, clustered_aurocs
-from hf_cushing.stats.metrics import METRICS, Decisions, binary_metrics, weighted_metrics
+from hf_cushing.stats.metrics import METRICS, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
 from hf_cushing.stats.significance import tost, with_holm
 
@@ -21,9 +22,6 @@ NO_SPREAD = 1e-8
 
 LEVELS = np.array([LEVEL, 2 * LEVEL - 1])
 """Of the interval that is shown, and of the one for equivalence: two one-sided tests at 5 %."""
-
-UNBOUNDED = ("log_loss", "calibration_slope", "calibration_intercept", "net_benefit")
-"""One photo can change these by any amount, so that agreement in a sample bounds nothing."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray
     of three", Hanley and Lippman-Hand 1983, JAMA 249:1743), and each moves a difference by 2 at
     most. The rarest of positives, negatives, called and not called are those n.
     """
-    if metric in UNBOUNDED:
+    if METRICS[metric].unbounded:
         return np.full(2, NAN)
     masks = [mask for each in pair for mask in (each.truth, each.called)]
     sides = [side for mask in masks for side in (mask, ~mask) if side.any()]

@@ -12,8 +12,9 @@ import numpy as np
 
 from hf_cushing.schema import UserError
 from hf_cushing.stats import DRAWS
+from hf_cushing.stats.decisions import threshold_curve
 from hf_cushing.stats.intervals import clustered_aurocs
-from hf_cushing.stats.metrics import threshold_curve, weighted_auroc
+from hf_cushing.stats.metrics import weighted_auroc
 from hf_cushing.stats.resampling import Patients, percentile_interval
 
 NAN = math.nan

@@ -10,7 +10,7 @@ from hf_cushing.evaluation.record import report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import plain, read_json
 from hf_cushing.publish.card_facts import model_facts
-from hf_cushing.publish.cards import HUB_METRICS, model_card
+from hf_cushing.publish.cards import model_card
 from hf_cushing.publish.checklist import (
     FILLED,
     MISSING,
@@ -23,6 +23,7 @@ from hf_cushing.publish.options import ModelOptions
 from hf_cushing.publish.staged import Finding
 from hf_cushing.run import Run
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_grades import FEW, graded
 
 
@@ -42,10 +43,11 @@ def card(facts):
 
 def test_model_index_has_every_metric_of_all_women_and_men_as_in_metrics_json(card, run):
     rows = {
-        (r["subgroup"], hub): r["values"][own]["estimate"]
+        (r["subgroup"], metric.hub): r["values"][own]["estimate"]
         for r in read_json(run / "metrics.json")["subgroups"]
         if r["unit"] == "photo"
-        for own, hub in HUB_METRICS.items()
+        for own, metric in METRICS.items()
+        if metric.hub
     }
     told = {
         (r.metric_args["subgroup"], r.metric_type): r.metric_value for r in card.data.eval_results

@@ -145,7 +145,8 @@ def test_clustered_error_is_that_of_the_bootstrap_where_patients_have_both_class
     score = rng.normal(size=150)[patients] + rng.normal(size=300) * 0.5 + 0.6 * truth
     who = Patients(patients, np.zeros(300))
     area = clustered_auroc(truth, score, who)
-    from hf_cushing.stats.metrics import Decisions, weighted_metrics
+    from hf_cushing.stats.decisions import Decisions
+    from hf_cushing.stats.metrics import weighted_metrics
 
     decisions = Decisions(truth, 1 / (1 + np.exp(-score)), np.full(300, 0.5))
     drawn = weighted_metrics(decisions, who.draws(4000, rng))["auroc"]

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn import metrics as sk
 
+from hf_cushing.stats.decisions import Decisions, logit, roc_points
 from hf_cushing.stats.metrics import (
     BINS,
     FIXED,
     METRICS,
-    Decisions,
+    Metric,
     binary_metrics,
-    logit,
     mean_auroc,
-    roc_points,
+    shown_in,
     weighted_metrics,
 )
 
@@ -183,6 +183,13 @@ def test_perfect_separation_has_no_calibration_slope():
     truth = np.array([False] * 5 + [True] * 5)
     decisions = Decisions(truth, np.linspace(0.1, 0.9, 10), np.full(10, 0.5))
     assert math.isnan(binary_metrics(decisions)["calibration_slope"])
+
+
+def test_every_metric_says_what_it_is_and_no_place_is_unknown():
+    assert len({metric.title for metric in METRICS.values()}) == len(METRICS)
+    assert shown_in("brief") == ("recall", "specificity", "f1", "auroc")
+    with pytest.raises(ValueError, match=r"J is shown in \['wall'\]; expected"):
+        Metric("J", "one class only", shown="card wall")
 
 
 def test_large_samples_are_worked_on_in_blocks(monkeypatch, rng):
