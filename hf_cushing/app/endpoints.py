@@ -8,7 +8,6 @@ from typing import Any, Literal, TypedDict, get_origin, get_type_hints
 import gradio as gr
 from scipy.special import expit
 
-from hf_cushing.app.about_tab import SHOWN
 from hf_cushing.app.batch_tab import gather
 from hf_cushing.app.followup_tab import MOST, Course, courses_of, scored_of
 from hf_cushing.app.page import QUEUES, Page
@@ -18,6 +17,7 @@ from hf_cushing.files import plain
 from hf_cushing.predict.batch import Row, rows_of, rows_to_csv
 from hf_cushing.run import ERROR_RATE
 from hf_cushing.schema import RESEARCH_NOTICE, SEXES
+from hf_cushing.stats.metrics import shown_in
 
 Sex = Literal["female", "male", "unknown"]
 
@@ -172,7 +172,7 @@ class Endpoints:
                 "sample": row.size,
                 "patients_with": row.positive_patients,
                 "patients_without": row.negative_patients,
-                **{name: asdict(row.values[name]) for name in SHOWN},
+                **{name: asdict(row.values[name]) for name in shown_in("space")},
             }
             for row in (report.subgroups if report else ())
             if row.unit == "photo"
