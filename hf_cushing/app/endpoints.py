@@ -172,7 +172,7 @@ class Endpoints:
                 "sample": row.size,
                 "patients_with": row.positive_patients,
                 "patients_without": row.negative_patients,
-                **{name: asdict(row.values[name]) for name in shown_in("space")},
+                **{m: asdict(v) for m, v in row.values.items() if m in shown_in("space")},
             }
             for row in (report.subgroups if report else ())
             if row.unit == "photo"

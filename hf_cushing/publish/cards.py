@@ -142,14 +142,17 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
     """Tables of each disease, by photo: results, gaps, calibration."""
     for label in facts.report.labels:
         gaps = facts.report.gaps_of(label)
-        shown, calibrated = shown_in("card"), shown_in("calibration")
-        calibration = subgroup_table(facts.report, label, metrics=calibrated)
+        shown = shown_in("card")
+        calibration = subgroup_table(facts.report, label, metrics=shown_in("calibration"))
+        titles = set(map(title_of, shown_in("calibration")))  # without the counts, given above
         yield {
             "label": label,
             "macro": label == MACRO,
             "table": subgroup_table(facts.report, label, metrics=shown),
             "gaps": gap_table(gaps, shown) if gaps else None,
-            "calibration": replace(calibration, body=calibration.body[-len(calibrated) :]),
+            "calibration": replace(
+                calibration, body=[line for line in calibration.body if line[0] in titles]
+            ),
         }
 
 

@@ -10,6 +10,7 @@ from hf_cushing.publish.options import ModelOptions
 from hf_cushing.publish.raw_photos import measure_raw, raw_table
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
+from hf_cushing.stats.metrics import METRICS, shown_in
 
 
 @pytest.fixture
@@ -44,9 +45,10 @@ def test_card_shows_both_figures_and_no_longer_says_not_measured(run, measured):
     assert "| hf_cushing.pipeline | plain pipeline |" in text
     assert "was **not measured**" not in text
     assert measured.plain.find("cushing", "all").values["auroc"].estimate == 0.5
-    lines = raw_table(measured).body[:4]
-    assert [line[1] for line in lines] == ["recall (sensitivity)", "specificity", "F1", "AUROC"]
-    assert "0.500" in lines[3][3]
+    brief = shown_in("brief")
+    lines = dict(zip(brief, raw_table(measured).body, strict=False))
+    assert [line[1] for line in lines.values()] == [METRICS[metric].title for metric in brief]
+    assert "0.500" in lines["auroc"][3]
 
 
 def test_small_subgroups_are_called_insufficient(measured):
