@@ -250,7 +250,9 @@ def test_bootstrap_agrees_with_drawing_patients_one_by_one(average, photos, rng)
 def test_bootstrap_keeps_how_many_have_each_true_label(rng):
     truth, called, _, who = patients_photos(rng, 1)
     options = MODULE.Options(average="macro", draws=200)
-    drawn = MODULE._draw(np.stack([truth, called, who]), 3, options, rng)
+    sample, *drawn = MODULE._tables(np.stack([truth, called, who]), 3, options, rng)
+    drawn = np.array(drawn)
+    assert (sample.sum(1) == np.bincount(truth)).all()
     assert (drawn.sum(2) == np.bincount(truth)).all()
     assert drawn[:, 0, 0].std() > 0
 

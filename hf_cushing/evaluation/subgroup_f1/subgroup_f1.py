@@ -16,6 +16,8 @@ import numpy as np
 from scipy.special import ndtri
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
+LABELS = ("predictions", "references")
+ENDS, NOTHING = ("low", "high"), (math.nan, math.nan)
 INSUFFICIENT, WIDE = 10, 50
 """Fewer positives or negatives than this: no statement possible; only a rough one."""
 
@@ -71,22 +73,14 @@ class Options:
             if not kept:
                 raise ValueError(f"{name}={getattr(self, name)!r}: choose {choices}")
 
+    @property
+    def bootstrap(self) -> bool:
+        """Whether patients are drawn."""
+        return self.intervals and self.average != "binary"
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """An F1, or a gap; `draws` are its values in the bootstrap, shape (draws,)."""
-
-    value: float
-    sizes: dict[str, Any] | None = None
-    low: float = math.nan
-    high: float = math.nan
-    draws: np.ndarray | None = None
-    reason: str = ""
-
-    def entries(self, name: str, prefix: str, options: Options) -> dict[str, Any]:
-        """Its part of the answer, without the ends where no intervals are wanted."""
-        ends = {f"{prefix}low": self.low, f"{prefix}high": self.high} if options.intervals else {}
-        return {name: self.value} | ends | {f"{prefix}reason": self.reason}
+    def ends(self, values: np.ndarray) -> list[float]:
+        """Percentiles of the draws; `values` begin with that of the sample."""
+        return np.quantile(values[1:], [0.5 - self.level / 2, 0.5 + self.level / 2]).tolist()
 
 
 class SubgroupF1(evaluate.Metric):
@@ -138,21 +132,19 @@ class SubgroupF1(evaluate.Metric):
     ) -> dict[str, Any]:
         options = Options(**given)
         labels, rows = _numbers(predictions, references, patients, options)
+        rng = np.random.default_rng(options.seed)
         parts = {str(name): rows[:, np.asarray(groups) == name] for name in np.unique(groups)}
-        drawn = _drawn(parts, len(labels), options)
-        found = {
-            name: _estimate(part, rows, drawn.get(name), labels, options)
-            for name, part in parts.items()
+        tables = {name: _tables(part, len(labels), options, rng) for name, part in parts.items()}
+        by_group = {
+            name: _group(part, tables[name], rows, labels, options) for name, part in parts.items()
         }
-        whole = _estimate(rows, rows, sum(drawn.values()), labels, options)
-        gap, worst = _gap(found, options)
-        by_group = {n: one.entries("f1", "", options) | one.sizes for n, one in found.items()}
-        return {
-            **whole.entries("f1", "f1_", options),
-            "by_group": by_group,
-            **gap.entries("gap", "gap_", options),
-            "worst_group": worst,
-        }
+        whole = _group(rows, sum(tables.values()), rows, labels, options)
+        found = {f"f1_{key}".removesuffix("_f1"): whole[key] for key in ("f1", *ENDS, "reason")}
+        found |= {"by_group": by_group, **_gap(by_group, tables, options)}
+        for entries in [found, *by_group.values()]:
+            for key in () if options.intervals else [k for k in entries if k.endswith(ENDS)]:
+                del entries[key]
+        return found
 
 
 def _checked(columns: dict[str, Any]) -> dict[str, list]:
@@ -162,7 +154,7 @@ def _checked(columns: dict[str, Any]) -> dict[str, list]:
     if len(lengths) > 1 or 0 in lengths:
         counts = ", ".join(f"{len(values)} {name}" for name, values in lists.items())
         raise ValueError(f"found {counts}; give as many of each, and at least one")
-    if len({type(v) for name in ("predictions", "references") for v in lists.get(name, [])}) > 1:
+    if len({type(v) for name in LABELS for v in lists.get(name, [])}) > 1:
         raise ValueError("predictions and references mix words and numbers; choose one of the two")
     return lists
 
@@ -170,22 +162,19 @@ def _checked(columns: dict[str, Any]) -> dict[str, list]:
 def _plain(name: str, column: Any) -> list:
     if column is None:
         raise ValueError(f"{name} are missing; give one for each example")
-    values = column.tolist() if hasattr(column, "tolist") else list(column)
-    values = [_value(value, f"{name}[{row}]") for row, value in enumerate(values)]
-    return values if name in ("predictions", "references") else [str(value) for value in values]
-
-
-def _value(value: Any, where: str) -> int | str:
-    value = value.item() if isinstance(value, np.generic) else value
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError(f"{where} is missing; leave such examples out")
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    raise ValueError(
-        f"{where} is {value!r}; give words or whole numbers, as in scores.argmax(-1) for scores"
-    )
+    values = []
+    for row, value in enumerate(column.tolist() if hasattr(column, "tolist") else column):
+        value = value.item() if isinstance(value, np.generic) else value
+        if value is None or value == "" or value != value:
+            raise ValueError(f"{name}[{row}] is missing; leave such examples out")
+        if not isinstance(value, str | int) and not (isinstance(value, float) and value % 1 == 0):
+            raise ValueError(
+                f"{name}[{row}] is {value!r}; give words or whole numbers, as in scores.argmax(-1) "
+                "for scores"
+            )
+        kept = value if isinstance(value, str) else int(value)
+        values.append(kept if name in LABELS else str(kept))
+    return values
 
 
 def _numbers(
@@ -200,52 +189,33 @@ def _numbers(
     if patients is not None:
         checked = _checked({"references": references, "patients": patients})
         who = np.unique(checked["patients"], return_inverse=True)[1]
-    labels = sorted({*predictions, *references})
-    columns = [np.asarray(references), np.asarray(predictions)]
+    labels, columns = sorted({*predictions, *references}), np.array([references, predictions])
     if options.average != "binary":
-        return labels, np.stack([*(np.searchsorted(labels, column) for column in columns), who])
+        return labels, np.stack([*np.searchsorted(labels, columns), who])
     positive = options.pos_label
     if positive not in labels:
         known = ", ".join(map(repr, labels))
         raise ValueError(f"pos_label={positive!r} is nobody's label; choose from {known}")
-    return ["others", positive], np.stack([*(column == positive for column in columns), who])
+    return ["others", positive], np.stack([*(columns == positive), who])
 
 
-def _sizes(part: np.ndarray, rows: np.ndarray, options: Options) -> dict[str, Any]:
-    """Examples, and patients with and without the positive label; for averages, the rarest."""
-    truth, _, who = part
-    judged = [1] if options.average == "binary" else np.unique(rows[0]).tolist()
-    positives, positive = min((len(np.unique(who[truth == label])), label) for label in judged)
-    negatives = len(np.unique(who[truth != positive]))
-    rarer = min(positives, negatives)
-    size = "insufficient" if rarer < INSUFFICIENT else "wide" if rarer < WIDE else "ok"
-    return {"n": len(who), "positives": positives, "negatives": negatives, "size": size}
+def _tables(part: np.ndarray, size: int, options: Options, rng: np.random.Generator) -> np.ndarray:
+    """True labels (rows) by calls: of the sample, then of draws where there is a bootstrap.
 
-
-def _drawn(parts: dict[str, np.ndarray], size: int, options: Options) -> dict[str, np.ndarray]:
-    """What `_draw` gives for each group; nothing where no bootstrap is wanted."""
-    if options.average == "binary" or not options.intervals:
-        return {}
-    rng = np.random.default_rng(options.seed)
-    return {name: _draw(part, size, options, rng) for name, part in parts.items()}
-
-
-def _draw(part: np.ndarray, size: int, options: Options, rng: np.random.Generator) -> np.ndarray:
-    """Tables of bootstrap draws of patients, among those that have the same true labels.
-
-    Patients whose examples are alike are interchangeable, so only their number is drawn.
+    Patients are drawn among those with the same true labels. Those whose examples are alike are
+    interchangeable, so only their number is drawn.
     """
     truth, called, who = part
     patients, own = np.unique(who, return_inverse=True)
     cells = np.zeros((len(patients), size**2), np.int64)
     np.add.at(cells, (own, truth * size + called), 1)
+    drawn = np.zeros((options.draws if options.bootstrap else 0, size**2), np.int64)
     held = cells.reshape(-1, size, size).any(2)
     kinds = np.unique(held, axis=0, return_inverse=True)[1].reshape(-1)
-    total = np.zeros((options.draws, size**2), np.int64)
-    for kind in range(kinds.max() + 1):
+    for kind in range(kinds.max() + 1) if len(drawn) else ():
         profiles, times = np.unique(cells[kinds == kind], axis=0, return_counts=True)
-        total += rng.multinomial(times.sum(), times / times.sum(), options.draws) @ profiles
-    return total.reshape(-1, size, size)
+        drawn += rng.multinomial(times.sum(), times / times.sum(), len(drawn)) @ profiles
+    return np.vstack([cells.sum(0), drawn]).reshape(-1, size, size)
 
 
 def f1_of(tables: np.ndarray, options: Options) -> np.ndarray:
@@ -266,35 +236,31 @@ def _ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray
     return np.where(below > 0, above / np.maximum(below, 1), undefined)
 
 
-def _estimate(
-    part: np.ndarray, rows: np.ndarray, drawn: Any, labels: list, options: Options
-) -> Estimate:
-    size = len(labels)
-    table = np.bincount(part[0] * size + part[1], minlength=size**2).reshape(size, size)
-    sizes, reason = _sizes(part, rows, options), _reason(table, labels, options)
-    draws, low, high = None, math.nan, math.nan
-    if options.intervals and options.average == "binary":
-        low, high = _closed_form(part, options)
-    elif options.intervals and sizes["size"] == "insufficient":
+def _group(
+    part: np.ndarray, tables: np.ndarray, rows: np.ndarray, labels: list, options: Options
+) -> dict[str, Any]:
+    """F1 of one group and how many patients it is of; for averages, with the rarest label."""
+    truth, called, who = part
+    values, reason, ends = f1_of(tables, options), _reason(tables[0], labels, options), NOTHING
+    judged = [1] if options.average == "binary" else np.unique(rows[0]).tolist()
+    positives, positive = min((len(np.unique(who[truth == label])), label) for label in judged)
+    negatives = len(np.unique(who[truth != positive]))
+    rarer = min(positives, negatives)
+    if options.average == "binary":  # the Jaccard index TP / (TP + FP + FN) is a proportion
+        used = (truth + called) > 0
+        share = (truth * called)[used].mean() if used.any() else math.nan
+        bounds = wilson(float(share), len(np.unique(who[used])), options.level)
+        ends = [2 * bound / (1 + bound) for bound in bounds]
+    elif options.bootstrap and rarer < INSUFFICIENT:
         few = f"no interval: fewer than {INSUFFICIENT} of the rarest label"
         reason = f"{reason}; {few}" if reason else few
-    elif options.intervals:
-        draws = f1_of(drawn, options)
-        low, high = _percentiles(draws, options)
-    value = float(f1_of(table, options))
-    return Estimate(value=value, sizes=sizes, low=low, high=high, draws=draws, reason=reason)
-
-
-def _closed_form(part: np.ndarray, options: Options) -> tuple[float, float]:
-    """Wilson's interval of the Jaccard index TP / (TP + FP + FN), of which F1 is a function."""
-    truth, called, who = part[:, part[:2].any(0)]
-    share = float((truth * called).mean()) if len(who) else math.nan
-    low, high = wilson(share, len(np.unique(who)), options.level)
-    return 2 * low / (1 + low), 2 * high / (1 + high)
-
-
-def _percentiles(draws: np.ndarray, options: Options) -> tuple[float, float]:
-    return tuple(np.quantile(draws, [0.5 - options.level / 2, 0.5 + options.level / 2]).tolist())
+    elif options.bootstrap:
+        ends = options.ends(values)
+    return {
+        "f1": float(values[0]), "low": ends[0], "high": ends[1], "reason": reason,
+        "n": len(who), "positives": positives, "negatives": negatives,
+        "size": "insufficient" if rarer < INSUFFICIENT else "wide" if rarer < WIDE else "ok",
+    }  # fmt: skip
 
 
 def _reason(table: np.ndarray, labels: list, options: Options) -> str:
@@ -310,23 +276,23 @@ def _reason(table: np.ndarray, labels: list, options: Options) -> str:
     return f"{start}nobody has or is called {absent}"
 
 
-def _gap(found: dict[str, Estimate], options: Options) -> tuple[Estimate, str | None]:
+def _gap(by_group: dict[str, dict], tables: dict[str, np.ndarray], options: Options) -> dict:
     """Largest minus smallest F1 of the groups that have one, and the group of the smallest."""
-    known = sorted((one.value, name) for name, one in found.items() if not math.isnan(one.value))
-    reason = "; ".join(f"{name}: {one.reason}" for name, one in found.items() if one.reason)
-    if len(found) == 1:
-        reason = f"only one group: {', '.join(found)}"
-    if len(known) < 2:
-        return Estimate(value=math.nan, reason=reason), None
-    best, worst = found[known[-1][1]], found[known[0][1]]
-    gap, low, high = best.value - worst.value, math.nan, math.nan
-    if best.draws is not None and worst.draws is not None:
-        low, high = _percentiles(best.draws - worst.draws, options)
-    elif options.average == "binary":
-        sides = ((one.value, one.low, one.high) for one in (best, worst))
-        low, high = difference_interval(*sides)
-    worse = known[0][1] if gap > 1e-12 else None
-    return Estimate(value=gap, low=low, high=high, reason=reason), worse
+    known = sorted((r["f1"], name) for name, r in by_group.items() if not math.isnan(r["f1"]))
+    reason = "; ".join(f"{name}: {r['reason']}" for name, r in by_group.items() if r["reason"])
+    if len(by_group) == 1:
+        reason = f"only one group: {', '.join(by_group)}"
+    gap, ends, worst = math.nan, NOTHING, None
+    if len(known) > 1:
+        gap, worst, best = known[-1][0] - known[0][0], known[0][1], known[-1][1]
+        sides = [[by_group[name][key] for key in ("f1", *ENDS)] for name in (best, worst)]
+        ends = difference_interval(*sides)
+        if options.bootstrap and not math.isnan(ends[0]):
+            ends = options.ends(f1_of(tables[best], options) - f1_of(tables[worst], options))
+    return {
+        "gap": gap, "gap_low": ends[0], "gap_high": ends[1], "gap_reason": reason,
+        "worst_group": worst if gap > 1e-12 else None,
+    }  # fmt: skip
 
 
 def wilson(share: float, count: float, level: float) -> tuple[float, float]:
