@@ -275,7 +275,7 @@ def start_server(kit, port):
         env={**os.environ, "TMPDIR": str(scratch)},
     )
     for line in process.stderr:
-        if line.startswith("reading room: "):
+        if line.startswith("reading room"):
             return process
     raise AssertionError(f"the room did not open: {process.wait()}")
 
