@@ -70,13 +70,10 @@ def _overlaps(maps: np.ndarray, masks: Sequence[np.ndarray], patients: np.ndarra
     rows = []
     for measure, (values, chance) in measures.items():
         means, chances = (ratio(weights @ np.array(v), weights.sum(1)) for v in (values, chance))
-        estimate, low, high, _ = interval_of(means, who.count, who.level())
-        rows.append(
-            Overlap(
-                measure=measure, estimate=estimate, low=low, high=high, chance=float(chances[0]),
-                patients=who.count, photos=len(kept),
-            )
-        )  # fmt: skip
+        found = interval_of(means, who.count, who.level())
+        found.pop("reason")
+        counts = {"patients": who.count, "photos": len(kept)}
+        rows.append(Overlap(measure=measure, chance=float(chances[0]), **counts, **found))
     return rows
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from hf_cushing.readers.rates import MAJORITY, READER, Caller, Calls
 from hf_cushing.readers.study import Omissions, ReaderStudy
-from hf_cushing.stats.agreement import ErrorOverlap, error_overlap
+from hf_cushing.stats.agreement import error_overlap
 from hf_cushing.stats.reader_scores import MatchedPoint, matched_point
-from hf_cushing.stats.significance import holm
+from hf_cushing.stats.significance import McNemar, holm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Overlap(Caller):
 
     photos: int
     size: str
-    errors: ErrorOverlap
+    errors: dict[str, McNemar]
     p_holm: float = math.nan
 
 
@@ -94,5 +94,5 @@ def error_overlaps(study: ReaderStudy, everybody: Sequence[Calls]) -> list[Overl
         )
         for caller, photos, called in _single_calls(everybody, study.reads[0])
     ]
-    adjusted = holm(row.errors.everyone.p for row in overlaps).tolist()
+    adjusted = holm(row.errors["everyone"].p for row in overlaps).tolist()
     return [replace(row, p_holm=p) for row, p in zip(overlaps, adjusted, strict=True)]

@@ -156,9 +156,11 @@ def _majority(study: ReaderStudy, read: int, readers: np.ndarray, level: str) ->
         return
     vote = majority_vote(calls[np.ix_(design.readers, design.photos)] == 1)
     row = np.full((1, len(study.photos)), math.nan)
-    row[0, design.photos] = vote.call
+    row[0, design.photos] = vote
     name = f"majority of {len(design.readers)} {level or 'reader'}s"
-    caller = Caller(name=name, kind=MAJORITY, level=level, read=read, tied=vote.ties)
+    caller = Caller(
+        name=name, kind=MAJORITY, level=level, read=read, tied=int(np.isnan(vote).sum())
+    )
     yield Calls(caller=caller, readers=np.zeros(0, int), calls=row)
 
 

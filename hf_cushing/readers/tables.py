@@ -222,7 +222,7 @@ def _overlap(report: ReaderReport) -> Table:
     """Readers against the model, photo by photo."""
     body = []
     for row in report.overlaps:
-        one, sick, well = row.errors.everyone, row.errors.diseased, row.errors.healthy
+        one, sick, well = (row.errors[part] for part in ("everyone", "diseased", "healthy"))
         body.append([
             row.name, row.level or "–", str(row.photos), str(one.both_right), str(one.first_only),
             str(one.second_only), str(one.both_wrong), p_text(one.p), p_text(row.p_holm),

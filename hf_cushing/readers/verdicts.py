@@ -171,7 +171,7 @@ def _mcnemar(report: ReaderReport) -> Iterator[str]:
     names: dict[str, list[str]] = {"more": [], "less": []}
     for row in readers:
         if row.p_holm < SIGNIFICANT:
-            counts = row.errors.everyone
+            counts = row.errors["everyone"]
             names["more" if counts.first_only > counts.second_only else "less"].append(row.name)
     parts = [f"{', '.join(of)} {word} often right than the model" for word, of in names.items()
              if of]  # fmt: skip
@@ -180,7 +180,7 @@ def _mcnemar(report: ReaderReport) -> Iterator[str]:
         yield f"Reader by reader (McNemar, Holm over all lines of the table): {some}."
     for row in enough:
         if row.kind == MAJORITY and not row.level:
-            counts = row.errors.everyone
+            counts = row.errors["everyone"]
             end = "a difference" if row.p_holm < SIGNIFICANT else "no difference was shown"
             tied = f"; {row.tied} ties left out" if row.tied else ""
             yield (

@@ -236,35 +236,23 @@ def intra_reader(
     return IntraReader(same=same, low=low, high=high, kappa=kappa)
 
 
-@dataclass(frozen=True, eq=False)
-class Majority:
-    """What most readers say.
-
-    Attributes
-    ----------
-    call : numpy.ndarray
-        float, shape (photos,): 1, 0, or NaN where as many say yes as no.
-    ties : int
-        Photos without a majority: none is decided here for either side.
-    """
-
-    call: np.ndarray
-    ties: int
-
-
-def majority_vote(decisions: np.ndarray) -> Majority:
-    """Majority of the readers' calls; a tie stays open, and is counted.
+def majority_vote(decisions: np.ndarray) -> np.ndarray:
+    """Majority of the readers' calls; a tie stays open.
 
     Parameters
     ----------
     decisions : numpy.ndarray
         bool, shape (readers, photos).
 
+    Returns
+    -------
+    numpy.ndarray
+        float, shape (photos,): 1, 0, or NaN where as many say yes as no.
+
     Examples
     --------
-    >>> found = majority_vote(np.array([[True, True], [True, False]]))
-    >>> found.call.tolist(), found.ties
-    ([1.0, nan], 1)
+    >>> majority_vote(np.array([[True, True], [True, False]])).tolist()
+    [1.0, nan]
     """
     decisions = np.asarray(decisions)
     if decisions.ndim != 2 or decisions.dtype != bool or not len(decisions):
@@ -273,23 +261,7 @@ def majority_vote(decisions: np.ndarray) -> Majority:
             f"not {decisions.dtype} of shape {decisions.shape}"
         )
     lead = 2 * decisions.sum(0) - len(decisions)
-    return Majority(np.where(lead == 0, NAN, lead > 0), int((lead == 0).sum()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ErrorOverlap:
-    """Who misses what: `McNemar` with the reader first and the model second.
-
-    Attributes
-    ----------
-    diseased, healthy, everyone : McNemar
-        `both_wrong` of the diseased are patients that neither finds; `second_only` are those that
-        the model would add.
-    """
-
-    diseased: McNemar
-    healthy: McNemar
-    everyone: McNemar
+    return np.where(lead == 0, NAN, lead > 0)
 
 
 def error_overlap(
@@ -298,8 +270,8 @@ def error_overlap(
     model: np.ndarray,
     *,
     patients: np.ndarray | None = None,
-) -> ErrorOverlap:
-    """Photos that both, one or neither of reader and model call right.
+) -> dict[str, McNemar]:
+    """Photos that both, one or neither of reader (first) and model (second) call right.
 
     Parameters
     ----------
@@ -308,11 +280,16 @@ def error_overlap(
     patients : numpy.ndarray, optional
         Shape (n,): swapped as a whole in the test.
 
+    Returns
+    -------
+    dict
+        Of the ``diseased``, the ``healthy`` and ``everyone``.
+
     Examples
     --------
     >>> truth = np.array([True, True, False])
     >>> found = error_overlap(truth, np.array([True, False, False]), np.array([True, True, True]))
-    >>> found.diseased.second_only, found.healthy.first_only
+    >>> found["diseased"].second_only, found["healthy"].first_only
     (1, 1)
     """
     for name, calls in (("reader", reader), ("model", model), ("truth", truth)):
@@ -321,9 +298,11 @@ def error_overlap(
                 f"{name}: expected bool of shape {truth.shape}, found {calls.dtype} {calls.shape}"
             )
     parts = {"diseased": truth, "healthy": ~truth, "everyone": np.full(len(truth), True)}
-    tests = {}
-    for name, inside in parts.items():
-        ids = None if patients is None else patients[inside]
-        right = (reader == truth)[inside], (model == truth)[inside]
-        tests[name] = mcnemar(*right, ids)
-    return ErrorOverlap(**tests)
+    return {
+        name: mcnemar(
+            (reader == truth)[inside],
+            (model == truth)[inside],
+            None if patients is None else patients[inside],
+        )
+        for name, inside in parts.items()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, ndtri, stdtrit
@@ -254,8 +255,8 @@ def _placements(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     return np.where(truth, below, 1 - below)
 
 
-def interval_of(values: np.ndarray, patients: int, level: float) -> tuple[float, float, float, str]:
-    """Estimate, interval and the reason for none, of a statistic and its draws.
+def interval_of(values: np.ndarray, patients: int, level: float) -> dict[str, Any]:
+    """``estimate``, ``low``, ``high`` and ``reason`` (for no interval), of a statistic's draws.
 
     Parameters
     ----------
@@ -266,13 +267,14 @@ def interval_of(values: np.ndarray, patients: int, level: float) -> tuple[float,
     level : float
         At which the draws are cut.
     """
-    estimate = float(values[0])
-    if patients < INSUFFICIENT:
-        return estimate, math.nan, math.nan, TOO_FEW
-    if math.isnan(estimate):
-        return estimate, math.nan, math.nan, "undefined: nothing to compare"
-    low, high = percentile_interval(values[1:], level)
-    return estimate, low, high, UNSTABLE if math.isnan(low) else ""
+    estimate, low, high = float(values[0]), math.nan, math.nan
+    reason = TOO_FEW if patients < INSUFFICIENT else ""
+    if not reason and math.isnan(estimate):
+        reason = "undefined: nothing to compare"
+    if not reason:
+        low, high = percentile_interval(values[1:], level)
+        reason = UNSTABLE if math.isnan(low) else ""
+    return {"estimate": estimate, "low": low, "high": high, "reason": reason}
 
 
 def difference_interval(

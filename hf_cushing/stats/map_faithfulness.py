@@ -83,20 +83,18 @@ def judge_methods(
     rows = []
     for method, gain in gains.items():
         better = weights @ (gain - randoms[method]) / weights.sum(1)
-        estimate, low, high, reason = interval_of(better, who.count, level)
+        found = interval_of(better, who.count, level)
         known = sanities[method][np.isfinite(sanities[method])]
         rows.append(
             MethodRow(
                 method=method,
                 gain=float(gain.mean()),
                 random=float(randoms[method].mean()),
-                better=estimate,
-                low=low,
-                high=high,
+                better=found.pop("estimate"),
                 sanity=float(known.mean()) if len(known) else math.nan,
                 patients=who.count,
                 photos=len(patients),
-                reason=reason,
+                **found,
             )
         )
     return sorted(rows, key=lambda row: -row.better)

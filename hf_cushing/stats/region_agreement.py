@@ -86,13 +86,9 @@ def rank_agreement(
                 values = ratio(weights @ correlate(machine, human), weights.sum(1))
             else:
                 values = correlate(weights @ machine, weights @ human)
-            estimate, low, high, reason = interval_of(values, who.count, who.level())
-            rows.append(
-                Agreement(
-                    measure=name, level=level, estimate=estimate, low=low, high=high,
-                    patients=who.count, photos=len(kept), reason=reason,
-                )
-            )  # fmt: skip
+            found = interval_of(values, who.count, who.level())
+            counts = {"patients": who.count, "photos": len(kept)}
+            rows.append(Agreement(measure=name, level=level, **counts, **found))
     return rows
 
 

@@ -181,11 +181,14 @@ def region_rows(
     values = values | {DIFFERENCE: values["female"] - values["male"]}
     for group, series in values.items():
         size = sizes[group]
-        estimate, low, high, reason = interval_of(series, size.fewest, size.level)
         yield RegionRow(
-            region=region, measure=measure, group=group, estimate=estimate, low=low, high=high,
-            patients=size.patients, photos=size.photos, reason=reason,
-        )  # fmt: skip
+            region=region,
+            measure=measure,
+            group=group,
+            patients=size.patients,
+            photos=size.photos,
+            **interval_of(series, size.fewest, size.level),
+        )
 
 
 def shortcut_alarm(table: Sequence[RegionRow]) -> str:

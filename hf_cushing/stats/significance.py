@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from hf_cushing.schema import UserError
@@ -155,7 +155,7 @@ def detectable_difference(low: float, high: float) -> float:
     return (z + float(ndtri(POWER))) * (high - low) / (2 * z)
 
 
-def tost(difference: float, error: float, margin: float, df: float | None = None) -> float:
+def tost(difference: float, error: float, margin: float) -> float:
     """P of two one-sided tests (Schuirmann 1987, J Pharmacokinet Biopharm 15:657).
 
     Below 0.05 the difference is shown to be smaller than the margin on either side.
@@ -164,8 +164,6 @@ def tost(difference: float, error: float, margin: float, df: float | None = None
     ----------
     difference, error, margin : float
         Estimate, its standard error, and what would matter (above 0), in one unit.
-    df : float, optional
-        Degrees of freedom of Student's distribution; the normal one if left out.
 
     Returns
     -------
@@ -180,8 +178,7 @@ def tost(difference: float, error: float, margin: float, df: float | None = None
     check_margin(margin)
     if not error > 0 or math.isnan(difference):
         return NAN
-    nearest = (margin - abs(difference)) / error
-    return float(ndtr(-nearest) if df is None else stdtr(df, -nearest))
+    return float(ndtr((abs(difference) - margin) / error))
 
 
 def check_margin(margin: float) -> None:

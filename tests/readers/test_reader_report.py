@@ -173,9 +173,9 @@ def test_matched_points_and_kappas_are_of_the_right_photos(study, report):
 def test_overlap_counts_every_photo_once_and_is_adjusted_over_all_lines(study, report):
     row = find(report.overlaps, name="R0")
     right, model = study.calls[0, 0, 0] == study.truth, study.model.called == study.truth
-    assert row.errors.everyone.first_only == (right & ~model).sum()
-    assert row.errors.diseased.both_wrong == (~right & ~model & study.truth).sum()
-    assert all(r.p_holm >= r.errors.everyone.p for r in report.overlaps if r.p_holm < 1)
+    assert row.errors["everyone"].first_only == (right & ~model).sum()
+    assert row.errors["diseased"].both_wrong == (~right & ~model & study.truth).sum()
+    assert all(r.p_holm >= r.errors["everyone"].p for r in report.overlaps if r.p_holm < 1)
     majority = find(report.overlaps, name="majority of 4 readers")
     votes = np.nansum(study.calls[:, 0, 0], axis=0)
     assert majority.tied == (votes == 2).sum() > 0
