@@ -9,7 +9,6 @@ is an answer; any other is "uncertain", an empty one too: no class looks like th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,7 +174,16 @@ def plausible_sets(conformal: Conformal, predictions: Predictions) -> np.ndarray
     UserError
         Photos of a model or a class without limits.
     """
-    _check_known({(x.model_revision, x.label) for x in conformal.limits}, predictions)
+    for kind, known, asked in (
+        ("model", {x.model_revision for x in conformal.limits}, predictions.model_revision),
+        ("class", {x.label for x in conformal.limits}, predictions.labels),
+    ):
+        for name in asked:
+            if name not in known:
+                raise UserError(
+                    f"no abstention limits are known for {kind} {name}; fit them on its own "
+                    "validation photos"
+                )
     pairs = list(zip(predictions.sex.tolist(), predictions.model_revision.tolist(), strict=True))
     sets = np.empty(predictions.probabilities.shape, bool)
     for column, label in enumerate(predictions.labels):
@@ -202,9 +210,8 @@ def _row(
     conformal: Conformal, scored: Predictions, sets: np.ndarray, *, subgroup: str, mask: np.ndarray
 ) -> AbstentionRow:
     of_label = {label: mask & (scored.label == label) for label in scored.labels}
-    held = np.zeros(len(scored), bool)
-    for column, own in enumerate(of_label.values()):
-        held |= own & sets[:, column]
+    truth = [scored.labels.index(label) for label in scored.label.tolist()]
+    held = sets[np.arange(len(scored)), truth]
     answered = mask & (sets.sum(1) == 1)
     strata = strata_of(scored.label, scored.sex)
     ratio = clustered_ratio(answered & ~held, answered, Patients(scored.patient_id, strata))
@@ -236,17 +243,3 @@ def _worst_of_patients(rows: Predictions, label: str) -> np.ndarray:
     """The largest 1 - probability of the true class among each patient's photos."""
     value = 1 - rows.score(label)
     return np.array([value[rows.patient_id == p].max() for p in np.unique(rows.patient_id)])
-
-
-def _check_known(known: Collection[tuple[str, str]], predictions: Predictions) -> None:
-    """Refuse photos for which no limit was set."""
-    models, labels = ({key[place] for key in known} for place in (0, 1))
-    for kind, unknown in (
-        ("model", sorted(set(predictions.model_revision.tolist()) - models)),
-        ("class", [label for label in predictions.labels if label not in labels]),
-    ):
-        if unknown:
-            raise UserError(
-                f"no abstention limits are known for {kind} {unknown[0]}; fit them on its own "
-                "validation photos"
-            )

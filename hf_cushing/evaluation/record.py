@@ -81,16 +81,12 @@ def report_to_json(report: Report) -> dict[str, Any]:
 
 def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
     """Read the operating points of a ``metrics.json``, of this version or an earlier one."""
-    known = {item.name for item in fields(OperatingPoint)}
     if metrics.get("schema_version", 1) > SCHEMA_VERSION:
         raise UserError(
             f"metrics.json has schema version {metrics['schema_version']}, this hf-cushing reads "
             f"up to {SCHEMA_VERSION}; install a newer one"
         )
-    return [
-        OperatingPoint(**{name: value for name, value in point.items() if name in known})
-        for point in metrics["operating_points"]
-    ]
+    return [_record(OperatingPoint, point) for point in metrics["operating_points"]]
 
 
 def report_from_json(metrics: dict[str, Any]) -> Report:
@@ -104,12 +100,12 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
             f"metrics.json has schema version {version}, cards are made from {SCHEMA_VERSION}; "
             "evaluate the run again with this hf-cushing"
         )
-    points = [OperatingPoint(**p) for p in metrics["operating_points"] if p["split"] != "test"]
+    points = [point for point in metrics["operating_points"] if point["split"] != "test"]
     return Report(
         split=metrics["split"],
-        operating_points=points,
-        subgroups=[_subgroup(row) for row in metrics["subgroups"]],
-        gaps=[Gap(**_with_nan(gap, Gap)) for gap in metrics["gaps"]],
+        operating_points=[_record(OperatingPoint, point) for point in points],
+        subgroups=[_record(SubgroupReport, row) for row in metrics["subgroups"]],
+        gaps=[_record(Gap, gap) for gap in metrics["gaps"]],
         shared=[],
         alpha=0.0,
         abstention=[],
@@ -118,21 +114,16 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
     )
 
 
-def _grading(grading: dict[str, Any]) -> Grading:
-    rows = [GradeRow(**row | {"values": _values(row["values"])}) for row in grading["rows"]]
-    gaps = [Gap(**_with_nan(gap, Gap)) for gap in grading["gaps"]]
-    return Grading(**grading | {"grades": tuple(grading["grades"]), "rows": rows, "gaps": gaps})
-
-
-def _values(values: dict[str, Any]) -> dict[str, Value]:
-    return {name: Value(**_with_nan(value, Value)) for name, value in values.items()}
-
-
-def _subgroup(row: dict[str, Any]) -> SubgroupReport:
-    return SubgroupReport(**(row | {"values": _values(row["values"])}))
-
-
-def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:
-    """NaN where JSON has null."""
+def _record(kind: type, row: dict[str, Any]) -> Any:
+    """A record from plain data: NaN where JSON has null; what it doesn't know is left out."""
     known = {item.name for item in fields(kind)}
-    return {k: math.nan if v is None else v for k, v in row.items() if k in known}
+    row = {name: math.nan if v is None else v for name, v in row.items() if name in known}
+    if "values" in row:
+        row["values"] = {name: _record(Value, value) for name, value in row["values"].items()}
+    return kind(**row)
+
+
+def _grading(grading: dict[str, Any]) -> Grading:
+    rows = [_record(GradeRow, row) for row in grading["rows"]]
+    gaps = [_record(Gap, gap) for gap in grading["gaps"]]
+    return Grading(**grading | {"grades": tuple(grading["grades"]), "rows": rows, "gaps": gaps})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -21,7 +19,7 @@ from hf_cushing.evaluation.wording import (
     title_of,
     verdict_text,
 )
-from hf_cushing.reports.table import Table, interval_text, number_text, p_text
+from hf_cushing.reports.table import Table, interval_text, number_text, p_text, table_to_csv
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS, shown_in
@@ -289,12 +287,8 @@ def report_to_csv(report: Report) -> str:
 
     Grades of severity together have the label ``grades``.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for line in _csv_lines(report):
-        writer.writerow({name: _cell(value) for name, value in line.items()})
-    return text.getvalue()
+    body = [[_cell(line.get(name, "")) for name in COLUMNS] for line in _csv_lines(report)]
+    return table_to_csv(Table("metrics", "", list(COLUMNS), body, []))
 
 
 def _csv_lines(report: Report) -> Iterator[dict[str, Any]]:
@@ -306,7 +300,7 @@ def _csv_lines(report: Report) -> Iterator[dict[str, Any]]:
         yield vars(gap) | {"subgroup": "female - male", "estimate": gap.gap}
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6f}" if math.isfinite(value) else ""
-    return value
+    return str(value)

@@ -14,6 +14,7 @@ from hf_cushing.readers.study import ALL_READERS, ReaderStudy, fully_crossed
 from hf_cushing.stats.agreement import majority_vote
 from hf_cushing.stats.intervals import (
     INSUFFICIENT,
+    SIZES,
     clustered_auroc,
     difference_interval,
     rate_intervals,
@@ -30,8 +31,6 @@ METRIC_NAMES = {
     "accuracy": "accuracy", "f1": "F1", "auroc": "AUROC",
 }  # fmt: skip
 """Names in tables: reader studies speak of sensitivity."""
-
-SIZES = ("insufficient", "wide", "ok")
 
 MODEL, MAJORITY, GROUP, READER = KINDS = ("model", "majority", "group", "reader")
 """In the order of tables and figures."""

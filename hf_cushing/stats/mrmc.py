@@ -169,7 +169,7 @@ def _analyse(
     term, df2 = _term(
         spread=float((rest**2).sum()) / free if free else NAN,
         free=free,
-        shared=_bounded(fixed.cov2 - fixed.cov3),
+        shared=fixed.cov2 - fixed.cov3,
         alone=fixed.var - fixed.cov1,
         readers=readers,
         analysis=analysis,
@@ -197,20 +197,16 @@ def _term(
 ) -> tuple[float, float]:
     """What one reader adds to the variance of a mean, and its degrees of freedom.
 
-    `spread` is a mean square with `free` degrees of freedom, `shared` the bounded covariance of
-    two readers, `alone` the variance that fixed readers have by themselves.
+    `spread` is a mean square with `free` degrees of freedom, `shared` the covariance of two
+    readers, `alone` the variance that fixed readers have by themselves.
     """
+    shared = max(0.0, shared)  # 0 also for NaN: where there is only one reader
     if analysis == FIXED_READERS:
         return alone + (readers - 1) * shared, math.inf
     if analysis == FIXED_CASES or not free:
         return spread, free
     term = spread + readers * shared
     return term, free * (term / spread) ** 2 if spread > NO_SPREAD else math.inf
-
-
-def _bounded(covariance: float) -> float:
-    """0 for a negative covariance, and for NaN: where there is only one reader."""
-    return covariance if covariance > 0 else 0.0
 
 
 def _estimate(value: float, variance: float, df: float) -> Estimate:
@@ -243,7 +239,7 @@ def mean_estimate(
     term, df = _term(
         spread=float(figures.var(ddof=1)) if readers > 1 else NAN,
         free=readers - 1,
-        shared=_bounded(fixed.cov2),
+        shared=fixed.cov2,
         alone=fixed.var,
         readers=readers,
         analysis=analysis,

@@ -60,16 +60,17 @@ class ReaderScores:
                 "ratings must have the axes (readers, modalities, cases), "
                 f"but the shape is {np.shape(self.ratings)}"
             )
-        for axis, field in enumerate(("readers", "modalities", "cases")):
-            names, size = getattr(self, field), self.ratings.shape[axis]
-            names = tuple(names) or tuple(str(number + 1) for number in range(size))
-            _check_length(field, len(names), size)
+        sizes = dict(zip(("readers", "modalities", "cases"), self.ratings.shape, strict=True))
+        for field, size in sizes.items():
+            names = tuple(getattr(self, field)) or tuple(map(str, range(1, size + 1)))
             object.__setattr__(self, field, names)
         if self.truth.dtype != bool:
             raise UserError(f"truth must be bool, not {self.truth.dtype}")
-        _check_length("truth", len(self.truth), self.ratings.shape[2])
-        if self.patients is not None:
-            _check_length("patients", len(self.patients), len(self.truth))
+        sizes |= dict.fromkeys(("truth", "patients"), sizes["cases"])
+        for field, size in sizes.items():
+            values = getattr(self, field)
+            if values is not None and len(values) != size:
+                raise UserError(f"{field}: expected {size} values, found {len(values)}")
         self._check_complete()
         self._check_classes()
 
@@ -95,11 +96,6 @@ class ReaderScores:
         """Who is in which case, by class."""
         cases = np.arange(len(self.truth)) if self.patients is None else self.patients
         return Patients(cases, self.truth)
-
-
-def _check_length(name: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise UserError(f"{name}: expected {expected} values, found {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
