@@ -26,10 +26,8 @@ SHOWN = ("recall", "specificity", "accuracy", "f1", "auroc")
 GAPS = ("recall", "specificity")
 """Metrics that do not depend on how many of a sex are sick."""
 
-METRIC_NAMES = {
-    "recall": "sensitivity", "sensitivity": "sensitivity", "specificity": "specificity",
-    "accuracy": "accuracy", "f1": "F1", "auroc": "AUROC",
-}  # fmt: skip
+METRIC_NAMES = {name: METRICS[name].title for name in SHOWN}
+METRIC_NAMES |= {"recall": "sensitivity", "sensitivity": "sensitivity"}
 """Names in tables: reader studies speak of sensitivity."""
 
 MODEL, MAJORITY, GROUP, READER = KINDS = ("model", "majority", "group", "reader")

@@ -69,13 +69,11 @@ def hidden_table(
     for number, name in enumerate(names):
         known = np.isfinite(absent[:, number]) & np.isfinite(only[:, number])
         parts = {group: mask & known for group, mask in masks.items()}
+        columns = absent[:, number], only[:, number], log_odds, truth
         measured = {
-            group: _measures(
-                weights[:, mask], absent[mask, number], only[mask, number], log_odds[mask],
-                truth[mask],
-            )
+            group: _measures(weights[:, mask], *(column[mask] for column in columns))
             for group, mask in parts.items()
-        }  # fmt: skip
+        }
         for measure in HIDDEN_MEASURES:
             classes = (truth,) if measure == "effect" else (truth, ~truth)
             values = {group: measured[group][measure] for group in parts}

@@ -232,8 +232,8 @@ def test_the_metadata_of_a_photo_is_never_on_the_page(model, faces):
         assert not Image.open(io.BytesIO(shown)).getexif()
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_page_can_be_made_in_both_languages(model, faces, language):
+@pytest.mark.parametrize("language", texts.languages())
+def test_every_page_can_be_made_in_all_languages(model, faces, language):
     words = texts.space_words(language)
     page = photo_page(model, PhotoSource("a", faces[0]), heatmap=True, words=words)
     assert words["means"] in page
@@ -246,15 +246,16 @@ def test_every_page_can_be_made_in_both_languages(model, faces, language):
     )
 
 
-def test_both_languages_say_the_same_things_with_the_same_facts():
-    assert texts.space_words("en").keys() <= texts.space_words("zh").keys()
+@pytest.mark.parametrize("language", texts.languages())
+def test_all_languages_say_the_same_things_with_the_same_facts(language):
+    assert texts.space_words("en").keys() <= texts.space_words(language).keys()
     for key, english in texts.space_words("en").items():
-        chinese = texts.space_words("zh")[key]
+        other = texts.space_words(language)[key]
         if isinstance(english, str):
             facts = {x for x in re.findall(r"{(\w+)}", english) if x not in ("rule",)}
-            assert facts == {x for x in re.findall(r"{(\w+)}", chinese) if x != "code"}, key
+            assert facts == {x for x in re.findall(r"{(\w+)}", other) if x != "code"}, key
         else:
-            assert len(english) == len(chinese)
+            assert len(english) == len(other)
 
 
 def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(model):
@@ -306,8 +307,8 @@ REMARKS = (
 )
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_warnings_stand_on_the_photo_page_and_in_the_table_in_both_languages(
+@pytest.mark.parametrize("language", texts.languages())
+def test_warnings_stand_on_the_photo_page_and_in_the_table_in_all_languages(
     model, faces, language, monkeypatch
 ):
     words = texts.space_words(language)

@@ -11,6 +11,7 @@ from gradio_client import Client, handle_file
 from huggingface_hub import HfApi
 
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.faces.photo import PhotoError
 from hf_cushing.predict.answer import Predictor
 from hf_cushing.publish.hub import upload
 from hf_cushing.run import Run
@@ -43,12 +44,23 @@ def by_command(source, pairs, environment=None):
     done = subprocess.run(
         [*command, "--json"], env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 1), done.stderr  # 1: a drawn face that dlib doesn't find
     return json.loads(done.stdout)["photos"]
+
+
+def by_python(predictor, pairs):
+    """Answers of a `Predictor`, one by one, or the reason for none."""
+    for photo, sex in pairs:
+        try:
+            yield predictor(photo, sex).to_json() | {"error": ""}
+        except PhotoError as error:
+            yield {"error": error.reason}
 
 
 def check_same(found, expected):
     assert len(found) == len(expected)
+    assert [one["error"] for one in found] == [one["error"] for one in expected]
+    found, expected = ([one for one in rows if not one["error"]] for rows in (found, expected))
     for one, other in zip(found, expected, strict=True):
         assert {name: one[name] for name in SAME} == {name: other[name] for name in SAME}
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
@@ -56,8 +68,9 @@ def check_same(found, expected):
 
 def test_command_python_and_space_give_the_same_answers(run, dataset, pairs, space, hub, tmp_path):  # noqa: F811
     predictor = Predictor(Run(str(run)))
-    expected = [predictor(photo, sex).to_json() | {"error": ""} for photo, sex in pairs]
-    assert {row["sex"] for row in expected} == set(SEXES)
+    expected = list(by_python(predictor, pairs))
+    assert {row["sex"] for row in expected if not row["error"]} == set(SEXES)
+    assert sum(not row["error"] for row in expected) > 0.9 * len(pairs)
 
     check_same(by_command(str(run), pairs), expected)
 
