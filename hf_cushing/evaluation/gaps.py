@@ -149,7 +149,8 @@ def metric_gaps(
         reason = reason or next((v.reason for v in values if math.isnan(v.low)), "")
         bounds, method = NOTHING, ""
         if not reason and values[0].method == "bootstrap":
-            bounds, method = _of_draws(sides, sides[0].draws[name] - sides[1].draws[name])
+            draws = sides[0].draws[name] - sides[1].draws[name]
+            bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
         elif not reason:
             bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
             method = "from both intervals"
@@ -157,7 +158,7 @@ def metric_gaps(
         chance = permutation_p(women - men, permuted[0][name] - permuted[1][name])
         gaps.append(
             _gap(women, men, bounds, chance, goal=metric.goal, label=label, metric=name,
-                 method=method, reason=reason, **_common(sides))
+                 unit=sides[0].report.unit, size=_size(sides), method=method, reason=reason)
         )  # fmt: skip
     return gaps
 
@@ -169,30 +170,19 @@ def _parity_gap(
     permuted: Sequence[Mapping[str, np.ndarray]],
 ) -> Gap:
     """A measure of difference, with percentiles of the draws, which pull it away from 0."""
-    parity, common = PARITY[name].formula, _common(sides)
+    parity, size = PARITY[name].formula, _size(sides)
     values = [{m: v.estimate for m, v in side.report.values.items()} for side in sides]
     gap, bounds, method, reason = float(parity(*values)), NOTHING, "", ""
     if math.isnan(gap):
         reason = f"undefined: {PARITY[name].undefined}"
-    elif common["size"] == "insufficient":
+    elif size == "insufficient":
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
     else:
-        bounds, method = _of_draws(sides, parity(*(side.draws for side in sides)))
+        draws = parity(*(side.draws for side in sides))
+        bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
     chance = permutation_p(gap, parity(*permuted))
     return _gap(math.nan, math.nan, bounds, chance, gap=gap, label=label, metric=name,
-                method=method, reason=reason, **common)  # fmt: skip
-
-
-def _common(sides: tuple[Resampled, Resampled]) -> dict[str, str]:
-    """What all gaps of two sides share: the unit, and the size of the smaller one."""
-    rows = [side.report for side in sides]
-    return {"unit": rows[0].unit, "size": min((row.size for row in rows), key=SIZES.index)}
-
-
-def _of_draws(
-    sides: tuple[Resampled, Resampled], draws: np.ndarray
-) -> tuple[tuple[float, float], str]:
-    return percentile_interval(draws, max(side.level for side in sides)), "bootstrap"
+                unit=sides[0].report.unit, size=size, method=method, reason=reason)  # fmt: skip
 
 
 def _gap(
@@ -223,6 +213,14 @@ def _gap(
         worse=worse,
         **known,
     )
+
+
+def _size(sides: tuple[Resampled, Resampled]) -> str:
+    return min((side.report.size for side in sides), key=SIZES.index)
+
+
+def _level(sides: tuple[Resampled, Resampled]) -> float:
+    return max(side.level for side in sides)
 
 
 def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:

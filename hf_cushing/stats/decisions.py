@@ -76,10 +76,11 @@ class Decisions:
         return Decisions(self.truth[rows], self.score[rows], self.threshold[rows])
 
 
+@dataclass(frozen=True, eq=False)
 class WeightedDecisions:
     """Decisions and m weightings of them; sums are made when first asked for.
 
-    Parameters
+    Attributes
     ----------
     decisions : Decisions
         Of n photos, by rising score.
@@ -87,25 +88,14 @@ class WeightedDecisions:
         float64, shape (m, n), 0 or more.
     """
 
-    def __init__(self, decisions: Decisions, weights: np.ndarray):
-        self.decisions, self.weights = decisions, weights
+    decisions: Decisions
+    weights: np.ndarray
 
     @cached_property
-    def _by_call(self) -> np.ndarray:
-        """Weights of the cells; and of false positives, by the odds of their own threshold."""
-        odds = self.decisions.threshold / np.clip(1 - self.decisions.threshold, EPSILON, None)
-        c = self.decisions.cells
-        return (self.weights @ np.stack([c.tp, c.fn, c.fp, c.tn, c.fp * odds], axis=1)).T
-
-    @property
     def cells(self) -> Cells:
         """Weights of the cells, float64, shape (m,) each."""
-        return Cells(*self._by_call[:4])
-
-    @property
-    def cost(self) -> np.ndarray:
-        """What false positives cost in true ones, float64, shape (m,)."""
-        return self._by_call[4]
+        masks = vars(self.decisions.cells).values()
+        return Cells(*(self.weights @ np.stack(list(masks), axis=1).astype(np.float64)).T)
 
     @cached_property
     def curve(self) -> Curve:

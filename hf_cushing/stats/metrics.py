@@ -254,7 +254,8 @@ def _calibration_intercept(w: WeightedDecisions) -> np.ndarray:
 
 def _net_benefit(w: WeightedDecisions) -> np.ndarray:
     """At each photo's own threshold (Vickers and Elkin 2006, Med Decis Making 26:565)."""
-    return (w.cells.tp - w.cost) / w.cells.everybody
+    odds = w.decisions.threshold / np.clip(1 - w.decisions.threshold, EPSILON, None)
+    return (w.cells.tp - w.weights @ (w.decisions.cells.fp * odds)) / w.cells.everybody
 
 
 METRICS = {
