@@ -31,7 +31,7 @@ def compare(
     from hf_cushing.compare import command as study
     from hf_cushing.compare.cells import parse_shard
     from hf_cushing.compare.ensemble import export_ensemble
-    from hf_cushing.compare.plan import read_study, with_mitigation
+    from hf_cushing.compare.plan import read_study, with_baselines, with_mitigation
 
     if replay:
         if options != StudyOptions():
@@ -43,6 +43,7 @@ def compare(
     plan = read_study(options.config) if options.config else study.read_plan(out)
     if options.mitigation:
         plan = with_mitigation(plan, options.mitigation)
+    plan = with_baselines(plan, options.baselines)
     shard = parse_shard(options.shard)
     outcome = study.compare(plan, dataset, out, shard=shard, external=options.external, say=say)
     _show(outcome, out, as_json)
@@ -58,7 +59,7 @@ def _show(outcome: StudyOutcome, out: Path, as_json: bool) -> None:
         names = [cell.folder.name for cell in outcome.done]
         print_json({"done": names, "missing": len(outcome.missing), "failed": outcome.failed})
     elif outcome.tables:
-        print(tables_to_markdown(outcome.tables))
+        print("\n".join([*outcome.verdicts, "", tables_to_markdown(outcome.tables)]))
         say(f"study: {out / 'study.html'}")
 
 

@@ -34,6 +34,8 @@ class StudyOutcome:
         Name of a cell to what went wrong; of an arm to why it can't be trained.
     tables : list of Table
         Empty while cells are missing.
+    verdicts : list of str
+        The sentences to read first.
     """
 
     done: list[Cell]
@@ -41,6 +43,7 @@ class StudyOutcome:
     failed: dict[str, str]
     left_out: dict[str, str] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
 
 
 def run_cells(

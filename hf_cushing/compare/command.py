@@ -13,7 +13,7 @@ from hf_cushing.compare.external import external_results
 from hf_cushing.compare.plan import Cell, Study, make_cells, make_study
 from hf_cushing.compare.report import write_record, write_study
 from hf_cushing.compare.results import collect
-from hf_cushing.compare.tables import external_table, study_tables
+from hf_cushing.compare.tables import external_table, study_tables, study_verdicts
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import plain, read_json
 from hf_cushing.schema import UsageError, UserError
@@ -57,9 +57,10 @@ def compare(
     results = collect(whole, draws=draws)
     tables = study_tables(results, study.published)
     if external:
-        scored = external_results(whole, external, draws=draws, say=say)
+        networks = [cell for cell in whole if not cell.arm.is_baseline]
+        scored = external_results(networks, external, draws=draws, say=say)
         tables += [external_table(label, arms, whole) for label, arms in scored.items()]
-    outcome = replace(outcome, tables=tables)
+    outcome = replace(outcome, tables=tables, verdicts=study_verdicts(results, tables))
     write_study(out, record, outcome, results)
     return outcome
 
@@ -68,7 +69,11 @@ def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
     """Refuse a folder of another study; its cells would be mixed up in the tables."""
     if (out / "study.json").is_file():
         recorded = _recorded(out)
-        names = sorted(name for name in record if recorded.get(name) != record[name])
+        names = sorted(
+            name
+            for name in record
+            if name != "baselines" and recorded.get(name) != record[name]  # they only add cells
+        )
         if names:
             raise UserError(
                 f"{out} belongs to another study ({', '.join(names)} differ); give another --out"

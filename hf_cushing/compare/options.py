@@ -15,6 +15,11 @@ class StudyOptions:
     """Which study, which part of it, and what else is wanted of its models."""
 
     config: Path | None = option(None, "Study, as in configs/studies; needed the first time.")
+    baselines: str = option(
+        "all",
+        "Runs without a network beside the others: all, none, or names with commas, of "
+        "demographics, colour, geometry, geometry-no-jaw and descriptor.",
+    )
     shard: str = option("0/1", "Train every n-th arm only, as 0/4; all share --out.")
     external: str | None = option(
         None, "A second cohort's dataset: scored by all models, nothing adjusted.", group=MORE

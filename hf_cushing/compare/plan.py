@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.config import DEFAULTS, RunConfig, read_yaml
+from hf_cushing.config import BASELINES, DEFAULTS, RunConfig, read_yaml
 from hf_cushing.data.loading import FaceData
 from hf_cushing.data.subsets import with_public_controls
 from hf_cushing.files import plain
@@ -19,10 +19,13 @@ from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.training.run_folder import run_plan
 
-LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds")
+LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds", "baselines")
 """Fields of a study; a single value stands for a list of one."""
 
 BASELINE = "none"
+
+OF_BASELINES = ("cpu", "bootstrap", "calibration", "threshold_rule", "public_controls")
+"""Options of a study that hold for its baselines, too."""
 
 MITIGATIONS: dict[str, dict[str, str]] = {
     BASELINE: {"imbalance": "class"},
@@ -67,6 +70,8 @@ class Study:
         Name or pattern (``tiny-*``) to options that hold for these; they win over `options`.
     published : str
         Key of the table of published figures that stands beside ours.
+    baselines : tuple of str
+        Of `config.BASELINES`: runs without a network, on the same folds and seeds.
     """
 
     models: tuple[str, ...] = ()
@@ -79,6 +84,7 @@ class Study:
     per_model: dict[str, dict[str, Any]] = field(default_factory=dict)
     per_finetune: dict[str, dict[str, Any]] = field(default_factory=dict)
     published: str = ""
+    baselines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -100,6 +106,11 @@ class Arm:
     def is_cnn(self) -> bool:
         """The network is convolutional, as its name says."""
         return any(name in self.model.lower() for name in CNNS)
+
+    @property
+    def is_baseline(self) -> bool:
+        """There is no network."""
+        return self.model in BASELINES
 
     @property
     def words(self) -> tuple[str, str]:
@@ -195,6 +206,9 @@ def _grid_problems(study: Study) -> Iterator[str]:
     for name in study.mitigation:
         if name not in MITIGATIONS:
             yield f"mitigation '{name}' is not known; choose from {', '.join(MITIGATIONS)}"
+    for name in study.baselines:
+        if name not in BASELINES:
+            yield f"baseline '{name}' is not known; choose from {', '.join(BASELINES)}"
     if study.mitigation and study.imbalance != Study.imbalance:
         yield "mitigation and imbalance are two grids; leave one out"
     if study.mitigation and BASELINE not in study.mitigation:
@@ -221,6 +235,12 @@ def with_mitigation(study: Study, names: str) -> Study:
     return make_study(vars(study) | grid, "--mitigation")
 
 
+def with_baselines(study: Study, names: str) -> Study:
+    """The study with baselines, named with commas, ``all`` or ``none``."""
+    wanted = {"all": BASELINES, "none": ()}.get(names, tuple(names.split(",")))
+    return make_study(vars(study) | {"baselines": wanted}, "--baselines")
+
+
 def make_cells(
     study: Study, dataset: str, data: FaceData, out: Path
 ) -> tuple[list[Cell], dict[str, str]]:
@@ -235,7 +255,9 @@ def make_cells(
     cells, left_out = [], {}
     grid = product(study.models, study.finetune, study.mitigation or study.imbalance)
     folds = range(study.folds) if study.folds else [None]
-    for arm in (Arm(*names) for names in grid):
+    arms = [Arm(*names) for names in grid]
+    arms += [Arm(name, "head", Study.imbalance[0]) for name in study.baselines]
+    for arm in arms:
         options = _options(study, arm) | {"dataset": dataset}
         try:
             with_public_controls(data, options.get("public_controls", "all"))
@@ -253,6 +275,10 @@ def make_cells(
 def _options(study: Study, arm: Arm) -> dict[str, Any]:
     """Options of `train.py` for an arm; later ones win."""
     options = {"tracker": "none", "resume": True} | study.options
+    if arm.is_baseline:
+        options = {name: options[name] for name in ("tracker", "resume", *OF_BASELINES)
+                   if name in options}  # fmt: skip
+        return options | {"imbalance": arm.treatment, "model": arm.model, "finetune": arm.finetune}
     for patterns, name in ((study.per_finetune, arm.finetune), (study.per_model, arm.model)):
         for pattern, values in patterns.items():
             if fnmatchcase(name, pattern) or fnmatchcase(Path(name).name, pattern):

@@ -12,7 +12,6 @@ from hf_cushing.compare.figures import plot_arms, plot_gap_and_cost, plot_mitiga
 from hf_cushing.compare.mitigation import mitigated_models
 from hf_cushing.compare.plan import Cell
 from hf_cushing.compare.results import LabelResult
-from hf_cushing.compare.tables import winner_sentence
 from hf_cushing.files import plain, write_json, write_text
 from hf_cushing.reports.page import tables_to_page
 from hf_cushing.reports.table import table_to_csv, tables_to_latex, tables_to_markdown
@@ -40,11 +39,9 @@ def write_study(
         write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
     write_text(out / "study.md", tables_to_markdown(tables))
     write_text(out / "study.tex", tables_to_latex(tables))
-    verdicts = [f"{result.label}: {winner_sentence(result)}" for result in results]
-    verdicts += [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
     page = tables_to_page(
         f"Comparison of models, {len(outcome.done)} runs",
-        verdicts=verdicts,
+        verdicts=outcome.verdicts,
         tables=tables,
         figures=_figures(out, results),
         failed=outcome.failed,
@@ -67,6 +64,7 @@ def _facts(outcome: StudyOutcome) -> dict[str, Any]:
         "cells": costs,
         "failed": outcome.failed,
         "left_out": outcome.left_out,
+        "verdicts": outcome.verdicts,
         "tables": {table.name: plain([table.header, *table.body]) for table in outcome.tables},
     }
 

@@ -21,6 +21,7 @@ from hf_cushing.evaluation.subgroups import (
     report_subgroups,
 )
 from hf_cushing.schema import UserError
+from hf_cushing.stats.metrics import auroc
 from hf_cushing.stats.significance import holm
 
 SIGNIFICANT = 0.05
@@ -58,6 +59,8 @@ class ArmResult:
         Of all its cells.
     trainable : int
         Weights that learn.
+    validation_auroc : float
+        Mean over its cells, each on its own validation photos.
     """
 
     arm: Arm
@@ -65,6 +68,7 @@ class ArmResult:
     gaps: dict[str, Gap]
     seconds: float
     trainable: int
+    validation_auroc: float
 
     def estimate(self, metric: str, subgroup: str = "all") -> float:
         """A metric of a subgroup; NaN where undefined."""
@@ -83,12 +87,19 @@ class LabelResult:
         Arm to the comparison of the best arm with it.
     pairs : dict
         Questions that the papers ask to the comparison that answers them.
+    added : dict
+        Baseline to the comparison of the network of the best validation AUROC with it: the
+        baseline of the best validation AUROC, and ``demographics``. Empty without baselines.
+    network : Arm or None
+        That network.
     """
 
     label: str
     arms: list[ArmResult]
     against_best: dict[Arm, Comparison]
     pairs: dict[str, Comparison]
+    added: dict[Arm, Comparison]
+    network: Arm | None
 
     @property
     def adjusted(self) -> dict[Arm, float]:
@@ -167,11 +178,17 @@ def _label_result(
         )  # fmt: skip
 
     best, *others = (arm.arm for arm in arms)
+    ranked = sorted(arms, key=lambda arm: -np.nan_to_num(arm.validation_auroc, nan=-1.0))
+    network = next((arm.arm for arm in ranked if not arm.arm.is_baseline), None)
+    baselines = [arm.arm for arm in ranked if arm.arm.is_baseline]
+    asked = [arm for arm in baselines if arm in baselines[:1] or arm.model == "demographics"]
     return LabelResult(
         label=label,
         arms=arms,
         against_best={arm: compared(best, arm) for arm in others},
         pairs={question: compared(*pair) for question, pair in _questions([best, *others])},
+        added={arm: compared(network, arm) for arm in asked} if network else {},
+        network=network,
     )
 
 
@@ -181,6 +198,7 @@ def _questions(arms: Sequence[Arm]) -> Iterator[tuple[str, tuple[Arm, Arm]]]:
         full = Arm(arm.model, "full", arm.treatment)
         if arm.finetune == "head" and full in arms:
             yield f"{arm.name} (frozen) against full", (arm, full)
+    arms = [arm for arm in arms if not arm.is_baseline]
     cnns = [arm for arm in arms if arm.is_cnn]
     transformers = [arm for arm in arms if not arm.is_cnn]
     if cnns and transformers:
@@ -202,4 +220,11 @@ def _arm_result(
         gaps={gap.metric: gap for gap in gaps},
         seconds=sum(fact["seconds"] for fact in facts),
         trainable=facts[0]["trainable"],
+        validation_auroc=float(np.mean([_validation_auroc(cell, label) for cell in cells])),
     )
+
+
+def _validation_auroc(cell: Cell, label: str) -> float:
+    """NaN where the validation photos are of one class."""
+    rows = cell.run.recorded_predictions.of_split("validation")
+    return auroc(rows.label == label, rows.score(label))

@@ -67,6 +67,33 @@ def _overall(result: LabelResult) -> Table:
     return Table(f"overall_{result.label}", f"{result.label}: all arms", header, body, notes)
 
 
+def study_verdicts(results: Sequence[LabelResult], tables: Sequence[Table]) -> list[str]:
+    """The sentences to read first: what a network adds to baselines, the winner, mitigation."""
+    found = []
+    for result in results:
+        if result.added:
+            found.append(f"{result.label}: {added_sentence(result)}")
+        found.append(f"{result.label}: {winner_sentence(result)}")
+    return found + [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
+
+
+def added_sentence(result: LabelResult) -> str:
+    """What the best network adds to the best baseline and to demographics, in AUROC."""
+    parts = []
+    for number, (arm, found) in enumerate(result.added.items()):
+        which = f"the best baseline ({arm.model})" if number == 0 else arm.model
+        gain = found.differences["auroc"]
+        text = interval_text(gain.difference, gain.low, gain.high)
+        shown = "a gain is shown" if gain.low > 0 else "no gain is shown"
+        if found.size == "insufficient":
+            shown = "too few patients for a statement"
+        parts.append(f"over {which} by {text}: {shown}")
+    return (
+        f"{result.network.name} differs in AUROC {'; '.join(parts)}. Network and baseline were "
+        "chosen by their AUROC on validation; the differences are on test, paired by patient."
+    )
+
+
 def winner_sentence(result: LabelResult) -> str:
     """Name a winner only if every other arm is shown to be worse."""
     adjusted = result.adjusted

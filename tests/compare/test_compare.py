@@ -9,8 +9,8 @@ from scipy.special import softmax
 from hf_cushing.compare import command as study
 from hf_cushing.compare.cells import lock_of
 from hf_cushing.compare.ensemble import export_ensemble
-from hf_cushing.compare.plan import Arm, make_cells, make_study
-from hf_cushing.compare.tables import published_table, winner_sentence
+from hf_cushing.compare.plan import Arm, make_cells, make_study, with_baselines
+from hf_cushing.compare.tables import added_sentence, published_table, winner_sentence
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
@@ -160,6 +160,38 @@ def test_features_of_a_frozen_backbone_are_computed_once(done):
     folders = list((out / "cells" / ".features").iterdir())
     assert len(folders) == 2  # one a backbone, not one a fold
     assert len(result.done) == 4
+
+
+def test_baselines_are_arms_and_the_first_sentence_says_what_a_network_adds(
+    done, dataset, tmp_path
+):
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    plan = with_baselines(make_study(dict(PLAN), "here"), "demographics,colour")
+    result = study.compare(plan, str(dataset), out, draws=100, say=quiet)
+    assert len(result.done) == 8  # the study's own cells were there already
+    first = result.verdicts[0]
+    assert first.startswith("cushing: tiny-")
+    assert "over the best baseline (" in first
+    assert "demographics" in first
+    assert "too few patients for a statement" in first
+    assert read_json(out / "study.json")["verdicts"] == result.verdicts
+    without = with_baselines(plan, "none")
+    assert len(study.compare(without, str(dataset), out, draws=100, say=quiet).done) == 4
+
+
+def test_gain_over_a_baseline_is_shown_by_its_interval_alone():
+    def result(low, high, size="ok"):
+        auroc = SimpleNamespace(difference=(low + high) / 2, low=low, high=high)
+        found = SimpleNamespace(differences={"auroc": auroc}, size=size)
+        return SimpleNamespace(
+            network=Arm("vit", "full", "class_sex"),
+            added={Arm("colour", "head", "class_sex"): found},
+        )
+
+    assert "0.040 (0.010–0.070): a gain is shown" in added_sentence(result(0.01, 0.07))
+    assert "no gain is shown" in added_sentence(result(-0.01, 0.07))
+    assert "too few patients" in added_sentence(result(0.01, 0.07, "insufficient"))
 
 
 def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():

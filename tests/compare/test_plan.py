@@ -132,7 +132,14 @@ def test_impossible_shard_is_refused(text):
 def test_every_shipped_study_can_be_planned(data, tmp_path):
     folder = resource("configs/studies")
     names = [path for path in sorted(folder.glob("*.yaml")) if path.stem != "published"]
-    assert {path.stem for path in names} == {"liu2025", "wei2020", "quick", "moon", "mitigation"}
+    assert {path.stem for path in names} == {
+        "liu2025",
+        "wei2020",
+        "quick",
+        "moon",
+        "mitigation",
+        "face_resnet",
+    }
     for path in names:
         cells, left_out = make_cells(read_study(path), "somewhere", data, tmp_path)
         assert cells
