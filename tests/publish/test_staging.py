@@ -205,7 +205,8 @@ def test_space_holds_app_sources_resources_and_card(run, dataset):
     names = files(made.folder)
     assert names >= {
         "app.py", "requirements.txt", "README.md", "hf_cushing/app/app.py",
-        "hf_cushing/app/words/zh.yaml", "hf_cushing/app/space.css", "hf_cushing/app/reading_room.js",
+        "hf_cushing/app/words/zh.yaml", "hf_cushing/app/space.css",
+        "hf_cushing/app/reading_room.js",
         "hf_cushing/predict/pipeline.py",
     }  # fmt: skip
     assert not any("__pycache__" in name or "_resources" in name for name in names)
