@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hf_cushing.heatmaps.inputs import score
 from hf_cushing.heatmaps.methods import explain_many, methods_for
 from hf_cushing.models.build import build_classifier
 from hf_cushing.models.score import input_pixels
-from hf_cushing.heatmaps.inputs import score
 
 MODELS = ["tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet"]
 

@@ -171,7 +171,7 @@ def test_accumulated_steps_give_the_gradient_of_one_large_batch(dataset, tmp_pat
     weights = []
     for name, size, steps in (("one", "8", "1"), ("four", "2", "4")):
         more = f"--epochs 1 --batch_size {size} --gradient_accumulation {steps}".split()
-        more += "--augment none --imbalance none".split()
+        more += ["--augment", "none", "--imbalance", "none"]
         fine_tune(parse(train_options(dataset, tmp_path / name, *more, model="tiny-vit")))
         weights.append(load_file(tmp_path / name / "model.safetensors"))
     distance = [(weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]]
