@@ -59,7 +59,7 @@ def compare(
     if external:
         networks = [cell for cell in whole if not cell.arm.is_baseline]
         scored = external_results(networks, external, draws=draws, say=say)
-        tables += [external_table(label, arms, whole) for label, arms in scored.items()]
+        tables += [external_table(label, arms, networks) for label, arms in scored.items()]
     outcome = replace(outcome, tables=tables, verdicts=study_verdicts(results, tables))
     write_study(out, record, outcome, results)
     return outcome

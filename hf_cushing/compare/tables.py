@@ -90,7 +90,8 @@ def added_sentence(result: LabelResult) -> str:
         parts.append(f"over {which} by {text}: {shown}")
     return (
         f"{result.network.name} differs in AUROC {'; '.join(parts)}. Network and baseline were "
-        "chosen by their AUROC on validation; the differences are on test, paired by patient."
+        "chosen by their AUROC on validation; the differences are on test, paired by patient. Over "
+        "folds, one run's validation photos are another's test photos, so a little optimism stays."
     )
 
 

@@ -242,6 +242,15 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     run(dataset, out)
 
 
+def test_baselines_take_no_part_in_the_external_table(done, dataset, other_cohort, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    plan = with_baselines(make_study(dict(PLAN), "here"), "demographics")
+    found = study.compare(plan, str(dataset), out, draws=100, say=quiet, external=str(other_cohort))
+    (table,) = (table for table in found.tables if table.name == "external_cushing")
+    assert {row[0] for row in table.body} == {"tiny-vit", "tiny-resnet"}
+
+
 def test_photos_that_trained_a_model_are_no_external_cohort(done, dataset):
     with pytest.raises(UserError, match="an external cohort must be of other people"):
         run(dataset, done[0], external=str(dataset))
