@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
 from hf_cushing.models.adapt import head_names
-from hf_cushing.models.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, unknown_model
+from hf_cushing.models.backbones import BACKBONES, UNFIT, VISION_TOWERS, unknown_model
 from hf_cushing.models.face_resnet import load_face_resnet
+from hf_cushing.models.preprocessing import (
+    check_side,
+    format_of_checkpoint,
+    format_of_table,
+    square_processor,
+)
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
@@ -23,8 +28,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BICUBIC = 3
 LOADING_ERRORS = (OSError, ValueError, KeyError, SafetensorError)
+
+OTHER_NAMES = {
+    "clip": {r"^(embeddings|pre_layrnorm|encoder|post_layernorm)\.": r"vision_model.\1."},
+    "siglip": {r"^(embeddings|encoder|post_layernorm|head)\.": r"vision_model.\1."},
+    "convnextv2": {r"grn\.gamma$": "grn.weight", r"grn\.beta$": "grn.bias"},
+}
+"""Names under which some checkpoints keep weights, by type: an image tower saved alone, and what
+transformers called the scale of ConvNeXt V2's response normalisation at first."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +79,31 @@ def build_classifier(
     Raises
     ------
     UserError
-        Unknown name, unreachable Hub, missing timm, no stochastic depth to set.
+        Unknown name, unreachable Hub, missing timm, a network that can't be trained on square
+        crops or not at this size, no stochastic depth to set.
     """
-    source = _source(name, init)
+    source, known = _source(name, init), BACKBONES.get(name)
+    revision = revision or (known.revision if known else None)
     config = _config(name, source, init, revision)
     id2label = dict(enumerate(labels))
     config.id2label, config.label2id = id2label, {v: k for k, v in id2label.items()}
     config.num_labels = len(labels)
     _set_drop_path(config, drop_path)
     if config.model_type == "timm_wrapper":
-        _require_timm()
-    known = BACKBONES.get(name)
-    if init == "random" or (known and known.installed):
-        processor = _table_processor(name, config, image_size, field)
-        model = _random_model(config)
-        if init != "random":
-            load_face_resnet(model)
+        _require_timm(config.architecture)
+    from_files = init == "pretrained" and not (known and known.installed)
+    if from_files:
+        found = format_of_checkpoint(name, source, config, revision)
     else:
-        processor = _pretrained_processor(name, source, config, image_size, field, revision)
-        model = _pretrained_model(source, config, revision)
-    _allow_other_sizes(model, processor)
+        found = format_of_table(name, config, pretrained=init == "pretrained")
+    side = image_size or found.side
+    check_side(config, side)
+    processor = square_processor(
+        side, found.mean, found.std, found.resample, field=field or found.field
+    )
+    model = _pretrained_model(source, config, revision) if from_files else _random_model(config)
+    if known and known.installed and init == "pretrained":
+        load_face_resnet(model)
     return Classifier(model, processor)
 
 
@@ -123,33 +140,6 @@ def no_such_run(run: str) -> UserError:
     )
 
 
-def square_processor(
-    side: int,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-    resample: int = BICUBIC,
-    *,
-    field: float = 1.0,
-) -> BaseImageProcessor:
-    """Give a processor that makes `side` pixels of the middle `field` of a square crop.
-
-    Nothing is stretched; of another shape, the middle square is taken. It works on PIL, whose
-    values don't depend on what else is installed.
-    """
-    from transformers import BitImageProcessorPil
-
-    return BitImageProcessorPil(
-        size={"shortest_edge": round(side / field)},
-        crop_size={"height": side, "width": side},
-        do_resize=True,
-        do_center_crop=True,
-        do_convert_rgb=True,
-        resample=resample,
-        image_mean=list(mean),
-        image_std=list(std),
-    )
-
-
 def _existing_folder(name: str) -> str | None:
     path = Path(name).expanduser()
     return str(path) if path.is_dir() else None
@@ -172,13 +162,37 @@ def _config(name: str, source: str, init: str, revision: str | None) -> Pretrain
     from transformers import AutoConfig
 
     if name in BACKBONES and (init == "random" or BACKBONES[name].installed):
-        return BACKBONES[name].config()
+        return _of_classifier(name, BACKBONES[name].config())
+    if source.startswith("facebook/dinov3"):  # gated: its config may be out of reach
+        raise UserError(f"--model {name}: {UNFIT['dinov3_vit']}")
     if not _existing_folder(name):
         log.info("looking for %s in the cache and on the Hub", source)
     try:
-        return AutoConfig.from_pretrained(source, revision=revision)
+        return _of_classifier(name, AutoConfig.from_pretrained(source, revision=revision))
+    except ImportError:
+        _require_timm(name)
+        raise
     except LOADING_ERRORS as error:
         raise _load_error(name, error) from None
+
+
+def _of_classifier(name: str, config: PretrainedConfig) -> PretrainedConfig:
+    """The config of an image classifier, or a refusal, before any weights are loaded."""
+    from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, AutoConfig
+
+    if family := VISION_TOWERS.get(config.model_type):
+        config = AutoConfig.for_model(family, vision_config=config.to_dict())
+    if reason := UNFIT.get(config.model_type):
+        raise UserError(f"--model {name}: {reason}")
+    if type(config) not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
+        raise UserError(
+            f"--model {name}: transformers has no image classifier for a {config.model_type}; "
+            f"choose another, such as {', '.join(list(BACKBONES)[:5])}"
+        )
+    if text := getattr(config, "text_config", None):
+        # It plays no part here, and SigLIP's names tokens beyond its vocabulary: a warning a save.
+        text.bos_token_id = text.eos_token_id = None
+    return config
 
 
 def _set_drop_path(config: PretrainedConfig, rate: float) -> None:
@@ -202,6 +216,34 @@ def _random_model(config: PretrainedConfig) -> PreTrainedModel:
 def _pretrained_model(
     source: str, config: PretrainedConfig, revision: str | None
 ) -> PreTrainedModel:
+    """Load the weights; refuse a checkpoint that leaves some of the backbone at random."""
+    from transformers import AutoModelForImageClassification
+
+    model, missing = _load(source, config, revision)
+    if missing and (names := OTHER_NAMES.get(config.model_type)):
+        loaded, missing = _load(source, config, revision, names)
+        # A fresh network: transformers saves a renamed one under the names that it was read from.
+        config.name_or_path = source
+        model = AutoModelForImageClassification.from_config(config)
+        model.load_state_dict(loaded.state_dict())
+    if missing:
+        raise UserError(
+            f"--model {source}: the checkpoint lacks {len(missing)} weights of the backbone "
+            f"(such as {missing[0]}); its config.json and model.safetensors do not fit each other"
+        )
+    return model
+
+
+def _load(
+    source: str,
+    config: PretrainedConfig,
+    revision: str | None,
+    names: dict[str, str] | None = None,
+) -> tuple[PreTrainedModel, list[str]]:
+    """The network, and the backbone's weights that the checkpoint lacks: transformers only warns.
+
+    `names` renames the checkpoint's weights: pattern to replacement.
+    """
     from transformers import AutoModelForImageClassification
 
     try:
@@ -213,94 +255,22 @@ def _pretrained_model(
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
+            key_mapping=names,
         )
     except LOADING_ERRORS as error:
         raise _load_error(source, error) from None
-    _check_backbone_loaded(model, source, report)
-    return model
+    fresh = set(report["missing_keys"]) | {key[0] for key in report["mismatched_keys"]}
+    return model, sorted(fresh - head_names(model))
 
 
-def _check_backbone_loaded(model: PreTrainedModel, source: str, report: dict[str, Any]) -> None:
-    """Refuse a checkpoint that leaves backbone weights at random: transformers only warns."""
-    fresh = {name for name in report["missing_keys"]}
-    fresh |= {key[0] for key in report["mismatched_keys"]}
-    if missing := sorted(fresh - head_names(model)):
-        raise UserError(
-            f"--model {source}: the checkpoint lacks {len(missing)} weights of the backbone "
-            f"(such as {missing[0]}); its config.json and model.safetensors do not fit each other"
-        )
-
-
-def _table_processor(
-    name: str, config: PretrainedConfig, image_size: int | None, field: float | None
-) -> BaseImageProcessor:
-    """Our square processor with what the table of short names says."""
-    known = BACKBONES.get(name)
-    if known is None:
-        side = image_size or getattr(config, "image_size", 224)
-        return square_processor(side, field=field or 1.0)
-    return square_processor(
-        image_size or known.side, known.mean, known.std, field=field or known.field
-    )
-
-
-def _pretrained_processor(
-    name: str,
-    source: str,
-    config: PretrainedConfig,
-    image_size: int | None,
-    field: float | None,
-    revision: str | None,
-) -> BaseImageProcessor:
-    """Our square processor with the checkpoint's own size, mean and standard deviation.
-
-    A run of ours keeps the field that it learned from; other checkpoints, which cut photographs
-    of things, see all of the crop.
-    """
-    from transformers import AutoImageProcessor
-
-    try:
-        own = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
-    except (OSError, ValueError):
-        return _table_processor(name, config, image_size, field)
-    if config.model_type == "timm_wrapper":
-        settings = config.pretrained_cfg or {}
-        config.pretrained_cfg = None
-        side = settings.get("input_size", (3, 224, 224))[-1]
-        mean, std = settings.get("mean") or IMAGENET_MEAN, settings.get("std") or IMAGENET_STD
-        return square_processor(image_size or side, mean, std, field=field or 1.0)
-    size = dict(own.size)
-    crop = dict(own.crop_size) if getattr(own, "do_center_crop", False) else {}
-    side = crop.get("height") or size.get("height") or size.get("shortest_edge") or 224
-    if field is None and (Path(source) / "manifest.json").is_file():
-        field = min(1.0, side / (size.get("shortest_edge") or side))
-    return square_processor(
-        image_size or side, own.image_mean, own.image_std, int(own.resample), field=field or 1.0
-    )
-
-
-def _allow_other_sizes(model: PreTrainedModel, processor: BaseImageProcessor) -> None:
-    """Refuse an input side that the network can't take."""
-    side = processor.crop_size["height"]
-    patch = getattr(model.config, "patch_size", 1)
-    native = getattr(model.config, "image_size", side)
-    if model.config.model_type == "vit" and side != native:
-        raise UserError(
-            f"--image_size {side}: this ViT takes {native} pixels; leave the option out"
-        )
-    if isinstance(patch, int) and side % patch:
-        fitting = max(1, round(side / patch)) * patch
-        raise UserError(f"--image_size {side}: give a multiple of {patch}, such as {fitting}")
-
-
-def _require_timm() -> None:
+def _require_timm(architecture: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import timm  # noqa: F401
     except (ImportError, RuntimeError) as error:
         raise UserError(
-            f"DenseNet needs timm and the torchvision that fits torch ({error}); "
+            f"{architecture} needs timm and the torchvision that fits torch ({error}); "
             "run `pip install 'hf-cushing[cnn]'`"
         ) from None
 

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from hf_cushing.models.build import Classifier, build_classifier, square_processor
+from hf_cushing.models.build import Classifier, build_classifier
+from hf_cushing.models.preprocessing import square_processor
 
 LABELS = ["control", "cushing"]
 SIDE = 48

@@ -149,7 +149,7 @@ def test_merged_adapters_and_reloaded_ones_answer_like_the_trained_model(name, t
     base = {k: v.clone() for k, v in built.model.state_dict().items()}
     model = adapt(built.model, method("lora", lora_rank=4), patients=9, side=64)
     inputs = built.processor([picture(), picture((200, 256))], return_tensors="pt")
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.02)
     model.train()
     for _ in range(3):
         model(**inputs).logits.square().sum().backward()

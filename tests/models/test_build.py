@@ -6,7 +6,8 @@ from transformers import pipeline as plain_pipeline
 
 from hf_cushing.models.adapt import describe
 from hf_cushing.models.backbones import BACKBONES
-from hf_cushing.models.build import build_classifier, load_classifier, square_processor
+from hf_cushing.models.build import build_classifier, load_classifier
+from hf_cushing.models.preprocessing import square_processor
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 
@@ -64,7 +65,7 @@ def test_architectures_have_their_published_size(name, millions):
         ("someone/model", {"init": "random"}, "Hub can't be reached"),
         ("dinov2_s", {}, "did you mean dinov2-s"),
         ("tiny-vit", {}, "no pretrained weights; add --init random"),
-        ("tiny-vit", {"init": "random", "image_size": 60}, "this ViT takes 64 pixels"),
+        ("tiny-vit", {"init": "random", "image_size": 60}, "this vit takes 64 pixels"),
         ("tiny-dinov2", {"init": "random", "image_size": 60}, "a multiple of 7, such as 63"),
     ],
 )
