@@ -1,7 +1,8 @@
-"""Heatmaps from the attention of ViT and DINOv2: rollout, and rollout weighted by gradients."""
+"""Heatmaps from the attention of transformers: rollout, and rollout weighted by gradients."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,18 +11,28 @@ from torch import Tensor, nn
 
 from hf_cushing.heatmaps.inputs import score
 
-FAMILIES = ("vit", "dinov2", "dinov2_with_registers")
-"""Families whose attention covers the whole photo: Swin's stays inside windows."""
+TOWERS = ("clip", "siglip")
+"""Image halves of networks of images and texts; a classifier reads the mean of their patches."""
+
+FAMILIES = ("vit", "dinov2", "dinov2_with_registers", *TOWERS)
+"""Families whose attention covers the whole photo and can be read: Swin's stays inside windows,
+and timm's networks don't give theirs."""
 
 
 def blocks_of(model: nn.Module) -> nn.ModuleList:
-    """Transformer blocks of a ViT or DINOv2, first to last."""
+    """Transformer blocks of one of `FAMILIES`, first to last."""
+    if model.config.model_type in TOWERS:
+        return model.vision_model.encoder.layers
     backbone = model.base_model
     return backbone.layers if model.config.model_type == "vit" else backbone.encoder.layer
 
 
 def extra_tokens(model: nn.Module) -> int:
     """Number of tokens before the patches: the class token and any registers."""
+    if model.config.model_type == "siglip":
+        return 0
+    if hasattr(model, "timm_model"):
+        return model.timm_model.num_prefix_tokens
     return 1 + getattr(model.config, "num_register_tokens", 0)
 
 
@@ -37,7 +48,7 @@ def rollout(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
         for attention in kept:
             mean = attention.float().mean(dim=1)
             flow = (0.5 * mean + 0.5 * _identity(attention)) @ flow
-    return _patch_map(model, flow, pixels.shape[-1])
+    return _patch_map(model, flow)
 
 
 def attention_gradient(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
@@ -55,7 +66,7 @@ def attention_gradient(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
     for attention, gradient in zip(kept, gradients, strict=True):
         weight = (attention.detach() * gradient).clamp(min=0).float().mean(dim=1)
         relevance = relevance + weight @ relevance
-    return _patch_map(model, relevance - start, pixels.shape[-1])
+    return _patch_map(model, relevance - start)
 
 
 @contextmanager
@@ -69,7 +80,8 @@ def _kept_attention(model: nn.Module) -> Iterator[list[Tensor]]:
     def keep(module: nn.Module, args: tuple, output: tuple) -> None:
         kept.append(output[1])
 
-    handles = [block.attention.register_forward_hook(keep) for block in blocks_of(model)]
+    name = "self_attn" if model.config.model_type in TOWERS else "attention"
+    handles = [getattr(b, name).register_forward_hook(keep) for b in blocks_of(model)]
     try:
         yield kept
     finally:
@@ -82,14 +94,17 @@ def _identity(attention: Tensor) -> Tensor:
     return torch.eye(tokens, device=attention.device).expand(len(attention), tokens, tokens)
 
 
-def _patch_map(model: nn.Module, flow: Tensor, side: int) -> Tensor:
+def _patch_map(model: nn.Module, flow: Tensor) -> Tensor:
     """Pick what flows from the tokens that the head reads to the patches: (n, grid, grid).
 
-    A ViT's head reads the class token; DINOv2's also the mean of the patches, with equal width.
+    A ViT's head reads the class token, CLIP's and SigLIP's the mean of the patches, DINOv2's both,
+    with equal width.
     """
-    extra = extra_tokens(model)
-    reads = flow[:, 0, extra:]
-    if model.config.model_type != "vit":
-        reads = (reads + flow[:, extra:, extra:].mean(dim=1)) / 2
-    grid = side // model.config.patch_size
+    extra, family = extra_tokens(model), model.config.model_type
+    of_class, of_patches = flow[:, 0, extra:], flow[:, extra:, extra:].mean(dim=1)
+    if family in TOWERS:
+        reads = of_patches
+    else:
+        reads = of_class if family == "vit" else (of_class + of_patches) / 2
+    grid = math.isqrt(reads.shape[1])
     return reads.reshape(len(flow), grid, grid)

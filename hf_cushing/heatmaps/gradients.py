@@ -10,7 +10,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from hf_cushing.heatmaps.attention import FAMILIES, blocks_of, extra_tokens
+from hf_cushing.heatmaps.attention import FAMILIES, TOWERS, blocks_of, extra_tokens
 from hf_cushing.heatmaps.inputs import CHUNK, blurred, score
 from hf_cushing.models.score import log_odds
 from hf_cushing.schema import UserError
@@ -23,18 +23,34 @@ def last_map_layer(model: nn.Module) -> nn.Module | None:
     """Find the last layer whose output still lies on a grid over the photo, or None.
 
     Of a ViT or DINOv2 it is the normalisation before the last attention: after it, no patch
-    reaches a head that reads the class token.
+    reaches a head that reads the class token. Where the head reads the mean of the patches, it is
+    the last layer before that mean.
     """
     family = model.config.model_type
+    if family in TOWERS:
+        tower = model.vision_model
+        return tower.post_layernorm if family == "siglip" else tower.encoder.layers[-1]
     if family == "vit":
         return blocks_of(model)[-1].layernorm_before
     if family in FAMILIES:
         return blocks_of(model)[-1].norm1
     if family == "swin":
         return model.swin.layernorm
-    if family == "resnet":
-        return model.resnet.encoder.stages[-1]
-    return getattr(getattr(model, "timm_model", None), "features", None)
+    if family in ("resnet", "regnet", "convnext", "convnextv2"):
+        return model.base_model.encoder.stages[-1]
+    timm_model = getattr(model, "timm_model", None)
+    if _pools_patches(timm_model):
+        return timm_model.norm
+    return getattr(timm_model, "features", None)
+
+
+def _pools_patches(timm_model: nn.Module | None) -> bool:
+    """Whether this is a transformer of timm whose head reads the mean of normed patches."""
+    return (
+        hasattr(timm_model, "num_prefix_tokens")
+        and getattr(timm_model, "global_pool", "") == "avg"
+        and hasattr(timm_model, "norm")
+    )
 
 
 def grad_cam(model: nn.Module, pixels: Tensor, index: int) -> Tensor:
@@ -112,9 +128,10 @@ def _class_activation(kind: str, model: nn.Module, pixels: Tensor, index: int) -
 
 def _reshape(model: nn.Module) -> Callable[[Tensor], Tensor] | None:
     """Turn a transformer's tokens (n, tokens, channels) into maps (n, channels, grid, grid)."""
-    if model.config.model_type not in (*FAMILIES, "swin"):
+    family = model.config.model_type
+    if family not in (*FAMILIES, "swin") and not _pools_patches(getattr(model, "timm_model", None)):
         return None
-    extra = extra_tokens(model) if model.config.model_type in FAMILIES else 0
+    extra = 0 if family == "swin" else extra_tokens(model)
 
     def reshape(tokens: Tensor) -> Tensor:
         patches = tokens[:, extra:]

@@ -201,7 +201,7 @@ def check_method(model: nn.Module, method: str) -> None:
     if method not in METHODS:
         raise UsageError(f"there is no heatmap method {method}; {choice}")
     lacks = {
-        "attention": "has no attention maps over the whole photo",
+        "attention": "gives no attention maps over the whole photo",
         "convolution": "has no layer known to lie on a grid over the photo",
     }[METHODS[method].needs]
     family = getattr(model.config, "architecture", model.config.model_type)

@@ -16,7 +16,9 @@ from hf_cushing.models.score import input_pixels, log_odds
 from hf_cushing.schema import UsageError, UserError
 from tests.explain.toys import SIDE, corner, noise, tiny, upper_left
 
-FAMILIES = ["vit", "swin", "dinov2", "dinov2-reg", "resnet", "densenet"]
+FAMILIES = ["vit", "swin", "dinov2", "dinov2-reg", "resnet", "densenet",
+            "clip", "siglip", "dinov3", "convnextv2"]  # fmt: skip
+ATTENTIVE = ("vit", "dinov2", "dinov2-reg", "clip", "siglip")
 ATTENTION = {"rollout", "attention-gradient"}
 
 
@@ -36,7 +38,7 @@ def built():
 def pairs():
     for family in FAMILIES:
         for method in METHODS:
-            if method not in ATTENTION or family in ("vit", "dinov2", "dinov2-reg"):
+            if method not in ATTENTION or family in ATTENTIVE:
                 yield family, method
 
 
@@ -93,12 +95,12 @@ def test_same_call_gives_the_same_map(built, quick):
 def test_each_family_names_what_fits_and_refuses_the_rest(built):
     for family in FAMILIES:
         lacks = set(METHODS) - set(methods_for(built[family].model))
-        assert lacks == (set() if family[:4] in ("vit", "dino") else ATTENTION)
+        assert lacks == (set() if family in ATTENTIVE else ATTENTION)
         for method in lacks:
-            with pytest.raises(UsageError, match=r"no attention maps.*choose grad-cam, grad-cam"):
+            with pytest.raises(UsageError, match=r"gives no attention maps.*choose grad-cam, grad-cam"):
                 explain(built[family], noise(), method)
     assert methods_for(corner().model) == ["integrated-gradients", "occlusion", "rise"]
-    with pytest.raises(UsageError, match="densenet121 has no attention"):
+    with pytest.raises(UsageError, match="densenet121 gives no attention"):
         explain(built["densenet"], noise(), "rollout")
     with pytest.raises(UsageError, match=r"toy has no layer.*choose integrated-gradients"):
         explain(corner(), noise(), "grad-cam")
@@ -184,7 +186,7 @@ def test_grad_cam_is_the_gradient_weighted_sum_of_the_last_maps():
     torch.testing.assert_close(found, expected.detach())
 
 
-@pytest.mark.parametrize("name", ["tiny-vit", "tiny-dinov2-reg"])
+@pytest.mark.parametrize("name", ["tiny-vit", "tiny-dinov2-reg", "tiny-clip", "tiny-siglip"])
 def test_attention_follows_the_layers_of_transformers_own_attentions(name):
     classifier = tiny(name)
     model, pixels = classifier.model.eval(), input_pixels([noise()], classifier)
@@ -197,9 +199,11 @@ def test_attention_follows_the_layers_of_transformers_own_attentions(name):
     for layer in attentions:
         flow = (layer[0].mean(0) + torch.eye(len(flow))) / 2 @ flow
     extra = len(flow) - 64
-    expected = flow[0, extra:]
-    if extra > 1:
-        expected = (expected + flow[extra:, extra:].mean(0)) / 2
+    of_class, of_patches = flow[0, extra:], flow[extra:, extra:].mean(0)
+    expected = {
+        "tiny-vit": of_class,
+        "tiny-dinov2-reg": (of_class + of_patches) / 2,
+    }.get(name, of_patches)
     torch.testing.assert_close(maps.flatten(), expected)
 
 
@@ -213,7 +217,10 @@ def test_attention_weighted_by_gradients_depends_on_the_label():
     assert torch.equal(*same)
 
 
-@pytest.mark.parametrize("name", ["tiny-vit", "tiny-swin", "tiny-dinov2-reg"])
+@pytest.mark.parametrize(
+    "name",
+    ["tiny-vit", "tiny-swin", "tiny-dinov2-reg", "tiny-clip", "tiny-siglip", "tiny-dinov3"],
+)
 def test_tokens_return_to_their_place_in_the_photo(name):
     """A change of one corner's patches changes the first layer's map in that corner only."""
     classifier = tiny(name)
@@ -222,12 +229,14 @@ def test_tokens_return_to_their_place_in_the_photo(name):
     marked.paste(noise((24, 24)), (72, 0))
     from hf_cushing.heatmaps.gradients import _reshape
 
-    model = classifier.model.eval()
+    model, kept = classifier.model.eval(), []
+    layer = last_map_layer(model)
     with torch.no_grad():
-        maps = [
-            _reshape(model)(model.base_model(input_pixels([photo], classifier))[0])[0]
-            for photo in (plain, marked)
-        ]
+        for photo in (plain, marked):
+            handle = layer.register_forward_hook(lambda m, i, out: kept.append(out))
+            model(pixel_values=input_pixels([photo], classifier))
+            handle.remove()
+    maps = [_reshape(model)(tokens)[0] for tokens in kept]
     change = (maps[1] - maps[0]).square().sum(0)
     grid = len(change)
     row, column = divmod(int(change.argmax()), grid)
