@@ -104,6 +104,7 @@ def build_classifier(
     model = _pretrained_model(source, config, revision) if from_files else _random_model(config)
     if known and known.installed and init == "pretrained":
         load_face_resnet(model)
+    _check_takes_squares(name, model, side)
     return Classifier(model, processor)
 
 
@@ -261,6 +262,23 @@ def _load(
         raise _load_error(source, error) from None
     fresh = set(report["missing_keys"]) | {key[0] for key in report["mismatched_keys"]}
     return model, sorted(fresh - head_names(model))
+
+
+def _check_takes_squares(name: str, model: PreTrainedModel, side: int) -> None:
+    """Show it one image: what only the network itself knows, such as the patches of timm's."""
+    if model.device.type == "meta":
+        return
+    training = model.training
+    try:
+        with torch.no_grad():  # what a network keeps of inference mode can't learn
+            model.eval()(pixel_values=torch.zeros(1, 3, side, side)).logits  # noqa: B018
+    except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--model {name} can't take images of {side} x {side} pixels ({reason}); try another "
+            "--image_size or --model"
+        ) from error
+    model.train(training)
 
 
 def _require_timm(architecture: str) -> None:

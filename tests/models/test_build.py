@@ -49,7 +49,8 @@ def test_every_short_name_builds_without_a_network(name):
 @pytest.mark.parametrize(
     ("name", "millions"),
     [("vit-b16", 85.8), ("vit-b32", 87.5), ("swin-t", 27.5), ("dinov2-s", 22.1), ("resnet50", 23.5),
-     ("densenet121", 7.0)],
+     ("densenet121", 7.0), ("farl-b16", 85.8), ("siglip-b16", 92.9), ("dinov3-s", 21.6),
+     ("dinov3-b", 85.6), ("convnextv2-t", 27.9), ("convnextv2-b", 87.7)],
 )  # fmt: skip
 def test_architectures_have_their_published_size(name, millions):
     with torch.device("meta"):
