@@ -50,11 +50,16 @@ def test_methods_that_can_not_be_had_are_left_out_with_the_reason(done):
     assert "a probe draws no photos" in reasons["tiny-vit, head, sampling"]
 
 
-def test_thresholds_per_sex_change_decisions_and_no_ranking(arms):
+def test_thresholds_per_sex_are_chosen_for_each_sex_and_change_no_ranking(done, arms):
     found = {arm.arm.treatment: arm.subgroups["all"].report.values for arm in arms}
-    plain, own = found["none"], found["sex_thresholds"]
-    assert own["auroc"].estimate == plain["auroc"].estimate
-    assert own["balanced_accuracy"].estimate != plain["balanced_accuracy"].estimate
+    assert found["sex_thresholds"]["auroc"].estimate == found["none"]["auroc"].estimate
+    points = {
+        cell.arm.treatment: {point.sex: point.threshold for point in cell.run.operating_points}
+        for cell in done[1].done
+    }
+    assert set(points["none"]) == {"all"}
+    assert set(points["sex_thresholds"]) == {"all", "female", "male"}
+    assert points["sex_thresholds"]["female"] != points["sex_thresholds"]["male"]
 
 
 def moved(arm, treatment, change):
