@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hf_cushing import __version__
 from hf_cushing.data.controls import read_controls
+from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.intake import Intake, check_copies, read_intake, with_photo_ids
 from hf_cushing.data.options import MIN_FOLDS, PrepareOptions, Progress
 from hf_cushing.faces.align import CROP_SCALE
@@ -49,7 +50,9 @@ def read_cohort(raw: Path, options: PrepareOptions, progress: Progress) -> Cohor
         For any fault of a table, or a cohort of which no dataset can be made.
     """
     clinic = read_intake(raw, labels=options.labels, keep_columns=options.keep_columns)
-    check_cohort(clinic.photos, folds=options.folds, where=str(clinic.table))
+    pairs = pair_links((photo.pair_id, photo.patient_id) for photo in clinic.photos)
+    groups = group_patients((photo.patient_id for photo in clinic.photos), pairs)
+    check_cohort(clinic.photos, folds=options.folds, where=str(clinic.table), groups=groups)
     offered = [read_controls(options.controls.folder)] if options.controls else []
     cohort = Cohort(
         *(hash_ids(with_photo_ids(one, progress), options.salt) for one in (clinic, *offered))

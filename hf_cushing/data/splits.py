@@ -10,7 +10,7 @@ import numpy as np
 
 from hf_cushing.data.cohort import check_cohort
 from hf_cushing.data.groups import group_patients, pair_links
-from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.options import MIN_FOLDS, PrepareOptions
 from hf_cushing.schema import NO_FOLD, SPLITS, FacePhoto, UserError, fold_column
 
 
@@ -81,11 +81,10 @@ def split_cohort(
     _check_labels(others, split, external=bool(options.external_sites))
     check_cohort(internal, folds=options.folds, where=f"{where}, kept photos", groups=groups)
     no_fold = dict.fromkeys(external | aside, NO_FOLD)
-    even = [1 / options.folds] * options.folds
     seeds = range(options.seed + 1, options.seed + 1 + options.repeats)
     return Splits(
         split | dict.fromkeys(aside, "train"),
-        tuple(no_fold | assign_patients(internal, even, seed, groups) for seed in seeds),
+        tuple(no_fold | deal_folds(internal, options.folds, seed, groups) for seed in seeds),
     )
 
 
@@ -115,21 +114,59 @@ def _check_labels(photos: Sequence[FacePhoto], split: Mapping[str, str], *, exte
                 )
 
 
+def deal_folds(
+    photos: Sequence[FacePhoto], folds: int, seed: int, groups: Mapping[str, str]
+) -> dict[str, int]:
+    """Deal whole patients into folds that each hold every label; see `assign_patients`.
+
+    Raises
+    ------
+    UserError
+        That many folds can't be dealt; the text names the largest number that can.
+    """
+    bins = _even_bins(photos, folds, seed, groups)
+    lacking = _lacking(photos, bins, folds)
+    if lacking is None:
+        return bins
+    fewer = range(folds - 1, MIN_FOLDS - 1, -1)
+    dealt = ((n, _even_bins(photos, n, seed, groups)) for n in fewer)
+    largest = next((n for n, bins in dealt if _lacking(photos, bins, n) is None), 0)
+    raise UserError(
+        f"{folds} folds can't be dealt: one of them would have no patient with label '{lacking}' "
+        "(matched pairs and persons found to be one stay together); add patients"
+        + (f", or use --folds {largest}" if largest else f", at least for {MIN_FOLDS} folds")
+    )
+
+
+def _even_bins(
+    photos: Sequence[FacePhoto], count: int, seed: int, groups: Mapping[str, str]
+) -> dict[str, int]:
+    return assign_patients(photos, [1 / count] * count, seed, groups)
+
+
+def _lacking(photos: Sequence[FacePhoto], bins: Mapping[str, int], count: int) -> str | None:
+    """A label that one of the bins does not hold."""
+    held = {(photo.label, bins[photo.patient_id]) for photo in photos}
+    labels = sorted({photo.label for photo in photos})
+    return next((label for label in labels for n in range(count) if (label, n) not in held), None)
+
+
 def assign_patients(
-    photos: Iterable[FacePhoto],
+    photos: Sequence[FacePhoto],
     shares: Sequence[float],
     seed: int,
     groups: Mapping[str, str],
 ) -> dict[str, int]:
     """Deal whole patients into bins of given shares, stratified by label × sex.
 
-    Within a stratum, patients in random order go each to the bin that lacks most photos. What
-    a bin still lacks then is owed to it in the label's next stratum, so that several small
-    strata together leave no bin without the label.
+    Within a stratum, patients in random order go each to the bin that lacks most photos of their
+    labels. What a bin still lacks of a label then is owed to it in the label's next stratum, so
+    that several small strata together leave no bin without the label; groups with several
+    labels, which fit worst, are dealt first, to bins that still hold none of them.
 
     Parameters
     ----------
-    photos : iterable of FacePhoto
+    photos : sequence of FacePhoto
     shares : sequence of float
         Share of the photos that each bin is to get; they sum to 1.
     seed : int
@@ -142,26 +179,40 @@ def assign_patients(
     dict
         patient_id to bin number.
     """
-    sizes: Counter[str] = Counter()
+    sizes, strata = _strata(photos, groups)
+    rng = np.random.default_rng(seed)
+    shares = np.asarray(shares, dtype=float)
+    lack: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(shares)))
+    held: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(shares), bool))
+    bins = {}
+    for stratum in sorted(strata, key=lambda kind: (-len({label for label, _ in kind}), kind)):
+        labels = sorted({label for label, _ in stratum})
+        members = rng.permutation(strata[stratum]).tolist()
+        for label in labels:
+            lack[label] += shares * sum(sizes[member][label] for member in members)
+        for member in members:
+            wanted = sum(lack[label] for label in labels)
+            if len(labels) > 1:
+                covers = sum(~held[label] for label in labels)
+                wanted = np.where(covers == covers.max(), wanted, -np.inf)
+            bins[member] = bin_ = int(np.argmax(wanted))
+            for label in labels:
+                held[label][bin_] = True
+                lack[label][bin_] -= sizes[member][label]
+    return {photo.patient_id: bins[groups[photo.patient_id]] for photo in photos}
+
+
+def _strata(
+    photos: Iterable[FacePhoto], groups: Mapping[str, str]
+) -> tuple[dict[str, Counter[str]], dict[tuple[tuple[str, str], ...], list[str]]]:
+    """Photos of each label by group, and the groups of each set of (label, sex), sorted."""
+    sizes: dict[str, Counter[str]] = defaultdict(Counter)
     kinds: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    group_of = {}
     for photo in photos:
-        group_of[photo.patient_id] = group = groups[photo.patient_id]
-        sizes[group] += 1
+        group = groups[photo.patient_id]
+        sizes[group][photo.label] += 1
         kinds[group].add((photo.label, photo.sex))
     strata: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for group, kind in sorted(kinds.items()):
         strata[tuple(sorted(kind))].append(group)
-    rng = np.random.default_rng(seed)
-    shares = np.asarray(shares, dtype=float)
-    owed: dict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(len(shares)))
-    bins = {}
-    for stratum in sorted(strata):
-        labels = tuple(sorted({label for label, _ in stratum}))
-        members = rng.permutation(strata[stratum]).tolist()
-        lack = owed[labels] + shares * sum(sizes[member] for member in members)
-        for member in members:
-            bins[member] = int(np.argmax(lack))
-            lack[bins[member]] -= sizes[member]
-        owed[labels] = lack
-    return {patient: bins[group] for patient, group in group_of.items()}
+    return sizes, strata

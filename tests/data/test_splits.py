@@ -1,11 +1,12 @@
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from hf_cushing.data.groups import group_patients
+from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.options import PrepareOptions
-from hf_cushing.data.splits import assign_patients, split_cohort
+from hf_cushing.data.splits import assign_patients, deal_folds, split_cohort
 from hf_cushing.schema import NO_FOLD, FacePhoto, UserError
 
 
@@ -58,6 +59,51 @@ def test_split_without_a_label_is_refused_by_name():
     photos = [photo(f"{label}{n}", label) for label, count in counts for n in range(count)]
     with pytest.raises(UserError, match=r"the \w+ split gets no patient with label 'cushing'"):
         split(photos, validation_size=0.1, test_size=0.1)
+
+
+def small_cohort(rng, labels):
+    """Up to six matched pairs, and up to eight patients of each label, one to three photos."""
+    who = [(f"{n}{label}", label, f"pair{n}") for n in range(rng.integers(7))
+           for label in (labels[0], str(rng.choice(labels[1:])))]  # fmt: skip
+    who += [(f"{label}{n}", label, "") for label in labels for n in range(rng.integers(9))]
+    return [
+        photo(name, label, sex, pair_id=pair)
+        for name, label, pair in who
+        for sex in [str(rng.choice(["female", "male"]))]
+        for _ in range(rng.integers(1, 4))
+    ]
+
+
+@pytest.mark.parametrize("labels", [("control", "cushing"), ("control", "cushing", "acromegaly")])
+def test_every_fold_of_a_small_cohort_holds_every_label_or_the_largest_number_is_named(labels):
+    rng = np.random.default_rng(0)
+    for seed in range(200):
+        photos = small_cohort(rng, labels)
+        pairs = pair_links((p.pair_id, p.patient_id) for p in photos)
+        groups = group_patients((p.patient_id for p in photos), pairs)
+        held = {label: {groups[p.patient_id] for p in photos if p.label == label}
+                for label in {p.label for p in photos}}  # fmt: skip
+        most = min(map(len, held.values()), default=0)  # a bound that every deal keeps to
+        wanted = int(rng.integers(3, 7))
+        if most < wanted:
+            said = f"or use --folds {most}" if most > 2 else "at least for 3 folds"
+            with pytest.raises(UserError, match=said) if held else nullcontext():
+                deal_folds(photos, wanted, seed, groups)
+        else:
+            folds = deal_folds(photos, wanted, seed, groups)
+            cells = {(folds[p.patient_id], p.label) for p in photos}
+            assert len(cells) == wanted * len(held)
+
+
+@pytest.mark.parametrize("counts", [(4, 4, 4), (3, 3, 12)])
+def test_a_few_pairs_and_unpaired_patients_fill_five_folds(counts):
+    pairs, cases, controls = counts
+    photos = [photo(f"{label}p{n}", label, pair_id=f"pair{n}")
+              for n in range(pairs) for label in ("control", "cushing")]  # fmt: skip
+    photos += [photo(f"cushing{n}", "cushing") for n in range(cases)]
+    photos += [photo(f"control{n}", "control") for n in range(controls)]
+    folds = split(photos, validation_size=0.3, test_size=0.3).folds[0]
+    assert len({(folds[p.patient_id], p.label) for p in photos}) == 10
 
 
 def test_order_of_the_table_does_not_matter(rng):
