@@ -104,7 +104,7 @@ def speed(work: Path) -> None:
     """Print the ratio of times and how well both agree."""
     names = draw_large(work, 60)
     plain_way(work / names[0])  # loads dlib's models
-    crop_photo(work, names[0], "", side=256, identity=True)
+    crop_photo(work, names[0], "", side=256, identity=True, context=True)
     started = time.perf_counter()
     plain = [plain_way(work / name) for name in names]
     slow = (time.perf_counter() - started) / len(names)
@@ -112,7 +112,7 @@ def speed(work: Path) -> None:
     for identity in (False, True):
         started = time.perf_counter()
         for name in names:
-            crop_photo(work, name, "", side=256, identity=identity)
+            crop_photo(work, name, "", side=256, identity=identity, context=True)
         timed[identity] = (time.perf_counter() - started) / len(names)
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(_one, [work] * 2, names[:2]))
@@ -139,7 +139,7 @@ def speed(work: Path) -> None:
 
 
 def _one(work: Path, name: str) -> None:
-    crop_photo(work, name, "", side=256, identity=True)
+    crop_photo(work, name, "", side=256, identity=True, context=True)
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:

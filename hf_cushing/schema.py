@@ -44,6 +44,10 @@ train in every fold, and the patients of an external test site, which are in non
 CROP_SIDE = 256
 """Side of a stored crop, pixels, unless a dataset was prepared with another."""
 
+CONTEXT_COLUMNS = ("context", "context_box", "context_share")
+"""The wide view, the face's box in its pixels, and how much of the photo it shows; datasets
+prepared with ``--no-context``, or before there were views, lack them."""
+
 RESEARCH_NOTICE = (
     "Research use only. Not a medical device: do not use it to diagnose, "
     "to rule out or to monitor disease in any person."
@@ -122,12 +126,18 @@ def fold_column(repeat: int) -> str:
 
 
 def dataset_features(
-    labels: list[str], *, repeats: int = 1, keep_columns: tuple[str, ...] = ()
+    labels: list[str],
+    *,
+    repeats: int = 1,
+    keep_columns: tuple[str, ...] = (),
+    context: bool = True,
 ) -> Features:
     """Columns of a prepared dataset, with `labels` as class names in that order."""
     from datasets import Array2D, ClassLabel, Features, Image, List, Value
 
     text = {name: Value("string") for name in TEXT_COLUMNS}
+    box = List(Value("int32"), length=4)
+    views = dict(zip(CONTEXT_COLUMNS, (Image(), box, Value("float32")), strict=True))
     return Features(
         {
             "image": Image(),
@@ -141,7 +151,8 @@ def dataset_features(
             **text,
             **{fold_column(repeat): Value("int32") for repeat in range(1, repeats + 1)},
             "landmarks": Array2D(shape=(68, 2), dtype="float32"),
-            "face_box": List(Value("int32"), length=4),
+            "face_box": box,
+            **(views if context else {}),
             **{name: Value("string") for name in keep_columns},
         }
     )

@@ -12,7 +12,7 @@ import typer
 
 from hf_cushing.cli.command import app, command
 from hf_cushing.cli.common import AsJson, open_runs, print_json, say
-from hf_cushing.publish.options import ModelOptions, PublishOptions, SpaceOptions
+from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def model(
 @command(publish)
 def dataset(
     folder: Annotated[Path, typer.Argument(help="Dataset folder of `hf-cushing prepare`.")],
-    options: PublishOptions,
+    options: DatasetOptions,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:

@@ -22,6 +22,8 @@ from hf_cushing.schema import CROP_SIDE, SPLITS, UserError
 
 WORDS = ("photo_id", "patient_id", "label", "sex", "site", "source", "view")
 NUMBERS = ("age", "bmi")
+PICTURES = ("image", "landmarks", "context", "context_box")
+"""What a photo is measured by; not held in memory."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,8 @@ def photos_of_clinic(
 ) -> AuditPhotos:
     """Align and measure a clinic folder's photos, with crops under `work`, which must stay."""
     intake = with_photo_ids(read_intake(raw), progress)
-    crops = align_intake(
-        intake, work, side=CROP_SIDE, identity=identity, num_proc=num_proc, progress=progress
-    )
+    how = {"identity": identity, "num_proc": num_proc, "progress": progress}
+    crops = align_intake(intake, work, side=CROP_SIDE, context=True, **how)
     if not crops.kept:
         raise UserError(f"{intake.table}: no photo could be used; run `hf-cushing prepare` for why")
     return photos_of_crops(crops)
@@ -157,7 +158,7 @@ def _shards_without_pictures(folder: Path) -> tuple[list[tuple[Path, int]], Any,
         for split in SPLITS:
             for path in shards_of(folder, split):
                 file = pyarrow.parquet.ParquetFile(path)
-                names = [n for n in file.schema_arrow.names if n not in ("image", "landmarks")]
+                names = [n for n in file.schema_arrow.names if n not in PICTURES]
                 tables.append(file.read(columns=names))
                 splits += [split] * file.metadata.num_rows
                 groups += [(path, group) for group in range(file.metadata.num_row_groups)]
@@ -168,21 +169,24 @@ def _shards_without_pictures(folder: Path) -> tuple[list[tuple[Path, int]], Any,
     return groups, pyarrow.concat_tables(tables), splits
 
 
-def _read_group(path: Path, group: int, names: list[str]) -> Any:
+def _read_group(path: Path, group: int, names: Sequence[str]) -> Any:
+    """Those of the columns that there are."""
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=names)
+    return pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=list(names))
 
 
 def _measure_group(
     number: int, path: Path, group: int, identity: bool
 ) -> tuple[int, list[dict[str, bytes]]]:
-    rows = _read_group(path, group, ["image", "landmarks"]).to_pylist()
     return number, [
         measure_crop(
-            row["image"]["bytes"], np.array(row["landmarks"], np.float32), identity=identity
+            row["image"]["bytes"],
+            np.array(row["landmarks"], np.float32),
+            identity=identity,
+            view=(row["context"]["bytes"], row["context_box"]) if "context" in row else None,
         )
-        for row in rows
+        for row in _read_group(path, group, PICTURES).to_pylist()
     ]
 
 

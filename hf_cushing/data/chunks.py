@@ -17,6 +17,7 @@ import numpy as np
 from hf_cushing.data.intake import locate
 from hf_cushing.data.measure import MEASURE_NAMES, measure_crop
 from hf_cushing.faces.align import align_face
+from hf_cushing.faces.context import wide_view
 from hf_cushing.faces.photo import (
     FileFacts,
     PhotoError,
@@ -26,7 +27,7 @@ from hf_cushing.faces.photo import (
     read_file,
 )
 from hf_cushing.files import written_aside
-from hf_cushing.schema import UserError
+from hf_cushing.schema import CONTEXT_COLUMNS, UserError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -101,18 +102,20 @@ def read_outcomes(paths: list[Path]) -> dict[int, Outcome]:
 
 def read_crops(paths: list[Path]) -> Iterator[dict[int, dict[str, Any]]]:
     """The kept photos' crops by index, one dict a chunk file: a dataset's columns image (JPEG),
-    landmarks (68 × 2, pixels of the crop) and face_box (left, top, right, bottom in the photo).
+    landmarks (68 × 2, pixels of the crop), face_box (left, top, right, bottom in the photo), and
+    those of the wide view, None where none was made.
     """
+    names = ("image", "landmarks", "face_box", *CONTEXT_COLUMNS)
     for path in paths:
-        yield {
-            row["index"]: {
-                "image": {"bytes": row["image"], "path": None},
-                "landmarks": np.reshape(row["landmarks"], (68, 2)).tolist(),
-                "face_box": row["face_box"],
-            }
-            for row in _rows([path], ["index", "image", "landmarks", "face_box"])
-            if row["image"]
-        }
+        rows = (row for row in _rows([path], ["index", *names]) if row["image"])
+        yield {row["index"]: {name: _stored(name, row[name]) for name in names} for row in rows}
+
+
+def _stored(name: str, value: Any) -> Any:
+    """A value of a chunk file as the dataset has it."""
+    if name == "landmarks":
+        return np.reshape(value, (68, 2)).tolist()
+    return {"bytes": value, "path": None} if isinstance(value, bytes) else value
 
 
 def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
@@ -123,7 +126,12 @@ def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def crop_chunk(
-    root: Path, photos: list[tuple[int, str, str]], side: int, identity: bool, path: Path
+    root: Path,
+    photos: list[tuple[int, str, str]],
+    side: int,
+    identity: bool,
+    context: bool,
+    path: Path,
 ) -> int:
     """Align and measure photos of the folder `root` into one Parquet file; give their number.
 
@@ -135,6 +143,8 @@ def crop_chunk(
         Side of the crops in pixels.
     identity : bool
         Compute face descriptors too.
+    context : bool
+        Keep wide views too.
     """
     import pyarrow
     import pyarrow.parquet
@@ -143,19 +153,21 @@ def crop_chunk(
     rows = []
     for index, name, view in photos:
         row = {"index": index, "reason": ""}
-        rows.append(row | crop_photo(root, name, view, side=side, identity=identity))
+        found = crop_photo(root, name, view, side=side, identity=identity, context=context)
+        rows.append(row | found)
     with written_aside(path) as aside:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
     return len(photos)
 
 
 def crop_photo(
-    root: Path, file_name: str, view: str, *, side: int, identity: bool
+    root: Path, file_name: str, view: str, *, side: int, identity: bool, context: bool
 ) -> dict[str, Any]:
     """Open, align and measure one photo; one that can't be used gives a reason, no exception."""
     try:
         data = read_file(locate(root, file_name))
-        face = align_face(open_photo(data), side)
+        photo = open_photo(data)
+        face = align_face(photo, side)
     except FileNotFoundError:
         return {"reason": "absent", "message": "no such file; add it or delete the row"}
     except PhotoError as error:
@@ -165,14 +177,22 @@ def crop_photo(
     except OSError as error:
         return {"reason": "unreadable", "message": f"{error.strerror}; check the file"}
     image, landmarks = encode_crop(face.image), np.round(face.landmarks, 3)
+    wide = wide_view(photo, face.face) if context else None
+    stored = (encode_crop(wide.image), list(wide.box)) if wide else None
     return {
-        "message": f"{face.others} smaller face(s) passed over" if face.others else "",
+        "message": _passed_over(face.others, context) if face.others else "",
         "image": image,
         "landmarks": landmarks.ravel().tolist(),
         "face_box": list(face.face_box),
         **dataclasses.asdict(file_facts(data)),
-        **measure_crop(image, landmarks, identity=identity),
+        **(dict(zip(CONTEXT_COLUMNS, (*stored, wide.share), strict=True)) if stored else {}),
+        **measure_crop(image, landmarks, identity=identity, view=stored),
     }
+
+
+def _passed_over(others: int, context: bool) -> str:
+    hidden = ", filled with one colour in the wide view" if context else ""
+    return f"{others} smaller face(s) passed over{hidden}"
 
 
 PROFILE_MESSAGE = (
@@ -197,6 +217,9 @@ def _schema() -> pyarrow.Schema:
             "image": pyarrow.binary(),
             "landmarks": pyarrow.list_(pyarrow.float32()),
             "face_box": pyarrow.list_(pyarrow.int32()),
+            "context": pyarrow.binary(),
+            "context_box": pyarrow.list_(pyarrow.int32()),
+            "context_share": pyarrow.float32(),
             "format": pyarrow.string(),
             **dict.fromkeys(("width", "height", "bytes", "jpeg_quality"), pyarrow.int64()),
             **dict.fromkeys(MEASURE_NAMES, pyarrow.binary()),

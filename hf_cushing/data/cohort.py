@@ -17,6 +17,7 @@ from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.intake import Intake, check_copies, read_intake, with_photo_ids
 from hf_cushing.data.options import MIN_FOLDS, PrepareOptions, Progress
 from hf_cushing.faces.align import CROP_SCALE
+from hf_cushing.faces.context import CONTEXT_FACES, CONTEXT_SIDE
 from hf_cushing.files import sha256_file
 from hf_cushing.schema import CONTROL, FacePhoto, UserError
 
@@ -109,6 +110,7 @@ def fingerprint_of(cohort: Cohort, options: PrepareOptions) -> str:
     facts = {
         "version": __version__,
         "crop_scale": CROP_SCALE,
+        "context": [CONTEXT_SIDE, CONTEXT_FACES],
         "options": options.recorded(),
         "salt": hashlib.sha256(options.salt.encode()).hexdigest(),
         "datasheet": dataclasses.asdict(options.datasheet),

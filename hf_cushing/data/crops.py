@@ -68,7 +68,7 @@ def align_cohort(
     UserError
         A bad photo, if there must be none; no photo kept, or none of a label.
     """
-    how = {"side": options.crop_size, "identity": options.identity}
+    how = {"side": options.crop_size, "identity": options.identity, "context": options.context}
     how |= {"num_proc": num_proc, "progress": progress}
     crops = align_intake(cohort.clinic, work / "clinic", **how)
     if options.on_bad_photo == "fail":
@@ -97,6 +97,7 @@ def align_intake(
     *,
     side: int,
     identity: bool,
+    context: bool,
     num_proc: int,
     progress: Progress,
     first: int = 0,
@@ -112,7 +113,7 @@ def align_intake(
     todo = [(part, path) for part, path in zip(parts, chunks, strict=True) if not path.exists()]
     advance = progress("Finding and aligning faces", len(there))
     advance(len(there) - sum(len(part) for part, _ in todo))
-    tasks = [(intake.root, part, side, identity, path) for part, path in todo]
+    tasks = [(intake.root, part, side, identity, context, path) for part, path in todo]
     for done in run_tasks(crop_chunk, tasks, num_proc=num_proc):
         advance(done)
     found = read_outcomes(chunks)

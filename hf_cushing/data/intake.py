@@ -36,7 +36,7 @@ NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0), "severity": (0.0, 10.
 NO_BYTES = hashlib.sha256(b"").hexdigest()[:16]
 """`photo_id` of an empty file."""
 
-RESERVED = re.compile(r"image|photo_id|fold(_\d+)?|landmarks|face_box|split")
+RESERVED = re.compile(r"image|photo_id|fold(_\d+)?|landmarks|face_box|context(_box|_share)?|split")
 """Columns of a dataset that `--keep-column` can't name."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageStat
 
 from hf_cushing.faces.identity import DESCRIPTOR_SIZE, face_descriptor
 from hf_cushing.faces.quality import Quality, measure_quality
@@ -27,6 +27,9 @@ The same ellipse for all: a mask drawn after each face would tell its shape. It 
 ears and forehead of a crop with `CROP_SCALE`; what stays is hair, neck, clothes and wall.
 """
 
+CONTEXT_ELLIPSE = (0.75, 0.9)
+"""Half axes, over the sides of the face's box, of what is blanked out as face of a wide view."""
+
 QUALITY_NAMES = tuple(field.name for field in dataclasses.fields(Quality))
 
 
@@ -42,6 +45,8 @@ class Measures:
         uint8, shape (n, 1024): grey levels.
     surround : numpy.ndarray
         uint8, shape (n, 3 × pixels outside the ellipse): colour of the surroundings.
+    context_surround : numpy.ndarray
+        uint8, shape (n, 768): colour of the wide view around the face; (n, 0) without views.
     quality : numpy.ndarray
         float32, shape (n, 8), in the order of `QUALITY_NAMES`.
     """
@@ -49,14 +54,21 @@ class Measures:
     descriptor: np.ndarray
     thumbprint: np.ndarray
     surround: np.ndarray
+    context_surround: np.ndarray
     quality: np.ndarray
 
 
 MEASURE_NAMES = tuple(field.name for field in dataclasses.fields(Measures))
 
 
-def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict[str, bytes]:
-    """Measure a stored crop.
+def measure_crop(
+    image: bytes,
+    landmarks: np.ndarray,
+    *,
+    identity: bool,
+    view: tuple[bytes, Sequence[int]] | None = None,
+) -> dict[str, bytes]:
+    """Measure a stored crop, and the wide view if there is one.
 
     Parameters
     ----------
@@ -66,6 +78,8 @@ def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict
         Shape (68, 2), pixels of the crop.
     identity : bool
         Compute the face descriptor: biometric data.
+    view : (bytes, sequence of int), optional
+        The wide view's JPEG, and the face's box in it.
 
     Returns
     -------
@@ -80,6 +94,7 @@ def measure_crop(image: bytes, landmarks: np.ndarray, *, identity: bool) -> dict
         "descriptor": (face_descriptor(crop, landmarks) if identity else nothing).tobytes(),
         "thumbprint": thumbprint(crop).tobytes(),
         "surround": np.asarray(colour)[_outside()].tobytes(),
+        "context_surround": context_surround(*view).tobytes() if view else b"",
         "quality": np.array(quality, np.float32).tobytes(),
     }
 
@@ -90,16 +105,34 @@ def thumbprint(crop: Image.Image) -> np.ndarray:
     return np.asarray(crop.convert("L").resize(side, Image.Resampling.BOX)).ravel()
 
 
+def context_surround(image: bytes, box: Sequence[int]) -> np.ndarray:
+    """Colour miniature of a wide view whose face has the mean colour of the rest: uint8, (768,).
+
+    It still tells where the face is and how large: those are traits of the photo, not the face.
+    """
+    view = Image.open(io.BytesIO(image)).convert("RGB")
+    middle, sides = np.add(box[:2], box[2:]) / 2, np.subtract(box[2:], box[:2])
+    axes = sides * CONTEXT_ELLIPSE
+    mask = Image.new("L", view.size, 255)
+    ImageDraw.Draw(mask).ellipse((*(middle - axes), *(middle + axes)), fill=0)
+    rest = tuple(round(value) for value in ImageStat.Stat(view, mask).mean)
+    blanked = Image.composite(view, Image.new("RGB", view.size, rest), mask)
+    small = blanked.resize((SURROUND_SIDE, SURROUND_SIDE), Image.Resampling.BOX)
+    return np.asarray(small).ravel()
+
+
 def measures_from(rows: Sequence[dict[str, bytes]]) -> Measures:
     """Put the rows of `measure_crop` together."""
 
     def matrix(name: str, kind: type, width: int) -> np.ndarray:
-        return np.frombuffer(b"".join(row[name] for row in rows), kind).reshape(-1, width)
+        joined = b"".join(row[name] for row in rows)
+        return np.frombuffer(joined, kind).reshape(len(rows), width if joined else 0)
 
     return Measures(
         descriptor=matrix("descriptor", np.float32, DESCRIPTOR_SIZE),
         thumbprint=matrix("thumbprint", np.uint8, THUMBPRINT_SIDE**2),
         surround=matrix("surround", np.uint8, 3 * int(_outside().sum())),
+        context_surround=matrix("context_surround", np.uint8, 3 * SURROUND_SIDE**2),
         quality=matrix("quality", np.float32, len(QUALITY_NAMES)),
     )
 

@@ -88,6 +88,9 @@ class PrepareOptions:
     )
     seed: int = option(0, "Of splits and folds.", group=SPLITTING)
     crop_size: int = option(CROP_SIDE, "Side of the crops in pixels.", group=FACES)
+    context: bool = option(
+        True, "Keep a wide view of each photo too, which shows the surroundings.", group=FACES
+    )
     on_bad_photo: Literal["reject", "fail"] = option(
         "reject", "Leave it out and account for it, or stop.", group=FACES
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:
         report.labels,
         repeats=report.options["repeats"],
         keep_columns=tuple(report.options["keep_columns"]),
+        context=report.options["context"],
     )
     (out / "data").mkdir(parents=True)
     kept = {place: row["columns"] for place, row in report.kept.items()}
@@ -51,6 +53,25 @@ def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:
         for number, path in enumerate(paths):
             place = f"{number:05d}-of-{len(paths):05d}"
             path.rename(out / "data" / f"{split}-{place}-{report.fingerprint[:8]}.parquet")
+
+
+def copy_shard(source: Path, target: Path, without: Sequence[str] = ()) -> list[str]:
+    """Copy a shard without some of its columns; give those that it had, in order."""
+    import pyarrow.parquet
+    from datasets import Features
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file = pyarrow.parquet.ParquetFile(source)
+    features = Features.from_arrow_schema(file.schema_arrow)
+    dropped = [name for name in features if name in without]
+    if not dropped:
+        shutil.copyfile(source, target)
+        return dropped
+    schema = Features({n: f for n, f in features.items() if n not in dropped}).arrow_schema
+    with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+        for group in range(file.metadata.num_row_groups):
+            writer.write_table(file.read_row_group(group, columns=schema.names).cast(schema))
+    return dropped
 
 
 def _coded(values: dict[str, Any], labels: list[str]) -> dict[str, Any]:

@@ -181,6 +181,8 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
     columns, file = photos.columns, photos.file
     shortcuts = {name: one_hot(columns[name]) for name in ("site", "source", "view")}
     shortcuts["background"] = photos.measures.surround.astype(np.float32)
+    wide = photos.measures.context_surround.astype(np.float32)
+    shortcuts["background of the wide view"] = wide
     if file:
         shortcuts |= _file_features(file)
 

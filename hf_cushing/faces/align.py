@@ -42,7 +42,7 @@ class AlignedFace:
     @property
     def others(self) -> int:
         """Smaller faces of the photo that were passed over."""
-        return self.face.others
+        return len(self.face.other_boxes)
 
 
 def align_face(photo: Image.Image, side: int = CROP_SIDE) -> AlignedFace:

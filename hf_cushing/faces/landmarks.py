@@ -34,6 +34,9 @@ TOO_SMALL = f"the face is under {MIN_FACE} pixels wide; use the original photo, 
 MAX_OUTSIDE = 0.15
 """Largest share of the landmarks that may lie outside the photo."""
 
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
 
 @dataclass(frozen=True)
 class Face:
@@ -42,16 +45,15 @@ class Face:
     Attributes
     ----------
     box : tuple of int
-        Left, top, right, bottom.
     landmarks : numpy.ndarray
         float32, shape (68, 2), x and y in the iBUG 300-W order.
-    others : int
-        Number of smaller faces that were passed over.
+    other_boxes : tuple of tuple of int
+        Smaller faces that were passed over.
     """
 
-    box: tuple[int, int, int, int]
+    box: Box
     landmarks: np.ndarray
-    others: int = 0
+    other_boxes: tuple[Box, ...] = ()
 
 
 def dlib_model(name: str) -> Path:
@@ -99,7 +101,7 @@ def find_face(photo: Image.Image) -> Face:
         raise PhotoError(
             "cut_off", "the edge of the photo cuts the face; use a photo that shows it whole"
         )
-    return Face(boxes[0], landmarks, others=len(boxes) - 1)
+    return Face(boxes[0], landmarks, tuple(boxes[1:]))
 
 
 def detect_boxes(photo: Image.Image) -> list[tuple[int, int, int, int]]:

@@ -161,7 +161,13 @@ def align_table(table: Path, work: Path, *, num_proc: int, progress: Progress) -
     folder = work / f"crops-{key_of([(p.file_name, p.photo_id) for p in intake.photos])}"
     folder.mkdir(parents=True, exist_ok=True)
     aligned = align_intake(
-        intake, folder, side=CROP_SIDE, identity=False, num_proc=num_proc, progress=progress
+        intake,
+        folder,
+        side=CROP_SIDE,
+        identity=False,
+        context=False,
+        num_proc=num_proc,
+        progress=progress,
     )
     left_out = {
         f"row {photo.row}, {photo.file_name}": outcome.message

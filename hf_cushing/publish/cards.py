@@ -169,6 +169,7 @@ def dataset_card(
     license: str = "",
     gated: bool = False,
     audit: dict[str, Any],
+    dropped: Sequence[str] = (),
     override: str = "",
     findings: Sequence[Finding] = (),
 ) -> DatasetCard:
@@ -180,6 +181,8 @@ def dataset_card(
         The prepared dataset.
     audit : dict
         Its ``audit.json``.
+    dropped : sequence of str
+        Its columns that are not published.
     """
     card = DatasetCard.load(folder / "README.md")
     data: DatasetCardData = card.data
@@ -193,6 +196,7 @@ def dataset_card(
         "dataset_published.md.jinja",
         audit=audit,
         probes=Table("probes", "", ["seen alone", "kind", "AUROC (95 %)"], probes, []),
+        dropped=dropped,
         gated=gated,
         license=license,
         override=override,

@@ -36,6 +36,8 @@ RULES = (
          "publish the run as training left it; its figures belong to its weights"),
     Rule("image metadata", KINDS, rules_files.image_metadata,
          "make the images again with `hf-cushing prepare`, which removes EXIF and file names"),
+    Rule("pictures", ("dataset",), rules_files.pictures,
+         "prepare again, and publish wide views with --context only"),
     Rule("free text", ("dataset",), rules_files.free_text,
          "prepare again without --keep-column, and with codes instead of text or dates"),
     Rule("free text", ("model",), rules_model.free_text,

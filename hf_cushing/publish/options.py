@@ -49,6 +49,17 @@ class PublishOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatasetOptions(PublishOptions):
+    """What a dataset is published with, see `PublishOptions`."""
+
+    context: bool = option(
+        False,
+        "Publish the wide views too; clothes, rooms and passers-by identify more than a face.",
+        group=REPO,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions(PublishOptions):
     """What a model is published with, see `PublishOptions`.
 

@@ -24,7 +24,13 @@ from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.publish.staged import Staged
-from hf_cushing.schema import DRAWN_SOURCE, RESEARCH_NOTICE, SPLITS, TEXT_COLUMNS
+from hf_cushing.schema import (
+    CONTEXT_COLUMNS,
+    DRAWN_SOURCE,
+    RESEARCH_NOTICE,
+    SPLITS,
+    TEXT_COLUMNS,
+)
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic")
 PHOTOGRAPHS = (".jpg", ".jpeg", ".webp", ".heic", ".tif", ".tiff", ".bmp")
@@ -35,6 +41,9 @@ HARMLESS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "gamma",
 PICKLES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy", ".npz", ".h5",
            ".dill", ".msgpack")  # fmt: skip
 """Formats that hold, or may hold, a pickle."""
+
+PICTURES = {"image", CONTEXT_COLUMNS[0]}
+"""Columns of pictures in a dataset."""
 
 TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
 MOST_LETTERS, MOST_WORDS = 40, 4
@@ -94,10 +103,11 @@ def image_metadata(staged: Staged) -> Iterator[str]:
     for path in staged.files.values():
         if path.suffix.lower() in IMAGES:
             found += [f"{path.name}: {word}" for word in _metadata_of(path.read_bytes())]
-    for name, table in _tables(staged, ["image", "photo_id"]):
-        for image, photo_id in zip(table["image"], table["photo_id"], strict=True):
-            words = _metadata_of(image["bytes"]) + (["file name"] if image["path"] else [])
-            found += [f"{name}, photo {photo_id}: {word}" for word in words]
+    for name, table in _tables(staged, [*PICTURES, "photo_id"]):
+        for column in PICTURES & table.keys():
+            for image, photo_id in zip(table[column], table["photo_id"], strict=True):
+                words = _metadata_of(image["bytes"]) + (["file name"] if image["path"] else [])
+                found += [f"{name}, photo {photo_id}: {word}" for word in words]
     if found:
         yield f"{len(found)} × metadata in images, such as {found[0]}"
 
@@ -119,6 +129,18 @@ def _metadata_of(content: bytes | None) -> list[str]:
 def _harmless(name: str, value: Any) -> bool:
     """Also what matplotlib writes of itself into a figure."""
     return name in HARMLESS or (name == "Software" and str(value).startswith("Matplotlib"))
+
+
+def pictures(staged: Staged) -> Iterator[str]:
+    """No picture beside the crop, save a wide view that was asked for."""
+    shown = PICTURES if staged.options.context else PICTURES - {CONTEXT_COLUMNS[0]}
+    names = {
+        field.name
+        for path in _shards(staged)
+        for field in pyarrow.parquet.read_schema(path)
+        if pyarrow.types.is_struct(field.type) or pyarrow.types.is_binary(field.type)
+    }
+    yield from (f"column '{name}' holds pictures or other bytes" for name in sorted(names - shown))
 
 
 def free_text(staged: Staged) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub import RepoCard
 
 from hf_cushing.data.audit_report import read_audit
+from hf_cushing.data.parquet import copy_shard
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
 from hf_cushing.files import write_json, write_text
@@ -19,13 +20,13 @@ from hf_cushing.publish.card_facts import ModelFacts, model_facts
 from hf_cushing.publish.cards import dataset_card, model_card, space_card
 from hf_cushing.publish.checklist import checklist_page
 from hf_cushing.publish.gate import check
-from hf_cushing.publish.options import ModelOptions, PublishOptions, SpaceOptions
+from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.publish.raw_photos import measure_raw
 from hf_cushing.publish.rules_files import holds_photographs
 from hf_cushing.publish.space_files import METRIC, METRIC_FILES, gradio_version, write_app
 from hf_cushing.publish.staged import Staged
 from hf_cushing.run import Run
-from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+from hf_cushing.schema import CONTEXT_COLUMNS, RESEARCH_NOTICE, UsageError, UserError
 
 MODEL_FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "metrics.json",
                "metrics.md")  # fmt: skip
@@ -66,10 +67,11 @@ def stage_model(run: Run, options: ModelOptions, work: Path) -> Staged:
     return _judged(staged, lambda **more: model_card(facts, raw=raw, **more))
 
 
-def stage_dataset(source: Path, options: PublishOptions, work: Path) -> Staged:
+def stage_dataset(source: Path, options: DatasetOptions, work: Path) -> Staged:
     """Stage a prepared dataset: its Parquet shards, card, and what the audit found, without ids.
 
-    The report of the intake and the audit's page stay behind: they name files, rows and ids.
+    The report of the intake and the audit's page stay behind: they name files, rows and ids;
+    and so do the wide views, unless they are asked for.
     With photographs the repo is gated; drawn faces are none.
 
     Parameters
@@ -89,11 +91,13 @@ def stage_dataset(source: Path, options: PublishOptions, work: Path) -> Staged:
         raise UserError(f"{source} is not a prepared dataset; run `hf-cushing prepare`")
     audit = read_audit(source)
     folder = _new_folder(work / "dataset")
-    _copy(source, folder, [f"data/{shard.name}" for shard in shards])
+    without = () if options.context else CONTEXT_COLUMNS
+    dropped = [copy_shard(shard, folder / "data" / shard.name, without) for shard in shards]
     write_json(folder / "audit.json", _without_ids(audit))
     staged = Staged(kind="dataset", folder=folder, source=source, options=options)
     staged = replace(staged, gated=holds_photographs(staged))
     facts = {"license": options.license, "gated": staged.gated, "audit": audit}
+    facts["dropped"] = dropped[0]
     return _judged(staged, lambda **more: dataset_card(source, **facts, **more))
 
 

@@ -35,6 +35,7 @@ def photos(rng, n=40, **changes):
         descriptor=(rng.normal(size=(n, 128)) * 0.055).astype(np.float32),
         thumbprint=rng.integers(0, 256, (n, 1024)).astype(np.uint8),
         surround=rng.integers(0, 256, (n, 30)).astype(np.uint8),
+        context_surround=np.empty((n, 0), np.uint8),
         quality=np.tile([6.0, 180, 0, 0, 0.3, 0.1, 0.2, 0], (n, 1)).astype(np.float32),
     )
     return AuditPhotos(columns | changes, {}, measures, lambda rows: {})

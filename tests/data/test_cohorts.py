@@ -71,7 +71,7 @@ def test_profile_without_a_detected_face_says_that_profiles_are_not_found(
 ):
     monkeypatch.setattr(landmarks, "detect_boxes", lambda photo: [])
     name = next((clinic / "images").iterdir()).relative_to(clinic).as_posix()
-    row = crop_photo(clinic, name, view, side=256, identity=False)
+    row = crop_photo(clinic, name, view, side=256, identity=False, context=False)
     assert row["reason"] == reason
     assert ("45 degrees" in row["message"]) is (view == "left")
 

@@ -15,8 +15,9 @@ from PIL import Image
 
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
+from hf_cushing.faces.context import CONTEXT_SIDE
 from hf_cushing.files import sha256_file
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import CONTEXT_COLUMNS, UsageError, UserError
 from tests.conftest import cohort_rows
 
 PLAIN = PrepareOptions(identity=False)
@@ -43,6 +44,16 @@ def test_load_dataset_needs_none_of_our_code(dataset, tmp_path):
     assert row["image"].size == (256, 256)
     assert np.shape(row["landmarks"]) == (68, 2)
     assert len(row["face_box"]) == 4
+    assert min(row["context"].size) <= CONTEXT_SIDE
+    assert len(row["context_box"]) == 4
+    assert 0 < row["context_share"] <= 1
+
+
+def test_without_context_no_column_of_it_is_there(make_clinic, tmp_path):
+    out = tmp_path / "out"
+    prepare(make_clinic(cohort_rows()), out, replace(SMALL, context=False), num_proc=1)
+    assert not set(CONTEXT_COLUMNS) & set(load_dataset(str(out))["train"].column_names)
+    assert "context" not in (out / "README.md").read_text()
 
 
 def test_no_patient_is_in_two_splits_or_two_folds(dataset):
@@ -226,12 +237,15 @@ def test_gps_and_names_in_the_photos_do_not_reach_the_dataset(make_clinic, tmp_p
         path.write_bytes(jpeg.getvalue())
         assert b"Jane Doe" in jpeg.getvalue()
     prepare(raw, tmp_path / "out", SMALL, num_proc=1)
-    loaded = load_dataset(str(tmp_path / "out")).cast_column("image", datasets.Image(decode=False))
+    loaded = load_dataset(str(tmp_path / "out"))
+    for name in ("image", "context"):
+        loaded = loaded.cast_column(name, datasets.Image(decode=False))
     for rows in loaded.values():
         for row in rows:
-            assert row["image"]["path"] is None
-            assert b"Jane" not in row["image"]["bytes"]
-            assert not Image.open(io.BytesIO(row["image"]["bytes"])).getexif()
+            for picture in (row["image"], row["context"]):
+                assert picture["path"] is None
+                assert b"Jane" not in picture["bytes"]
+                assert not Image.open(io.BytesIO(picture["bytes"])).getexif()
     card = (tmp_path / "out" / "README.md").read_text()
     assert "0.png" not in card
 

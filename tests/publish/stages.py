@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 
 from hf_cushing.publish.gate import RULES
-from hf_cushing.publish.options import ModelOptions, PublishOptions, SpaceOptions
+from hf_cushing.publish.options import DatasetOptions, ModelOptions, SpaceOptions
 from hf_cushing.publish.staging import stage_dataset, stage_model, stage_space
 from hf_cushing.run import Run
 
@@ -25,7 +25,7 @@ def staged(kind, run, dataset):
         options = ModelOptions(repo_id="me/faces", license=LICENCE, dataset=dataset)
         return stage_model(Run(run), options, work)
     if kind == "dataset":
-        options = PublishOptions(repo_id="me/photos", license=LICENCE)
+        options = DatasetOptions(repo_id="me/photos", license=LICENCE)
         return stage_dataset(dataset, options, work)
     options = SpaceOptions(repo_id="me/app", license=LICENCE, model_id="me/faces")
     return stage_space(Run(run), options, work)

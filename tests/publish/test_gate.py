@@ -110,6 +110,8 @@ SPOILT = [
         case.folder, lambda row: row["image"].update(path="Jane.jpg")), "file name"),
     ("image metadata", "model", lambda case: (case.folder / "x.png").write_bytes(b"no image"),
      "can't be read"),
+    ("pictures", "dataset", lambda case: change_rows(
+        case.folder, lambda row: row.update(context=row["image"])), "column 'context' holds"),
     ("free text", "dataset", lambda case: change_rows(
         case.folder, lambda row: row.update(remark="")), "'remark' is text of the clinic's own"),
     ("free text", "dataset", lambda case: change_rows(

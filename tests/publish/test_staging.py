@@ -16,11 +16,11 @@ from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.publish import gate, rules_model
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
-from hf_cushing.publish.options import ModelOptions, PublishOptions, SpaceOptions
+from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.publish.staged import Staged
 from hf_cushing.publish.staging import stage_dataset, stage_metric, stage_model, stage_space
 from hf_cushing.run import Run
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import CONTEXT_COLUMNS, UsageError, UserError
 from tests.publish.stages import LICENCE, as_photographs, case_of, staged
 
 
@@ -187,10 +187,24 @@ def test_account_of_the_intake_and_ids_in_the_audit_stay_behind(run, dataset):
     assert "photo_ids" in json.loads((dataset / "audit.json").read_text())["quality"][0]
 
 
+@pytest.mark.parametrize("context", [False, True])
+def test_wide_views_are_published_only_if_asked_for(dataset, tmp_path, context):
+    options = DatasetOptions(repo_id="me/x", license=LICENCE, context=context)
+    made = stage_dataset(dataset, options, tmp_path)
+    assert made.findings == ()
+    there, here = (load_faces(str(folder)) for folder in (made.folder, dataset))
+    assert there.revision == here.revision
+    gone = () if context else CONTEXT_COLUMNS
+    features = {n: f for n, f in here.roles["test"].features.items() if n not in gone}
+    assert there.roles["test"].features == features
+    assert there.roles["test"][:] == {n: here.roles["test"][:][n] for n in features}
+    assert ("the columns `context`" in (made.folder / "README.md").read_text()) is not context
+
+
 def test_photographs_are_gated_by_fields(run, dataset, tmp_path):
     case = case_of("dataset", run, dataset, tmp_path)
     as_photographs(replace(case, folder=case.source))
-    options = PublishOptions(repo_id="me/x", license=LICENCE)
+    options = DatasetOptions(repo_id="me/x", license=LICENCE)
     made = stage_dataset(case.source, options, tmp_path / "work")
     assert made.gated
     data = DatasetCard.load(made.folder / "README.md").data
