@@ -140,9 +140,18 @@ def controls(
 
 def _say_intake(report: Any, out: Path) -> None:
     """Say what became of the rows and files."""
+    from hf_cushing.data.crops import explain_rejections
+    from hf_cushing.data.intake import row_name
+
     kept, total = len(report.kept), len(report.rows)
     rejected = ", ".join(f"{name} {count}" for name, count in sorted(report.rejected.items()))
     say(f"{kept} of {total} photos kept; rejected: {rejected or 'none'}")
+    for line in explain_rejections(
+        (row_name(row["row"], row["public"]), row["reason"], row["message"])
+        for row in report.rows
+        if row["reason"]
+    ):
+        say(f"  {line}")
     say(f"files in no row: {len(report.unlisted)}; report: {out / 'intake.md'}")
     for note in report.notes:
         say(f"note: {note}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from hf_cushing.data.options import PrepareOptions, Progress
 from hf_cushing.data.pairs import same_person_pairs
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.schema import CONTROL, FacePhoto, UserError
+
+SHOWN_KINDS = 8
+"""Kinds of rejection that the terminal explains."""
 
 
 @dataclass(frozen=True)
@@ -158,16 +161,45 @@ def _check_kept(intake: Intake, crops: Crops) -> None:
     """Refuse a cohort of which nothing, or nothing of a label, is left."""
     kept = crops.kept.values()
     where = f"{intake.table}, {len(kept)} of {len(crops.photos)} photos kept"
+    rejected = [
+        (row_name(photo.row, photo.public), outcome.reason, outcome.message)
+        for photo, outcome in zip(crops.photos, crops.outcomes, strict=True)
+        if outcome.reason
+    ]
+    why = "\n".join(f"  {line}" for line in explain_rejections(rejected))
     if not kept:
-        reasons = Counter(outcome.reason for outcome in crops.outcomes)
-        shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        raise UserError(f"{where}: {shown}; correct file_name or the photos")
+        raise UserError(f"{where}; correct file_name or the photos:\n{why}")
     lost = {photo.label for photo in crops.photos} - {photo.label for photo in kept}
     if lost:
         raise UserError(
             f"{where}: every photo with label '{sorted(lost)[0]}' was rejected; "
-            "correct the photos, or leave the label out"
+            f"correct the photos, or leave the label out:\n{why}"
         )
+
+
+def explain_rejections(rejected: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Why photos were rejected and what helps: a line a message, the commonest first.
+
+    Parameters
+    ----------
+    rejected : iterable of (str, str, str)
+        Row, reason and message.
+
+    Examples
+    --------
+    >>> explain_rejections([("2", "empty", "no bytes"), ("5", "empty", "no bytes")])
+    ['empty 2: no bytes (rows 2, 5)']
+    """
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for row, *kind in rejected:
+        kinds.setdefault(tuple(kind), []).append(row)
+    commonest = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    lines = [
+        f"{reason} {len(rows)}: {message} (rows {', '.join(rows[:5])}{', …' * (len(rows) > 5)})"
+        for (reason, message), rows in commonest[:SHOWN_KINDS]
+    ]
+    more = len(commonest) - SHOWN_KINDS
+    return [*lines, f"and {more} more kinds, in intake.md"] if more > 0 else lines
 
 
 def identity_links(crops: Crops) -> list[tuple[str, str]]:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps, features
 
-DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, TypeError, KeyError)
-"""What Pillow raises on broken files, broken EXIF blocks included."""
+from hf_cushing.faces.pixels import PixelError, Stored, as_stored, to_rgb
 
 MAX_PIXELS = 120_000_000
 MAX_BYTES = 200_000_000
+
+BRANDS = {
+    "AVIF": {b"avif", b"avis"},
+    "HEIC": {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"heif", b"mif1", b"msf1"},
+    "CR3": {b"crx "},
+}
+"""Brands in the header of ISO media files, of which films are the rest; the first that fits."""
 
 
 class PhotoError(Exception):
@@ -72,7 +80,7 @@ def read_file(path: Path) -> bytes:
 
 def file_facts(data: bytes) -> FileFacts:
     """Tell format, size and JPEG quality of a photo that `open_photo` can open."""
-    with _without_warnings(), Image.open(io.BytesIO(data)) as image:
+    with decoder_faults(data), Image.open(io.BytesIO(data)) as image:
         quality = _jpeg_quality(image.quantization) if image.format == "JPEG" else 0
         return FileFacts(image.format or "", image.width, image.height, len(data), quality)
 
@@ -109,7 +117,8 @@ def open_photo(
     pixel_limit : int
         A photo must have fewer; it is refused undecoded.
     formats : tuple of str, optional
-        What is opened at all, in Pillow's names; all that Pillow knows by default.
+        What is opened at all, in Pillow's names, where installed; all that Pillow knows by
+        default.
 
     Returns
     -------
@@ -124,35 +133,40 @@ def open_photo(
     data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise PhotoError("empty", "the file has no bytes; export it again")
-    too_large = f"{pixel_limit // 1_000_000} megapixels or more; make it smaller"
-    try:
-        with _without_warnings(), Image.open(io.BytesIO(data), formats=formats) as image:
-            if image.width * image.height >= pixel_limit:
-                raise PhotoError("too_large", too_large)
-            image.load()
-            return clean_photo(image)
-    except Image.DecompressionBombError:
-        raise PhotoError("too_large", too_large) from None
-    except DECODING_ERRORS as error:
-        raise PhotoError("unreadable", f"{type(error).__name__}; {_remedy(data)}") from None
+    if _kind(data) == "HEIC" and find_spec("pillow_heif"):
+        _register_heif()
+    if formats:
+        Image.init()
+        formats = tuple(name for name in formats if name in Image.OPEN)
+    with decoder_faults(data), Image.open(io.BytesIO(data), formats=formats) as image:
+        if image.width * image.height >= pixel_limit:
+            megapixels = pixel_limit // 1_000_000
+            raise PhotoError("too_large", f"{megapixels} megapixels or more; make it smaller")
+        stored = as_stored(image)
+        image = ImageOps.exif_transpose(image)
+    return _clean(image, stored)
 
 
 def clean_photo(image: Image.Image) -> Image.Image:
-    """Give an upright sRGB copy of a decoded image, without EXIF, ICC profile or comments."""
-    profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    alpha = None
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert("RGB")
-    elif image.mode.startswith("I;16") or image.mode == "I":
-        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
-    if profile:
-        image = _to_srgb(image, profile)
-    clean = Image.new("RGB", image.size, "white")
-    clean.paste(image.convert("RGB"), mask=alpha)
-    return clean
+    """Give an upright sRGB copy of an image, without EXIF, ICC profile or comments.
+
+    Raises
+    ------
+    PhotoError
+        ``unreadable``.
+    """
+    with decoder_faults():
+        stored = as_stored(image)
+        image = ImageOps.exif_transpose(image)
+    return _clean(image, stored)
+
+
+def _clean(image: Image.Image, stored: Stored) -> Image.Image:
+    try:
+        return to_rgb(image, stored)
+    except PixelError as error:
+        text = f"unsupported pixel format ({error}); export it as 8-bit JPEG or PNG"
+        raise PhotoError("unreadable", text) from None
 
 
 def encode_crop(image: Image.Image) -> bytes:
@@ -165,24 +179,64 @@ def encode_crop(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _without_warnings() -> warnings.catch_warnings:
-    """Silence Pillow on broken EXIF blocks, which are dropped anyway, and on large photos."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def decoder_faults(data: bytes = b"") -> Iterator[None]:
+    """Make whatever a decoder raises the photo's fault, but for memory that is short.
+
+    Decoders raise anything on a damaged file, RuntimeError and NotImplementedError included, so
+    nothing of our own may run in here. Pillow's warnings, on broken EXIF blocks, which are
+    dropped anyway, and on large photos, are silenced.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file, by which the message names its kind.
+
+    Raises
+    ------
+    PhotoError
+        ``unreadable`` or ``too_large``.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            yield
+        except (PhotoError, MemoryError):
+            raise
+        except Image.DecompressionBombError:
+            raise PhotoError("too_large", "too many megapixels; make it smaller") from None
+        except Exception as error:
+            raise PhotoError("unreadable", _remedy(data, error)) from None
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert by the embedded ICC profile; a broken profile leaves the pixels as they are."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
+@cache
+def _register_heif() -> None:
+    """Teach Pillow HEIC, which phones write."""
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 
-def _remedy(data: bytes) -> str:
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif"):
-        return "HEIC isn't read here: export it as JPEG"
+def _kind(data: bytes) -> str:
+    """Name of what isn't a picture for Pillow alone; empty for everything else."""
     if data.startswith(b"%PDF"):
-        return "this is a PDF, not an image: export the photo as JPEG or PNG"
-    return "truncated or not an image: export it again as JPEG or PNG"
+        return "PDF"
+    if data[4:8] != b"ftyp":
+        return ""
+    header = data[8 : min(int.from_bytes(data[:4]), 256)]
+    brands = {header[start : start + 4] for start in range(0, len(header), 4)}
+    for kind, theirs in BRANDS.items():
+        if brands & theirs:
+            return kind
+    return "film"
+
+
+def _remedy(data: bytes, error: Exception) -> str:
+    kind = _kind(data)
+    if kind in ("PDF", "film", "CR3"):
+        return f"this is a {kind}, not a photo: export the photo as JPEG or PNG"
+    if kind == "HEIC" and not find_spec("pillow_heif"):
+        return "HEIC is read after `pip install 'hf-cushing[heic]'`, or export it as JPEG"
+    if kind == "AVIF" and not features.check("avif"):
+        return "AVIF is read after `pip install --upgrade pillow`, or export it as JPEG"
+    what = f"a damaged {kind}" if kind else "truncated or not an image"
+    return f"{type(error).__name__}; {what}: export it again as JPEG or PNG"

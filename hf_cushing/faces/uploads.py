@@ -21,7 +21,7 @@ MAX_PHOTOS = 100
 MAX_PHOTO_BYTES = 25_000_000
 MAX_UNPACKED_BYTES = 500_000_000
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
 """What is opened at all: Pillow also knows formats that start other programs."""
 
 IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")

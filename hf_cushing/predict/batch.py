@@ -17,7 +17,8 @@ from hf_cushing.predict.decision import UNCERTAIN
 from hf_cushing.run import Run
 from hf_cushing.schema import PROBABILITY_PREFIX, RESEARCH_NOTICE, SEX_SPELLINGS, UserError
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic",
+          ".heif")  # fmt: skip
 """Endings of the files that are taken from a folder."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

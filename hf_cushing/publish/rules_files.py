@@ -32,7 +32,8 @@ from hf_cushing.schema import (
     TEXT_COLUMNS,
 )
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic")
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic",
+          ".heif", ".avif")  # fmt: skip
 PHOTOGRAPHS = (".jpg", ".jpeg", ".webp", ".heic", ".tif", ".tiff", ".bmp")
 HARMLESS = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "gamma", "srgb",
             "progressive", "progression", "adobe", "adobe_transform", "transparency"}  # fmt: skip

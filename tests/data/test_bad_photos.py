@@ -45,10 +45,23 @@ def bomb():
     return encode(Image.new("1", (30_000, 30_000)))
 
 
+def heic_is_read():
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
 def corpus(face):
     """Name to (content, expected reason; empty if the photo is to be kept)."""
     sixteen = Image.fromarray(np.asarray(face.convert("L"), np.uint16) * 257)
-    jpeg = encode(face, "JPEG", quality=92)
+    jpeg, grey = encode(face, "JPEG", quality=92), np.asarray(face.convert("L"))
+    avif, dds = bytearray(encode(face, "AVIF")), bytearray(encode(face, "DDS"))
+    avif[len(avif) // 2 :] = bytes(len(avif) - len(avif) // 2)
+    dds[80:84] = bytes(4)  # a kind of pixels that Pillow doesn't know
+    phone = {"phone.heic": (encode(face, "HEIF"), "")} if heic_is_read() else {}
     third = face.width // 3
     return {
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "unreadable"),
@@ -65,6 +78,15 @@ def corpus(face):
         "anim.gif": (encode(face, "GIF", save_all=True, append_images=[face] * 2), ""),
         "anim.webp": (encode(face, "WEBP", save_all=True, append_images=[face] * 2), ""),
         "tiff.tif": (encode(face, "TIFF"), ""),
+        "sixteen_clear.png": (encode(sixteen, transparency=1), ""),
+        "twelve.tif": (encode(Image.fromarray(grey.astype(np.uint16) * 16), "TIFF"), ""),
+        "whole.tif": (encode(Image.fromarray(grey.astype(np.int32) * 257), "TIFF"), ""),
+        "float.tif": (encode(Image.fromarray(np.float32(grey / 255)), "TIFF"), ""),
+        "dim.tif": (encode(Image.fromarray(np.float32(grey / 99)), "TIFF"), "unreadable"),
+        "damaged.avif": (bytes(avif), "unreadable"),
+        "damaged.dds": (bytes(dds), "unreadable"),
+        **phone,
+        "film.heic": (b"\x00\x00\x00\x18ftypqt  " + bytes(200), "unreadable"),
         "bomb.png": (bomb(), "too_large"),
         "tiny.png": (encode(face.resize((20, 20))), "too_small"),
         "thumbnail.jpg": (encode(face.resize((40, 40)), "JPEG"), "too_small"),
