@@ -14,8 +14,9 @@ from pathlib import Path
 
 from hf_cushing.compare.command import compare
 from hf_cushing.compare.external import external_results
+from hf_cushing.compare.grid import make_cells
 from hf_cushing.compare.mitigation import compare_mitigations, mitigated_models, value_text
-from hf_cushing.compare.plan import make_cells, make_study
+from hf_cushing.compare.plan import make_study
 from hf_cushing.compare.results import ArmResult, collect
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
@@ -57,7 +58,7 @@ def main() -> None:
         options |= {"init": "random"}
     study = make_study(
         {"models": [asked.model], "finetune": [asked.finetune], "mitigation": METHODS,
-         "folds": 5, "options": options}, "here",
+         "folds": 5, "options": options, "baselines": "none"}, "here",
     )  # fmt: skip
     out = asked.work / f"study-{Path(asked.model).name}-{asked.finetune}"
     compare(study, str(small), out, draws=DRAWS, say=say)

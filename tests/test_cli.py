@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from hf_cushing.cli import app, main
 from hf_cushing.cli.command import command
+from hf_cushing.compare.cells import StudyOutcome
+from hf_cushing.config import BASELINES
 from hf_cushing.config.option import option
 from tests.conftest import cohort_rows
 
@@ -178,6 +180,23 @@ def test_compare_needs_a_study_and_knows_its_folder(monkeypatch, capsys, dataset
     (tmp_path / "study.yaml").write_text("models: [tiny-vit]\nmethods: [head]\n")
     assert run_main(monkeypatch, *study, "--config", tmp_path / "study.yaml") == 1
     assert "unknown name 'methods'; did you mean" in capsys.readouterr().err
+
+
+def test_baselines_of_the_command_line_overrule_a_study_only_when_given(
+    monkeypatch, capsys, tmp_path
+):
+    plans = []
+
+    def compare(plan, *_, **__):
+        plans.append(plan.baselines)
+        return StudyOutcome([], [], {})
+
+    monkeypatch.setattr("hf_cushing.compare.command.compare", compare)
+    (tmp_path / "study.yaml").write_text("models: [tiny-vit]\nbaselines: [colour]\n")
+    study = ("compare", "--dataset", "d", "--out", tmp_path, "--config", tmp_path / "study.yaml")
+    for own in ([], ["--baselines", "none"], ["--baselines", "all"]):
+        assert run_main(monkeypatch, *study, *own) == 0
+    assert plans == [("colour",), (), BASELINES]
 
 
 def test_predict_scores_good_photos_and_names_bad_ones(monkeypatch, capsys, run, clinic, tmp_path):

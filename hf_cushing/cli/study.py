@@ -43,7 +43,8 @@ def compare(
     plan = read_study(options.config) if options.config else study.read_plan(out)
     if options.mitigation:
         plan = with_mitigation(plan, options.mitigation)
-    plan = with_baselines(plan, options.baselines)
+    if options.baselines:
+        plan = with_baselines(plan, options.baselines)
     shard = parse_shard(options.shard)
     outcome = study.compare(plan, dataset, out, shard=shard, external=options.external, say=say)
     _show(outcome, out, as_json)
@@ -57,7 +58,10 @@ def _show(outcome: StudyOutcome, out: Path, as_json: bool) -> None:
 
     if as_json:
         names = [cell.folder.name for cell in outcome.done]
-        print_json({"done": names, "missing": len(outcome.missing), "failed": outcome.failed})
+        print_json(
+            {"verdicts": outcome.verdicts, "done": names, "missing": len(outcome.missing),
+             "failed": outcome.failed}
+        )  # fmt: skip
     elif outcome.tables:
         print("\n".join([*outcome.verdicts, "", tables_to_markdown(outcome.tables)]))
         say(f"study: {out / 'study.html'}")

@@ -12,7 +12,7 @@ from statistics import mean
 
 from filelock import FileLock, Timeout
 
-from hf_cushing.compare.plan import Arm, Cell
+from hf_cushing.compare.grid import Arm, Cell
 from hf_cushing.files import write_json
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import UsageError

@@ -10,7 +10,8 @@ from typing import Any
 
 from hf_cushing.compare.cells import Say, StudyOutcome, is_first_process, run_cells
 from hf_cushing.compare.external import external_results
-from hf_cushing.compare.plan import Cell, Study, make_cells, make_study
+from hf_cushing.compare.grid import Cell, make_cells
+from hf_cushing.compare.plan import Study, make_study
 from hf_cushing.compare.report import write_record, write_study
 from hf_cushing.compare.results import collect
 from hf_cushing.compare.tables import external_table, study_tables, study_verdicts
@@ -44,7 +45,7 @@ def compare(
     if external and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("--external scores in one process: call it once more without a launcher")
     say = say if first else (lambda line: None)
-    data = load_faces(dataset)
+    data = load_faces(dataset, revision=study.options.get("dataset_revision"))
     cells, left_out = make_cells(study, dataset, data, out)
     record = plain(vars(study)) | {"dataset_revision": data.revision}
     _claim(out, record, write=first)
@@ -57,9 +58,8 @@ def compare(
     results = collect(whole, draws=draws)
     tables = study_tables(results, study.published)
     if external:
-        networks = [cell for cell in whole if not cell.arm.is_baseline]
-        scored = external_results(networks, external, draws=draws, say=say)
-        tables += [external_table(label, arms, networks) for label, arms in scored.items()]
+        scored = external_results(whole, external, draws=draws, say=say)
+        tables += [external_table(label, arms, whole) for label, arms in scored.items()]
     outcome = replace(outcome, tables=tables, verdicts=study_verdicts(results, tables))
     write_study(out, record, outcome, results)
     return outcome
@@ -68,7 +68,7 @@ def compare(
 def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
     """Refuse a folder of another study; its cells would be mixed up in the tables."""
     if (out / "study.json").is_file():
-        recorded = _recorded(out)
+        recorded = plain(vars(Study())) | _recorded(out)  # older ones have fewer fields
         names = sorted(
             name
             for name in record
@@ -95,21 +95,22 @@ def _recorded(out: Path) -> dict[str, Any]:
 
 
 def read_plan(out: Path) -> Study:
-    """The study of a folder that `compare` made."""
-    values = _recorded(out)
+    """The study of a folder that `compare` made; without baselines where it knew of none."""
+    values = {"baselines": "none"} | _recorded(out)
     del values["dataset_revision"]
     return make_study(values, str(out / "study.json"))
 
 
 def replay(out: Path, dataset: str, again: Path, *, say: Say, draws: int = DRAWS) -> list[str]:
     """Run a study anew in the folder `again`; the tables whose content came out differently."""
-    recorded, revision = _recorded(out)["dataset_revision"], load_faces(dataset).revision
+    recorded, plan = _recorded(out)["dataset_revision"], read_plan(out)
+    revision = load_faces(dataset, revision=plan.options.get("dataset_revision")).revision
     if revision != recorded:
         raise UserError(
             f"--dataset {dataset} has revision {revision}, the study was made with {recorded}; "
             "give the same dataset"
         )
-    tables = compare(read_plan(out), dataset, again, draws=draws, say=say).tables
+    tables = compare(plan, dataset, again, draws=draws, say=say).tables
     old, new = (
         {path.stem: path.read_bytes() for path in (folder / "tables").glob("*.csv")}
         for folder in (out, again)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.compare.plan import Cell
-from hf_cushing.compare.results import by_arm
+from hf_cushing.compare.choice import by_arm
+from hf_cushing.compare.grid import CHOSEN, Cell, file_name
 from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.predictions import concatenate
 from hf_cushing.files import replace_folder, write_json
@@ -42,15 +42,19 @@ def export_ensemble(cells: Sequence[Cell], arm_name: str, out: Path) -> Path:
     Raises
     ------
     UsageError
-        No such arm.
+        No such arm, or a baseline.
     UserError
         The members don't share a frozen backbone.
     """
-    arms = {arm.name: own for arm, own in by_arm(cells).items()}
+    arms = {
+        arm.name: own
+        for arm, own in by_arm(cells).items()
+        if not arm.is_baseline and arm.variant != CHOSEN  # its folds may see different crops
+    }
     if arm_name not in arms:
         names = "; ".join(arms)
         raise UsageError(f"--export-ensemble {arm_name}: no such arm (there are: {names})")
-    own, target = arms[arm_name], out / "ensembles" / arm_name.replace(", ", "-")
+    own, target = arms[arm_name], out / "ensembles" / file_name(arm_name)
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     aside.mkdir(parents=True)
     try:

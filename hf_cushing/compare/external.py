@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hf_cushing.compare.cells import Say
-from hf_cushing.compare.plan import Arm, Cell
-from hf_cushing.compare.results import Scored, by_arm
+from hf_cushing.compare.choice import by_arm
+from hf_cushing.compare.grid import Arm, Cell
+from hf_cushing.compare.results import Scored
 from hf_cushing.data.loading import FaceData, load_faces
-from hf_cushing.evaluation.predictions import load_predictions
+from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.subgroups import Resampled, mean_subgroups
 from hf_cushing.models.score import check_labels, score
+from hf_cushing.schema import UserError
+from hf_cushing.training.baseline import fit_baseline
+from hf_cushing.training.fine_tune import load_photos
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,18 +73,38 @@ def _by_arm(label: str, scored: dict[Cell, Scored], draws: int) -> dict[Arm, dic
 
 def _scored(cell: Cell, data: FaceData, photos: Dataset) -> Scored:
     """Scores of one cell's model; kept beside the run."""
-    run, training = cell.run, cell.config.training
+    run = cell.run
     path = cell.folder / f"external-{data.revision}.parquet"
     if path.exists():
         return Scored(load_predictions(path), run.operating_points)
     run.check_not_seen(photos["photo_id"], "an external cohort must be of other people")
+    predict = predictions_of_baseline if cell.arm.is_baseline else _predictions_of_network
+    predictions = predict(cell, data, photos)
+    predictions.save(path)
+    return Scored(predictions, run.operating_points)
+
+
+def _predictions_of_network(cell: Cell, data: FaceData, photos: Dataset) -> Predictions:
+    run, training = cell.run, cell.config.training
     check_labels(run.classifier, data.labels, run.name)
     logits = score(
         run.classifier, photos, batch_size=2 * training.batch_size,
         num_workers=cell.config.data.num_workers, cpu=training.cpu,
     )  # fmt: skip
-    predictions = predictions_of(
+    return predictions_of(
         logits, photos, data=data, split="test", seed=training.seed, revision=run.weights_revision
     )
-    predictions.save(path)
-    return Scored(predictions, run.operating_points)
+
+
+def predictions_of_baseline(cell: Cell, data: FaceData, photos: Dataset) -> Predictions:
+    """Scores of `photos` of `data` by a baseline fitted anew: its run keeps no weights."""
+    own = load_photos(cell.config)
+    if own.labels != data.labels:
+        raise UserError(
+            f"{cell.name}: the study tells {', '.join(own.labels)}, the external cohort "
+            f"{', '.join(data.labels)}; the labels must be the same"
+        )
+    roles = {name: own.roles[name] for name in ("train", "validation")} | {"external": photos}
+    _, scored = fit_baseline(cell.config, replace(own, roles=roles))
+    rows = scored.of_split("external")
+    return replace(rows, split=np.full(len(rows), "test"), dataset_revision=data.revision)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.compare.plan import BASELINE, MITIGATIONS
+from hf_cushing.compare.plan import MITIGATIONS, UNTREATED
 from hf_cushing.compare.results import SIGNIFICANT, ArmResult, LabelResult
 from hf_cushing.evaluation.subgroups import Value
 from hf_cushing.evaluation.wording import title_of
@@ -71,14 +71,14 @@ class Mitigated:
 
 
 def mitigated_models(result: LabelResult) -> Iterator[tuple[str, list[ArmResult]]]:
-    """Arms by model and way of fine-tuning, if they differ by mitigation and have a baseline."""
-    models: dict[tuple[str, str], list[ArmResult]] = {}
+    """Arms that differ by mitigation alone, with ``none`` among them; by their common name."""
+    models: dict[tuple[str, ...], list[ArmResult]] = {}
     for arm in result.arms:
-        models.setdefault((arm.arm.model, arm.arm.finetune), []).append(arm)
-    for (model, finetune), arms in models.items():
+        models.setdefault((arm.arm.model, arm.arm.finetune, arm.arm.variant), []).append(arm)
+    for (model, *own), arms in models.items():
         treatments = {arm.arm.treatment for arm in arms}
-        if len(arms) > 1 and BASELINE in treatments and treatments <= set(MITIGATIONS):
-            yield f"{Path(model).name}, {finetune}", arms
+        if len(arms) > 1 and UNTREATED in treatments and treatments <= set(MITIGATIONS):
+            yield ", ".join(filter(None, (Path(model).name, *own))), arms
 
 
 def compare_mitigations(arms: Sequence[ArmResult], metric: str) -> list[Mitigated]:

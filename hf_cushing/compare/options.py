@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hf_cushing.config import BASELINES
 from hf_cushing.config.option import option
 
 MORE = "Further results"
@@ -16,9 +17,9 @@ class StudyOptions:
 
     config: Path | None = option(None, "Study, as in configs/studies; needed the first time.")
     baselines: str = option(
-        "all",
+        "",
         "Runs without a network beside the others: all, none, or names with commas, of "
-        "demographics, colour, geometry, geometry-no-jaw and descriptor.",
+        f"{', '.join(BASELINES)}; by default as the study says, and all if it says nothing.",
     )
     shard: str = option("0/1", "Train every n-th arm only, as 0/4; all share --out.")
     external: str | None = option(

@@ -9,8 +9,8 @@ from typing import Any
 
 from hf_cushing.compare.cells import StudyOutcome
 from hf_cushing.compare.figures import plot_arms, plot_gap_and_cost, plot_mitigations
+from hf_cushing.compare.grid import Cell
 from hf_cushing.compare.mitigation import mitigated_models
-from hf_cushing.compare.plan import Cell
 from hf_cushing.compare.results import LabelResult
 from hf_cushing.files import plain, write_json, write_text
 from hf_cushing.reports.page import tables_to_page

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hf_cushing.compare.plan import Arm, Cell
+from hf_cushing.compare.choice import by_arm, validation_auroc
+from hf_cushing.compare.grid import CHOSEN, Arm, Cell
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grouping import subgroup_masks
@@ -21,7 +23,6 @@ from hf_cushing.evaluation.subgroups import (
     report_subgroups,
 )
 from hf_cushing.schema import UserError
-from hf_cushing.stats.metrics import auroc
 from hf_cushing.stats.significance import holm
 
 SIGNIFICANT = 0.05
@@ -92,6 +93,8 @@ class LabelResult:
         baseline of the best validation AUROC, and ``demographics``. Empty without baselines.
     network : Arm or None
         That network.
+    chosen : dict
+        Arm `CHOSEN` to how often each variant is in it, over folds and seeds.
     """
 
     label: str
@@ -100,6 +103,7 @@ class LabelResult:
     pairs: dict[str, Comparison]
     added: dict[Arm, Comparison]
     network: Arm | None
+    chosen: dict[Arm, Counter[str]]
 
     @property
     def adjusted(self) -> dict[Arm, float]:
@@ -127,11 +131,6 @@ def collect(cells: Sequence[Cell], *, draws: int) -> list[LabelResult]:
     _check_same_photos(pooled)
     labels = next(iter(pooled.values()))[0].predictions.positive_labels
     return [_label_result(label, cells_of, pooled, draws) for label in labels]
-
-
-def by_arm(cells: Sequence[Cell]) -> dict[Arm, list[Cell]]:
-    """Cells of each arm."""
-    return {arm: [c for c in cells if c.arm == arm] for arm in dict.fromkeys(c.arm for c in cells)}
 
 
 def _pooled(cells: Sequence[Cell]) -> list[Scored]:
@@ -179,7 +178,8 @@ def _label_result(
 
     best, *others = (arm.arm for arm in arms)
     ranked = sorted(arms, key=lambda arm: -np.nan_to_num(arm.validation_auroc, nan=-1.0))
-    network = next((arm.arm for arm in ranked if not arm.arm.is_baseline), None)
+    networks = (arm.arm for arm in ranked if not arm.arm.is_baseline and not arm.arm.is_trial)
+    network = next(networks, None)
     baselines = [arm.arm for arm in ranked if arm.arm.is_baseline]
     asked = [arm for arm in baselines if arm in baselines[:1] or arm.model == "demographics"]
     return LabelResult(
@@ -189,16 +189,21 @@ def _label_result(
         pairs={question: compared(*pair) for question, pair in _questions([best, *others])},
         added={arm: compared(network, arm) for arm in asked} if network else {},
         network=network,
+        chosen={
+            arm: Counter(cell.arm.variant for cell in own)
+            for arm, own in cells.items()
+            if arm.variant == CHOSEN
+        },
     )
 
 
 def _questions(arms: Sequence[Arm]) -> Iterator[tuple[str, tuple[Arm, Arm]]]:
     """Frozen against unfrozen for each model; the best CNN against the best Transformer."""
+    arms = [arm for arm in arms if not arm.is_trial and not arm.is_baseline]
     for arm in arms:
-        full = Arm(arm.model, "full", arm.treatment)
+        full = replace(arm, finetune="full")
         if arm.finetune == "head" and full in arms:
             yield f"{arm.name} (frozen) against full", (arm, full)
-    arms = [arm for arm in arms if not arm.is_baseline]
     cnns = [arm for arm in arms if arm.is_cnn]
     transformers = [arm for arm in arms if not arm.is_cnn]
     if cnns and transformers:
@@ -220,11 +225,5 @@ def _arm_result(
         gaps={gap.metric: gap for gap in gaps},
         seconds=sum(fact["seconds"] for fact in facts),
         trainable=facts[0]["trainable"],
-        validation_auroc=float(np.mean([_validation_auroc(cell, label) for cell in cells])),
+        validation_auroc=float(np.mean([validation_auroc(cell, label) for cell in cells])),
     )
-
-
-def _validation_auroc(cell: Cell, label: str) -> float:
-    """NaN where the validation photos are of one class."""
-    rows = cell.run.recorded_predictions.of_split("validation")
-    return auroc(rows.label == label, rows.score(label))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from hf_cushing.compare.choice import by_arm
+from hf_cushing.compare.grid import CHOSEN, Arm, Cell
 from hf_cushing.compare.mitigation import (
     JUDGED,
     Mitigated,
@@ -14,8 +17,7 @@ from hf_cushing.compare.mitigation import (
     mitigation_sentence,
     value_text,
 )
-from hf_cushing.compare.plan import Arm, Cell
-from hf_cushing.compare.results import SIGNIFICANT, LabelResult, by_arm
+from hf_cushing.compare.results import SIGNIFICANT, ArmResult, LabelResult
 from hf_cushing.config import read_yaml
 from hf_cushing.evaluation.subgroups import Resampled
 from hf_cushing.evaluation.wording import format_value, title_of, verdict_text
@@ -40,6 +42,8 @@ def study_tables(results: Sequence[LabelResult], published: str) -> list[Table]:
 
 def _label_tables(result: LabelResult) -> Iterator[Table]:
     yield _overall(result)
+    if result.chosen:
+        yield _choices(result)
     yield _by_sex(result)
     if result.pairs:
         yield _pairs(result)
@@ -68,11 +72,13 @@ def _overall(result: LabelResult) -> Table:
 
 
 def study_verdicts(results: Sequence[LabelResult], tables: Sequence[Table]) -> list[str]:
-    """The sentences to read first: what a network adds to baselines, the winner, mitigation."""
+    """The sentences to read first: what a network adds to baselines, what was chosen, the winner,
+    mitigation."""
     found = []
     for result in results:
         if result.added:
             found.append(f"{result.label}: {added_sentence(result)}")
+        found += [f"{result.label}: {chosen_sentence(result, arm)}" for arm in result.chosen]
         found.append(f"{result.label}: {winner_sentence(result)}")
     return found + [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
 
@@ -93,6 +99,37 @@ def added_sentence(result: LabelResult) -> str:
         "chosen by their AUROC on validation; the differences are on test, paired by patient. Over "
         "folds, one run's validation photos are another's test photos, so a little optimism stays."
     )
+
+
+def chosen_sentence(result: LabelResult, arm: Arm) -> str:
+    """What the variants that validation chose reach on test, beside the best by looking."""
+    own, best = _chosen_and_best(result, arm)
+    return (
+        f"{arm.name}: the variant of each fold was chosen by the AUROC of its validation photos "
+        f"alone; test AUROC {format_value(own.subgroups['all'].report.values['auroc'])}, which "
+        f"nobody picked. The highest test AUROC of a single variant, {best.estimate('auroc'):.3f} "
+        f"({best.arm.variant}), was picked by looking and leans high."
+    )
+
+
+def _chosen_and_best(result: LabelResult, arm: Arm) -> tuple[ArmResult, ArmResult]:
+    """Result of an arm `CHOSEN`, and of its variant with the highest test AUROC."""
+    own = next(found for found in result.arms if found.arm == arm)
+    trials = (found for found in result.arms if found.arm.is_trial)
+    return own, next(found for found in trials if replace(found.arm, variant=CHOSEN) == arm)
+
+
+def _choices(result: LabelResult) -> Table:
+    body = []
+    for arm, counts in result.chosen.items():
+        own, best = _chosen_and_best(result, arm)
+        values = [found.subgroups["all"].report.values["auroc"] for found in (own, best)]
+        taken = "; ".join(f"{variant} ({count})" for variant, count in counts.most_common())
+        body.append([*arm.words, *map(format_value, values), best.arm.variant, taken])
+    header = ["model", "learns", "AUROC of the chosen", "highest AUROC of a variant",
+              "that variant", "chosen (folds × seeds)"]  # fmt: skip
+    notes = [chosen_sentence(result, arm) for arm in result.chosen]
+    return Table(f"choice_{result.label}", f"{result.label}: what was chosen", header, body, notes)
 
 
 def winner_sentence(result: LabelResult) -> str:
@@ -178,7 +215,7 @@ def _mitigation_tables(result: LabelResult) -> Iterator[Table]:
             "the worse sex is adjusted for the methods (Holm), the change of all is not. No change "
             "shown is not the same as no change.",
         ]
-        key = name.replace(", ", "_").replace("/", "_")
+        key = name.replace(", ", "_").replace("/", "_").replace(" ", "-")
         title = f"{result.label}: sex bias, {name}"
         yield Table(f"mitigation_{result.label}_{key}", title, header, body, notes)
 

@@ -84,10 +84,15 @@ def geometry_no_jaw(photos: Dataset, train: Dataset) -> np.ndarray:
     return _procrustes(inner, reference)
 
 
-def _landmarks(photos: Dataset) -> np.ndarray:
-    """float64, shape (n, 68, 2), pixels of the crop."""
+def check_landmarks(photos: Dataset) -> None:
+    """Refuse photos without landmarks, which every baseline but `demographics` needs."""
     if "landmarks" not in photos.column_names:
         raise UserError("this dataset has no landmarks; make it with `hf-cushing prepare`")
+
+
+def _landmarks(photos: Dataset) -> np.ndarray:
+    """float64, shape (n, 68, 2), pixels of the crop."""
+    check_landmarks(photos)
     return np.array(photos["landmarks"][:], np.float64).reshape(len(photos), 68, 2)
 
 

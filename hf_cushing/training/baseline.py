@@ -18,7 +18,7 @@ from hf_cushing.training.probe import fit_probe
 
 
 def fit_baseline(config: RunConfig, data: FaceData) -> tuple[dict[str, Any], Predictions]:
-    """Fit on the training photos, calibrate on validation, score validation and test.
+    """Fit on the training photos, calibrate on validation, score every other role's photos.
 
     Penalty, weights of the photos, calibration and threshold are those of a network's head.
 
@@ -27,7 +27,7 @@ def fit_baseline(config: RunConfig, data: FaceData) -> tuple[dict[str, Any], Pre
     facts : dict
         For the manifest.
     predictions : Predictions
-        Of validation and test.
+        Of validation and test, and of what further roles `data` has.
     """
     features, train = FEATURES[config.model.model], data.roles["train"]
     imbalance = config.training.imbalance
@@ -35,7 +35,7 @@ def fit_baseline(config: RunConfig, data: FaceData) -> tuple[dict[str, Any], Pre
         imbalance = "class"  # else the weights would take away what sex tells
     known = probe_data(train, [features(train, train)], imbalance)
     probe = fit_probe(known, seed=config.training.seed)
-    splits = ("validation", "test")
+    splits = [role for role in data.roles if role != "train"]
     logits = {
         split: features(data.roles[split], train) @ probe.weight.T + probe.bias for split in splits
     }

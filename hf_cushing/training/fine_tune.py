@@ -68,7 +68,7 @@ def fine_tune(config: RunConfig) -> Report:
     check_tracker(config.training.tracker)
     checkpoint = find_checkpoint(config.run_folder, config.training.resume)
     check_processes(cpu=config.training.cpu)
-    data = _load(config)
+    data = load_photos(config)
     plan = run_plan(config, data)
     processes = {"processes": PartialState().num_processes}
     if checkpoint:
@@ -90,8 +90,8 @@ def fine_tune(config: RunConfig) -> Report:
     return report
 
 
-def _load(config: RunConfig) -> FaceData:
-    """The dataset, with those training photos alone that the settings ask for."""
+def load_photos(config: RunConfig) -> FaceData:
+    """The dataset of a run, with those training photos alone that the settings ask for."""
     data = load_faces(
         config.data.dataset,
         fold=config.data.fold,

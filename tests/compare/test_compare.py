@@ -1,3 +1,4 @@
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -5,11 +6,15 @@ import numpy as np
 import pytest
 from datasets import concatenate_datasets
 from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
 from hf_cushing.compare import command as study
 from hf_cushing.compare.cells import lock_of
+from hf_cushing.compare.choice import by_arm
 from hf_cushing.compare.ensemble import export_ensemble
-from hf_cushing.compare.plan import Arm, make_cells, make_study, with_baselines
+from hf_cushing.compare.external import predictions_of_baseline
+from hf_cushing.compare.grid import CHOSEN, Arm, make_cells
+from hf_cushing.compare.plan import make_study, with_baselines
 from hf_cushing.compare.tables import added_sentence, published_table, winner_sentence
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
@@ -32,6 +37,7 @@ PLAN = {
     "folds": 2,
     "options": {"init": "random", "cpu": True, "bootstrap": 100},
     "published": "liu2025",
+    "baselines": "none",
 }
 
 
@@ -180,6 +186,43 @@ def test_baselines_are_arms_and_the_first_sentence_says_what_a_network_adds(
     assert len(study.compare(without, str(dataset), out, draws=100, say=quiet).done) == 4
 
 
+@pytest.fixture(scope="module")
+def varied(dataset, tmp_path_factory):
+    """A finished study that varies an option (read only)."""
+    sides = [{"image_size": 32}, {"image_size": 64}]
+    plan = PLAN | {"models": ["tiny-resnet"], "vary": sides}
+    out = tmp_path_factory.mktemp("varied")
+    return out, study.compare(make_study(plan, "here"), str(dataset), out, draws=100, say=quiet)
+
+
+def test_variant_is_chosen_on_the_validation_photos_of_each_fold_alone(varied):
+    _, result = varied
+    best = {}
+    for cell in result.done:
+        rows = cell.run.recorded_predictions.of_split("validation")
+        area = roc_auc_score(rows.label == "cushing", rows.score("cushing"))
+        best[cell.config.data.fold] = max(best.get(cell.config.data.fold, (0, "")),
+                                          (area, cell.folder.name))  # fmt: skip
+    arm = Arm("tiny-resnet", "head", "class_sex", CHOSEN)
+    assert {cell.folder.name for cell in by_arm(result.done)[arm]} == {n for _, n in best.values()}
+
+
+def test_study_reports_the_chosen_variants_beside_all(varied):
+    out, result = varied
+    rows = {row[1]: row for row in result.tables[0].body}
+    own = "head, chosen on validation"
+    assert rows.keys() >= {"head, image_size 32", "head, image_size 64", own}
+    choices = next(table for table in result.tables if table.name == "choice_cushing")
+    line = choices.body[0]
+    assert line[:3] == ["tiny-resnet", own, rows[own][6]]
+    assert line[3] == max(rows["head, image_size 32"][6], rows["head, image_size 64"][6])
+    assert sum(int(n) for n in re.findall(r"\((\d+)\)", line[5])) == 2
+    sentence = next(text for text in result.verdicts if own in text)
+    assert f"test AUROC {rows[own][6]}, which nobody picked" in sentence
+    with pytest.raises(UserError, match="there are: tiny-resnet, head, image_size 32"):
+        export_ensemble(result.done, f"tiny-resnet, {own}", out)
+
+
 def test_gain_over_a_baseline_is_shown_by_its_interval_alone():
     def result(low, high, size="ok"):
         auroc = SimpleNamespace(difference=(low + high) / 2, low=low, high=high)
@@ -242,13 +285,21 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     run(dataset, out)
 
 
-def test_baselines_take_no_part_in_the_external_table(done, dataset, other_cohort, tmp_path):
+def test_baselines_are_fitted_anew_for_an_external_cohort(done, dataset, other_cohort, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(done[0], out)
-    plan = with_baselines(make_study(dict(PLAN), "here"), "demographics")
+    plan = with_baselines(make_study(dict(PLAN), "here"), "demographics,colour")
     found = study.compare(plan, str(dataset), out, draws=100, say=quiet, external=str(other_cohort))
     (table,) = (table for table in found.tables if table.name == "external_cushing")
-    assert {row[0] for row in table.body} == {"tiny-vit", "tiny-resnet"}
+    names = {"tiny-vit", "tiny-resnet", "demographics", "colour"}
+    assert {row[0] for row in table.body} == names
+    cell = next(cell for cell in found.done if cell.arm.model == "colour")
+    own = load_faces(str(dataset), fold=cell.config.data.fold)
+    anew = predictions_of_baseline(cell, own, own.roles["test"])
+    recorded = cell.run.recorded_predictions.of_split("test")
+    known = dict(zip(recorded.photo_id, recorded.probabilities, strict=True))
+    expected = [known[photo] for photo in anew.photo_id]
+    assert np.allclose(anew.probabilities, expected, atol=1e-12)
 
 
 def test_photos_that_trained_a_model_are_no_external_cohort(done, dataset):

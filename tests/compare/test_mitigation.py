@@ -16,6 +16,7 @@ PLAN = {
     "mitigation": ["none", "sampling", "reweighting", "sex_thresholds", "public_negatives"],
     "folds": 2,
     "options": {"init": "random", "cpu": True, "bootstrap": 100},
+    "baselines": "none",
 }
 
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from hf_cushing.compare.cells import cells_of_shard, parse_shard
-from hf_cushing.compare.plan import make_cells, make_study, read_study
+from hf_cushing.compare.grid import make_cells
+from hf_cushing.compare.plan import make_study, read_study, with_baselines
+from hf_cushing.config import BASELINES, DEFAULTS
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import resource
 from hf_cushing.schema import UsageError
@@ -14,7 +17,8 @@ OLD = SimpleNamespace(revision="0" * 16)
 
 
 def study(**values):
-    return make_study({"models": ["tiny-vit", "tiny-resnet"], "folds": 2} | values, "here")
+    plan = {"models": ["tiny-vit", "tiny-resnet"], "folds": 2, "baselines": "none"}
+    return make_study(plan | values, "here")
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +102,13 @@ def test_no_folds_means_the_splits(data, tmp_path):
         ({"folds": -1}, "0 for the splits"),
         ({"options": {"fold": 3}}, "'fold': the grid sets it; leave it out"),
         ({"per_model": {"x": {"epoch": 3}}}, "'epoch': no option of train.py"),
+        ({"baselines": "magic"}, "baseline 'magic' is not known; choose all, none, or of demo"),
+        ({"models": ["colour"]}, "'colour' is a baseline; name it in `baselines`"),
+        ({"vary": {"seed": 1}}, "vary: 'seed': the grid sets it"),
+        ({"vary": [{"rate": 1}]}, "vary: 'rate': no option of train.py"),
+        ({"vary": [{"epochs": 2}, {"epochs": 2}]}, "no two the same"),
+        ({"vary": [{}]}, "each of its entries needs options"),
+        ({"vary": [{"epochs": 2}], "options": {"epochs": 3}}, "options: 'epochs': `vary` sets it"),
     ],
 )
 def test_faulty_study_is_refused(values, words):
@@ -123,6 +134,62 @@ def test_shards_share_the_arms_out_and_keep_folds_together(data, tmp_path):
         assert sum(any(cell.arm == arm for cell in part) for part in parts) == 1
 
 
+def test_baselines_are_all_unless_the_study_says_otherwise(data, tmp_path):
+    plain = make_study({"models": ["tiny-vit"]}, "here")
+    assert plain.baselines == study(baselines="all").baselines == BASELINES
+    assert study(baselines=[]) == study(baselines="none") == study()
+    assert with_baselines(plain, "colour,geometry") == make_study(
+        {"models": ["tiny-vit"], "baselines": ["colour", "geometry"]}, "here"
+    )
+
+
+def test_baselines_take_part_in_no_grid_and_no_option_of_networks(data, tmp_path):
+    plan = study(
+        finetune=["full", "lora"], imbalance=["none", "class"], baselines=["colour"],
+        options={"init": "random", "image_size": 64, "epochs": 2, "threshold_rule": "youden"},
+        per_model={"*": {"patience": 3}}, vary=[{"learning_rate": 1e-4}],
+    )  # fmt: skip
+    own = [cell for cell in cells_of(plan, data, tmp_path) if cell.arm.is_baseline]
+    assert [cell.config.data.fold for cell in own] == [0, 1]
+    changed = {n: v for n, v in own[0].config.values.items() if v != DEFAULTS[n]}
+    assert changed.pop("output_dir").startswith(str(tmp_path / "cells" / "colour-head-"))
+    assert changed == {
+        "dataset": "somewhere", "model": "colour", "finetune": "head", "tracker": "none",
+        "resume": True, "fold": 0, "threshold_rule": "youden",
+    }  # fmt: skip
+    assert own[0].arm.name == "colour, baseline"
+
+
+def test_baselines_of_a_study_of_mitigation_go_without_public_controls(data, tmp_path):
+    plan = study(models=["tiny-vit"], mitigation=["none"], baselines=["colour"])
+    used = {c.config.data.public_controls for c in cells_of(plan, data, tmp_path)}
+    assert used == {"none"}
+
+
+def test_baselines_that_need_landmarks_are_left_out_without(data, tmp_path):
+    photos = {role: rows.remove_columns("landmarks") for role, rows in data.roles.items()}
+    plan = study(models=["tiny-vit"], baselines=["demographics", "colour"])
+    cells, left_out = make_cells(plan, "somewhere", replace(data, roles=photos), tmp_path)
+    assert {cell.arm.model for cell in cells} == {"tiny-vit", "demographics"}
+    assert "no landmarks" in left_out["colour, baseline"]
+
+
+def test_each_set_of_options_that_varies_makes_an_arm(data, tmp_path):
+    plan = study(
+        models=["tiny-vit"], finetune=["full"],
+        vary=[{"learning_rate": 1e-5, "epochs": 2}, {"epochs": 3}],
+    )  # fmt: skip
+    cells = cells_of(plan, data, tmp_path)
+    assert {cell.arm.name: cell.config.training.epochs for cell in cells} == {
+        "tiny-vit, full, learning_rate 1e-05, epochs 2": 2, "tiny-vit, full, epochs 3": 3,
+    }  # fmt: skip
+    assert cells[0].config.training.learning_rate == 1e-5
+    assert cells[0].folder.name.startswith(
+        "tiny-vit-full-class_sex-learning_rate-1e-05-epochs-2-f0-s0-"
+    )
+    assert len({cell.folder for cell in cells}) == len(cells) == 4
+
+
 @pytest.mark.parametrize("text", ["2/2", "-1/2", "a/b", "1", "1/0"])
 def test_impossible_shard_is_refused(text):
     with pytest.raises(UsageError, match="with i from 0 to n - 1"):
@@ -139,6 +206,8 @@ def test_every_shipped_study_can_be_planned(data, tmp_path):
         "moon",
         "mitigation",
         "face_resnet",
+        "face_resnet_field",
+        "face_resnet_rates",
     }
     for path in names:
         cells, left_out = make_cells(read_study(path), "somewhere", data, tmp_path)
