@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 CONTROL = "control"
 KNOWN_LABELS = (CONTROL, "cushing", "acromegaly")
 NOT_A_LABEL = {
-    **dict.fromkeys(("healthy", "normal", "negative", "no", "none"), "write 'control'"),
-    **dict.fromkeys(("unknown", "na", "nan", "null"), "leave photos without a diagnosis out"),
+    **dict.fromkeys(("healthy", "normal", "negative", "no"), "write 'control'"),
+    "unknown": "leave photos without a diagnosis out",
 }
 """Words that would otherwise pass for the name of a disease, and the remedy."""
 

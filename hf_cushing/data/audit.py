@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hf_cushing.data.audit_photos import AuditPhotos
+from hf_cushing.data.groups import alike_ids
 from hf_cushing.data.pairs import exact_copies, local_scales, near_duplicates, same_person_pairs
 from hf_cushing.faces.quality import QUALITY_LIMITS
 from hf_cushing.schema import CONTROL
@@ -34,8 +35,8 @@ class Finding:
     Attributes
     ----------
     kind : str
-        ``same_photo``, ``near_duplicate``, ``same_person``, ``other_face``, ``contradiction``,
-        ``patient_in_two_splits``, ``in_other_dataset``.
+        ``same_photo``, ``near_duplicate``, ``same_person``, ``same_id``, ``other_face``,
+        ``contradiction``, ``patient_in_two_splits``, ``in_other_dataset``.
     leak : bool
         It lets a person be on both sides of a split or fold.
     photos : tuple of int
@@ -54,7 +55,8 @@ class Finding:
 
 def find_problems(photos: AuditPhotos, more: Sequence[Finding] = ()) -> list[Finding]:
     """Leaks first, then what contradicts itself or stands twice; `more` were found elsewhere."""
-    findings = [*more, *_find_alike(photos), *_find_contradictions(photos)]
+    findings = [*more, *_find_alike(photos), *_find_alike_ids(photos)]
+    findings += _find_contradictions(photos)
     if photos.identity_checked:
         findings += _find_other_faces(photos)
     return sorted(findings, key=lambda f: (not f.leak, f.kind))
@@ -125,6 +127,16 @@ def _find_alike(photos: AuditPhotos) -> Iterator[Finding]:
             where = _apart(photos, i, j)
             text = f"{ALIKE[kind]} under two patient ids{where and ', ' + where}"
             yield Finding(kind, bool(where), (i, j), text, ratio)
+
+
+def _find_alike_ids(photos: AuditPhotos) -> Iterator[Finding]:
+    """Ids that differ only in their dress; `prepare` keeps them together, others may not have."""
+    for later, first in alike_ids(photos.columns["patient_id"].tolist()):
+        where = _apart(photos, later, first) if photos.columns["split"][later] else ""
+        text = (
+            "probably one person: two ids that differ only in zeros, capitals, spaces or the like"
+        )
+        yield Finding("same_id", bool(where), (first, later), text + (where and f", {where}"))
 
 
 def _apart(photos: AuditPhotos, i: int, j: int) -> str:

@@ -175,6 +175,7 @@ _OTHERS = {
     "near_duplicate": "one photo twice, on one side of the split",
     "same_photo": "the same file twice, on one side of the split",
     "same_person": "seemingly one person under two ids, on one side of the split",
+    "same_id": "two ids that differ only in zeros, capitals or spaces: probably one person",
 }
 
 

@@ -86,6 +86,12 @@ def check_cohort(
             )
 
 
+def alike_links(cohort: Cohort) -> list[tuple[str, str]]:
+    """Link the patients of rows whose ids differ only in their dress."""
+    patient = {photo.row: photo.patient_id for photo in cohort.clinic.photos}
+    return [(patient[row], patient[other]) for row, other in cohort.clinic.alike]
+
+
 def hash_ids(intake: Intake, salt: str) -> Intake:
     """Replace patient and pair ids by HMAC-SHA256, 16 hex digits, if there is a salt."""
     if not salt:

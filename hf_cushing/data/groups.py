@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+SEPARATOR = re.compile(r"(?<=[^\W\d])[-_.]+(?=\d)")
+"""Between the letters and the number of an id: ``P-007``."""
+
+DASHES = re.compile("[‐-―−]")
 
 
 def group_patients(patients: Iterable[str], links: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -32,3 +39,30 @@ def pair_links(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """
     first: dict[str, str] = {}
     return [(first.setdefault(pair, patient), patient) for pair, patient in pairs if pair]
+
+
+def plain_id(word: str) -> str:
+    """Write an id without what only dresses it: width, capitals, spaces, zeros in front, ``.0``.
+
+    >>> [plain_id(word) for word in ("007", "7.0", "Ｐ００7", "p-7", "P 07", "A10-3")]
+    ['7', '7', 'p7', 'p7', 'p7', 'a10-3']
+    """
+    word = "".join(unicodedata.normalize("NFKC", word).casefold().split())
+    word = SEPARATOR.sub("", DASHES.sub("-", word))
+    word = re.sub(r"(?<=\d)\.0+$", "", word)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", word)
+
+
+def alike_ids(ids: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Each id that another one, met before, equals but for its dress: the places of both.
+
+    >>> list(alike_ids(["007", "8", "007", "7", "7", ""]))
+    [(3, 0)]
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(ids):
+        places.setdefault(word, place)
+    first: dict[str, int] = {}
+    for word, place in places.items():
+        if word and (like := first.setdefault(plain_id(word), place)) != place:
+            yield place, like

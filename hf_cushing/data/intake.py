@@ -9,11 +9,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from hf_cushing.data.groups import alike_ids
 from hf_cushing.data.options import Progress
-from hf_cushing.data.table import Problem, Report, find_table, read_table, refuse_problems
+from hf_cushing.data.table import (
+    Problem,
+    Report,
+    find_table,
+    group_problems,
+    read_table,
+    refuse_problems,
+)
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.files import sha256_file
 from hf_cushing.schema import (
@@ -53,12 +61,17 @@ class Intake:
         Files in the folder that no row names.
     dropped_columns : list of str
         Columns of the table that are not carried over.
+    alike : list of (int, int)
+        Rows whose patient or pair ids differ only in their dress: they stay on one side.
+    warnings : list of str
     """
 
     table: Path
     photos: list[FacePhoto]
     unlisted: list[str]
     dropped_columns: list[str]
+    alike: list[tuple[int, int]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -103,12 +116,15 @@ def read_intake(
     _check_columns(table, list(columns), keep_columns)
     found = (*_repeated_files(photos), *_contradictions(photos), *_wrong_labels(photos, labels))
     refuse_problems(table, [*problems, *found])
+    alike = list(_alike(photos))
     carried = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *keep_columns)
     return Intake(
         table=table,
         photos=photos,
         unlisted=_unlisted(raw, table, photos),
         dropped_columns=[name for name in columns if name not in carried],
+        alike=[(photo.row, first.row) for _, photo, first in alike],
+        warnings=_say_alike(alike),
     )
 
 
@@ -187,12 +203,12 @@ def _check_columns(table: Path, columns: list[str], keep_columns: tuple[str, ...
 def _read_row(row: int, cells: dict[str, str], report: Report) -> FacePhoto:
     for name in ("file_name", "patient_id", "label"):
         if not cells.get(name):
-            report((row, f"{name} is empty; fill it in"))
+            report((row, f"{name} is missing; fill it in"))
     file_name = cells.get("file_name", "").replace("\\", "/")
     sex = SEX_SPELLINGS.get(cells.get("sex", "").lower(), "")
     if not sex:
-        shown = cells.get("sex", "") or "(empty)"
-        report((row, f"sex {shown!r} is not known; write female, male or unknown"))
+        what = f"sex '{cells['sex']}' is not known" if cells.get("sex") else "sex is missing"
+        report((row, f"{what}; write female, male or unknown"))
     view = cells.get("view", "").lower()
     if view and view not in VIEWS:
         report((row, f"view '{view}' is not known; write {', '.join(VIEWS)} or nothing"))
@@ -219,9 +235,8 @@ def _number(row: int, name: str, text: str, report: Report) -> float | None:
     grade = name == "severity"
     if not low <= value <= high or (grade and not value.is_integer()):
         kind = "whole number" if grade else "number"
-        report(
-            (row, f"{name} '{text}' is not a {kind} from {low:g} to {high:g}; correct or empty it")
-        )
+        what = f"{name} is not a {kind} from {low:g} to {high:g}; correct or empty it"
+        report((row, what, f"'{text}'"))
         return None
     return value
 
@@ -229,8 +244,8 @@ def _number(row: int, name: str, text: str, report: Report) -> float | None:
 def _repeated_files(photos: list[FacePhoto]) -> Iterator[Problem]:
     for photo, first in repeats(photos, "file_name"):
         if photo.file_name:
-            text = f"file_name '{photo.file_name}' stands in row {first.row} too; keep one"
-            yield photo.row, text
+            text = "file_name stands in an earlier row too; keep one"
+            yield photo.row, text, f"'{photo.file_name}' as row {first.row}"
 
 
 def _contradictions(photos: list[FacePhoto]) -> Iterator[Problem]:
@@ -239,11 +254,32 @@ def _contradictions(photos: list[FacePhoto]) -> Iterator[Problem]:
         for column in ("label", "sex"):
             mine, theirs = getattr(photo, column), getattr(first, column)
             if photo.patient_id and mine and theirs and mine != theirs:
-                yield (
-                    photo.row,
-                    f"same patient_id as row {first.row}, but {column} '{mine}' instead of "
-                    f"'{theirs}'; a patient has one {column}: correct one of the rows",
-                )
+                text = f"{column} is another than in an earlier row of the same patient_id"
+                own = f"'{mine}', row {first.row} '{theirs}'"
+                yield photo.row, f"{text}; a patient has one {column}: correct one of the rows", own
+
+
+def _alike(photos: list[FacePhoto]) -> Iterator[tuple[str, FacePhoto, FacePhoto]]:
+    """Rows whose patient or pair id is an earlier one in another dress: column and both rows."""
+    for name in ("patient_id", "pair_id"):
+        for place, first in alike_ids([getattr(photo, name) for photo in photos]):
+            yield name, photos[place], photos[first]
+
+
+def _say_alike(alike: Iterable[tuple[str, FacePhoto, FacePhoto]]) -> list[str]:
+    """Name them by row only: an id may be a name."""
+    problems = []
+    for name, photo, first in alike:
+        other = [c for c in ("label", "sex") if getattr(photo, c) != getattr(first, c)]
+        what = {"patient_id": "person", "pair_id": "pair"}[name]
+        but = f", but another {' and '.join(other)}" if other and name == "patient_id" else ""
+        text = (
+            f"{name} differs from an earlier row's only in zeros, capitals, spaces or the like"
+            f"{but}; probably one {what}, so kept on one side of every split: write the id in one "
+            "way"
+        )
+        problems.append((photo.row, text, f"as row {first.row}"))
+    return group_problems(problems)
 
 
 def _wrong_labels(photos: list[FacePhoto], labels: Sequence[str]) -> Iterator[Problem]:
@@ -255,7 +291,7 @@ def _wrong_labels(photos: list[FacePhoto], labels: Sequence[str]) -> Iterator[Pr
         if labels and label not in known:
             wrong[label] = f"is not one of {', '.join(sorted(known))}"
         elif not labels and label in NOT_A_LABEL:
-            wrong[label] = f"is not the name of a disease: {NOT_A_LABEL[label]}"
+            wrong[label] = f"names no disease; {NOT_A_LABEL[label]}"
         elif not LABEL_PATTERN.fullmatch(label):
             wrong[label] = "is not a word of letters, digits and _, beginning with a letter"
         elif label not in known:

@@ -112,7 +112,7 @@ def build_intake_report(
         dropped_columns=cohort.clinic.dropped_columns,
         merged=crops.merged,
         notes=_notes(kept, options),
-        warnings=list(_warnings(kept)),
+        warnings=[*cohort.clinic.warnings, *_warnings(kept)],
         datasheet=asdict(options.datasheet),
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from hf_cushing.data.audit_photos import photos_of_crops
 from hf_cushing.data.audit_report import write_audit
 from hf_cushing.data.chunks import WorkerLost
-from hf_cushing.data.cohort import fingerprint_of, read_cohort
+from hf_cushing.data.cohort import alike_links, fingerprint_of, read_cohort
 from hf_cushing.data.crops import align_cohort
 from hf_cushing.data.intake_report import (
     IntakeReport,
@@ -70,7 +70,12 @@ def prepare(
             cohort, work, options, num_proc=num_proc or os.cpu_count() or 1, progress=progress
         )
         kept = list(crops.kept.values())
-        splits = split_cohort(kept, options, links=crops.links, where=str(cohort.clinic.table))
+        splits = split_cohort(
+            kept,
+            options,
+            links=[*crops.links, *alike_links(cohort)],
+            where=str(cohort.clinic.table),
+        )
         report = build_intake_report(cohort, crops, splits, options, fingerprint)
         result = work / "result"
         shutil.rmtree(result, ignore_errors=True)

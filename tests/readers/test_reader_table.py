@@ -108,7 +108,7 @@ def test_all_problems_are_told_at_once(read):
     lines = [f"Ann,,t{n},1,1,yes,,," for n in range(4)]
     with pytest.raises(UserError) as error:
         read(*lines, "Bo,expert,t0,1,1,perhaps,,,")
-    assert str(error.value).count("reader Ann has no level") == 4
+    assert "reader Ann has no level in 4 rows (2, 3, 4, 5); write one of" in str(error.value)
     assert "row 6: reader Bo: call 'perhaps'" in str(error.value)
 
 
