@@ -167,7 +167,7 @@ def _check_photos(arm: Arm, options: dict[str, Any], data: FaceData) -> None:
 
 def _options(study: Study, arm: Arm) -> dict[str, Any]:
     """Options of `train.py` for an arm; later ones win."""
-    options = {"tracker": "none", "resume": True} | study.options
+    options = {"tracker": "none", "resume": True, "repeatability": 0} | study.options
     treatment = {"imbalance": arm.treatment}
     if study.mitigation:
         treatment = {"public_controls": "none"} | MITIGATIONS.get(arm.treatment, treatment)

@@ -12,7 +12,7 @@ RULE = re.compile(r"f1|youden|(sensitivity|specificity|cost):\d+(\.\d+)?")
 """How a threshold is chosen; `evaluation.operating_points` has the meanings."""
 
 LIMITS = (
-    ("0 or more", lambda v: v >= 0, ("fold", "num_workers", "weight_decay")),
+    ("0 or more", lambda v: v >= 0, ("fold", "num_workers", "weight_decay", "repeatability")),
     ("1 or more", lambda v: v >= 1,
      ("repeat", "epochs", "patience", "batch_size", "gradient_accumulation", "image_size",
       "last_n", "lora_rank", "lora_alpha")),

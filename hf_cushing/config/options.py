@@ -7,6 +7,9 @@ from typing import Literal
 
 from hf_cushing.config.option import option
 
+REPEATED = 200
+"""Photos that a model scores once more, altered."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -153,6 +156,11 @@ class EvaluationConfig:
         "f1", "f1, youden, sensitivity:0.9, specificity:0.9 or cost:5, on validation"
     )
     bootstrap: int = option(2000, "draws of patients for the intervals")
+    repeatability: int = option(
+        REPEATED,
+        "test photos that the saved model scores once more, mirrored, saved again and aligned "
+        "again, to see how steady its answers are; 0: none",
+    )
 
 
 CONFIG_PARTS = (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig)

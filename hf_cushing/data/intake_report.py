@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median_high
@@ -237,13 +237,45 @@ def kept_photos(dataset: Path) -> list[dict[str, str]]:
     UserError
         A folder without the report that `prepare` writes.
     """
+    return [
+        {"file_name": row["file_name"]} | {name: row["columns"][name] for name in PHOTO_COLUMNS}
+        for row in _known(dataset).kept.values()
+    ]
+
+
+def original_files(dataset: Path, raw: Path, photo_ids: Sequence[str]) -> list[Path]:
+    """The clinic's own files of these photos.
+
+    Parameters
+    ----------
+    dataset : Path
+        Prepared dataset, whose intake report knows the files.
+    raw : Path
+        The clinic folder that it was prepared from.
+    photo_ids : sequence of str
+
+    Raises
+    ------
+    UserError
+        No intake report, or a photo that isn't in `raw`.
+    """
+    rows = [row for row in _known(dataset).kept.values() if not row["public"]]
+    names = {row["columns"]["photo_id"]: row["file_name"] for row in rows}
+    missing = [p for p in photo_ids if p not in names or not (raw / names[p]).is_file()]
+    if missing:
+        raise UserError(
+            f"{raw} lacks {len(missing)} of {len(photo_ids)} photos (such as photo {missing[0]}); "
+            "give the clinic folder that the dataset was prepared from"
+        )
+    return [raw / names[photo] for photo in photo_ids]
+
+
+def _known(dataset: Path) -> IntakeReport:
+    """The intake report of a folder that must have one."""
     report = read_intake_report(dataset)
     if report is None:
         raise UserError(
             f"{dataset} has no intake.json, so nothing says which file is which photo; give the "
             "folder that `hf-cushing prepare` made"
         )
-    return [
-        {"file_name": row["file_name"]} | {name: row["columns"][name] for name in PHOTO_COLUMNS}
-        for row in report.kept.values()
-    ]
+    return report

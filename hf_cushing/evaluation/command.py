@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from hf_cushing.data.loading import FaceData
+from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions, concatenate
@@ -34,7 +37,7 @@ def evaluate_runs(
     runs : sequence of Run
     options : EvaluationOptions
     dataset : str, optional
-        Score this dataset with the model; without it the recorded predictions are taken.
+        Score this dataset with each model; without it the recorded predictions are taken.
     against : sequence of Run
         Runs of another model on the same photos, to be compared with.
     cpu : bool
@@ -46,16 +49,16 @@ def evaluate_runs(
     """
     if options.rule:
         parse_rule(options.rule)
+    if options.raw and not (dataset and Path(dataset).is_dir()):
+        raise UsageError("--raw needs --dataset, the folder that was prepared from it")
     if dataset is None:
         return _evaluate_recorded(runs, options, against=against)
-    if len(runs) > 1:
-        raise UsageError("with --dataset give one run; several are pooled from their predictions")
     if against:
         raise UsageError(
             "--against compares recorded predictions: evaluate both models on the dataset first, "
             "then compare their report folders"
         )
-    return _score_dataset(runs[0], dataset, options, cpu=cpu)
+    return _score_dataset(runs, dataset, options, cpu=cpu)
 
 
 def pooled_predictions(runs: Sequence[Run]) -> Predictions:
@@ -94,40 +97,61 @@ def _common_grades(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _score_dataset(
-    run: Run, dataset: str, options: EvaluationOptions, *, cpu: bool
+    runs: Sequence[Run], dataset: str, options: EvaluationOptions, *, cpu: bool
 ) -> tuple[Report, Predictions]:
+    """Score the photos of each run by its model; together they are judged as recorded ones are."""
+    faces = [_unseen_faces(run, dataset, options.split) for run in runs]
+    recorded = [_recorded_points(run, options.rule) for run in runs]
+    points = [point for own in recorded for point in own] if all(recorded) else []
+    if options.per_sex and all(point.sex == "all" for point in points):
+        points = []  # to be chosen anew, for each sex
+    alone = points and not options.abstain
+    splits = [options.split] if alone else list(dict.fromkeys(["validation", options.split]))
+    pairs = list(zip(runs, faces, strict=True))
+    predictions = concatenate(
+        [_scored(run, data, split, cpu=cpu) for run, data in pairs for split in splits]
+    )
+    options = replace(
+        options,
+        rule=options.rule or _common_rule(runs),
+        grades=options.grades or _common_grades(runs),
+    )
+    report = evaluate(predictions, options, operating_points=points or None)
+    if options.repeatability:
+        measured = measure_repeatability(
+            [(run.classifier, data.roles[options.split]) for run, data in pairs],
+            predictions.of_split(options.split),
+            report.operating_points,
+            most=options.repeatability,
+            folders=(Path(dataset), options.raw) if options.raw else None,
+            cpu=cpu,
+        )
+        report = replace(report, repeatability=measured)
+    return report, predictions
+
+
+def _unseen_faces(run: Run, dataset: str, split: str) -> FaceData:
+    """The dataset with the roles of the run; its test photos must not have trained it."""
     data = run.load_faces(dataset)
-    if options.split == "test":
+    if split == "test":
         own = run.manifest.get("dataset_revision") == data.revision
         if not own and run.seen_photo_ids is None:
             log.warning("%s doesn't say which photos trained it: whether these did is unknown",
                         run.name)  # fmt: skip
         run.check_not_seen(data.roles["test"]["photo_id"], "evaluate it on photos it has not seen")
     check_labels(run.classifier, data.labels, run.name)
-    points = _recorded_points(run, options.rule)
-    if options.per_sex and all(point.sex == "all" for point in points):
-        points = []  # to be chosen anew, for each sex
-    seed = run.manifest["config"]["training"]["seed"] if run.manifest else 0
-    alone = points and not options.abstain
-    splits = [options.split] if alone else dict.fromkeys(["validation", options.split])
-    parts = [
-        predictions_of(
-            score(run.classifier, data.roles[split], cpu=cpu),
-            data.roles[split],
-            data=data,
-            split=split,
-            seed=seed,
-            revision=run.weights_revision or run.name,
-        )
-        for split in splits
-    ]
-    predictions = concatenate(parts)
-    options = replace(
-        options,
-        rule=options.rule or run.threshold_rule,
-        grades=options.grades or run.grades,
+    return data
+
+
+def _scored(run: Run, data: FaceData, split: str, *, cpu: bool) -> Predictions:
+    return predictions_of(
+        score(run.classifier, data.roles[split], cpu=cpu),
+        data.roles[split],
+        data=data,
+        split=split,
+        seed=run.manifest["config"]["training"]["seed"] if run.manifest else 0,
+        revision=run.weights_revision or run.name,
     )
-    return evaluate(predictions, options, operating_points=points or None), predictions
 
 
 def _recorded_points(run: Run, rule: str | None) -> list[OperatingPoint]:

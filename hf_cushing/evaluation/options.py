@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hf_cushing.config.option import Split, check_choices, option, split_option
+from hf_cushing.config.options import REPEATED
 from hf_cushing.schema import UsageError
 from hf_cushing.stats import DRAWS
 
@@ -14,7 +16,7 @@ SHUFFLES = 2000
 
 DEFAULT_RULE = "f1"
 
-DECISIONS, SUBGROUPS = "Decisions", "Subgroups and grades"
+DECISIONS, SUBGROUPS, SAME_PHOTO = "Decisions", "Subgroups and grades", "The same photo once more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +54,23 @@ class EvaluationOptions:
         group=SUBGROUPS,
         commas=True,
     )
+    repeatability: int = option(
+        REPEATED,
+        "With --dataset: each model scores so many photos once more, mirrored, saved again and "
+        "aligned again; 0 leaves it out.",
+        group=SAME_PHOTO,
+    )
+    raw: Path | None = option(
+        None,
+        "Clinic folder behind --dataset: its original photos are saved again, not the crops.",
+        group=SAME_PHOTO,
+    )
     draws: int = DRAWS
     shuffles: int = SHUFFLES
 
     def __post_init__(self):
         check_choices(self)
+        if self.repeatability < 0:
+            raise UsageError(f"--repeatability {self.repeatability}: give a number of photos")
         if not 0 <= self.abstain < 1:
             raise UsageError(f"--abstain {self.abstain}: give an error rate of 0 or more, below 1")

@@ -11,6 +11,7 @@ from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.repeatability import Change, Repeatability
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 
@@ -39,6 +40,8 @@ class Report:
         Against another model on the same photos.
     grading : Grading, optional
         Where the labels are grades.
+    repeatability : Repeatability, optional
+        Where photos were scored once more, altered.
     """
 
     split: str
@@ -50,6 +53,7 @@ class Report:
     abstention: list[AbstentionRow]
     comparisons: list[Comparison]
     grading: Grading | None = None
+    repeatability: Repeatability | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -111,6 +115,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         abstention=[],
         comparisons=[],
         grading=_grading(metrics["grading"]) if metrics.get("grading") else None,
+        repeatability=_repeatability(metrics.get("repeatability")),
     )
 
 
@@ -127,3 +132,9 @@ def _grading(grading: dict[str, Any]) -> Grading:
     rows = [_record(GradeRow, row) for row in grading["rows"]]
     gaps = [_record(Gap, gap) for gap in grading["gaps"]]
     return Grading(**grading | {"grades": tuple(grading["grades"]), "rows": rows, "gaps": gaps})
+
+
+def _repeatability(facts: dict[str, Any] | None) -> Repeatability | None:
+    if facts is None:
+        return None
+    return Repeatability(**facts | {"changes": [_record(Change, row) for row in facts["changes"]]})

@@ -11,6 +11,7 @@ from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GRADES, GradeRow, Grading
 from hf_cushing.evaluation.operating_points import RULES
 from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
 from hf_cushing.evaluation.wording import (
     expectation,
@@ -39,6 +40,8 @@ def report_tables(report: Report) -> list[Table]:
         tables.append(_shared_table(report))
     if report.abstention:
         tables.append(_abstention_table(report))
+    if report.repeatability:
+        tables.append(repeatability_table(report.repeatability))
     return tables + [_comparison_table(comparison) for comparison in report.comparisons]
 
 

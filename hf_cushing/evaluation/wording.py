@@ -7,6 +7,7 @@ import math
 from hf_cushing.evaluation.gaps import PARITY, Gap, power_note
 from hf_cushing.evaluation.grades import GRADES
 from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.repeatability import repeatability_verdicts
 from hf_cushing.evaluation.subgroups import MACRO, Value
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
@@ -51,11 +52,13 @@ def verdicts(report: Report) -> list[str]:
                 f"{row.label}, {row.subgroup}: {', '.join(values)}, {row.positive_patients} "
                 f"patients with and {row.negative_patients} without the disease{_ending(row.size)}"
             )
-    return sentences + [
+    sentences += [
         f"{gap.label}: {gap_sentence(gap)}"
         for gap in report.gaps
         if gap.unit == "photo" and gap.metric in HEADLINE
     ]
+    unsteady = repeatability_verdicts(report.repeatability) if report.repeatability else []
+    return sentences + unsteady
 
 
 def _ending(size: str) -> str:

@@ -89,6 +89,25 @@ def forward(
         yield batch, logits
 
 
+@torch.no_grad()
+def score_crops(
+    classifier: Classifier,
+    crops: Sequence[Image.Image],
+    *,
+    batch_size: int = 32,
+    cpu: bool = False,
+) -> np.ndarray:
+    """Logits of crops in memory, by this process alone: float64, shape (n, classes)."""
+    from accelerate import PartialState
+
+    classifier.model.to(PartialState(cpu=cpu).device).eval()
+    logits = [
+        classifier.model(pixel_values=input_pixels(crops[i : i + batch_size], classifier)).logits
+        for i in range(0, len(crops), batch_size)
+    ]
+    return torch.cat(logits).double().cpu().numpy()
+
+
 def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:
     """Refuse to score photos whose classes are not the model's."""
     own = labels_of(classifier.model)

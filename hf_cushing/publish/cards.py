@@ -19,6 +19,7 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
+from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
 from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
 from hf_cushing.evaluation.wording import title_of, verdicts
@@ -68,6 +69,7 @@ def model_card(
     findings : sequence of Finding, optional
         Of the gate; None where it has not looked yet.
     """
+    measured = facts.report.repeatability
     broken = {finding.rule for finding in findings or ()}
     body = render_template(
         "model.md.jinja",
@@ -84,6 +86,7 @@ def model_card(
         checked=findings is not None and "reproduces" not in broken,
         allowed=ALLOWED,
         raw=raw and raw_table(raw),
+        steady=measured and repeatability_table(measured),
     )
     return _card(ModelCard, _model_metadata(facts), body)
 

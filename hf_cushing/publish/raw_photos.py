@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.data.intake_report import original_files
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import evaluate
@@ -64,7 +63,7 @@ def measure_raw(run: Run, *, raw: Path, dataset: Path) -> RawFigures:
         The dataset's intake report or a photo is missing.
     """
     test = run.recorded_predictions.of_split("test").spread(MOST_PHOTOS)
-    files = _originals(dataset, raw, test.photo_id.tolist())
+    files = original_files(dataset, raw, test.photo_id.tolist())
     answers = list(Predictor(run, cpu=True).answers(files))
     kept = np.array([isinstance(answer, Answer) for answer in answers])
     if not kept.any():
@@ -81,22 +80,6 @@ def measure_raw(run: Run, *, raw: Path, dataset: Path) -> RawFigures:
         points = list(run.operating_points)
         reports.append(evaluate(scored, EvaluationOptions(), operating_points=points))
     return RawFigures(*reports, photos=len(rows), refused=int((~kept).sum()))
-
-
-def _originals(dataset: Path, raw: Path, photo_ids: Sequence[str]) -> list[Path]:
-    """The clinic's own files of these photos."""
-    intake = read_intake_report(dataset)
-    if intake is None:
-        raise UserError(f"{dataset} has no intake.json; give the folder that `prepare` made")
-    rows = [row for row in intake.kept.values() if not row["public"]]
-    names = {row["columns"]["photo_id"]: row["file_name"] for row in rows}
-    missing = [p for p in photo_ids if p not in names or not (raw / names[p]).is_file()]
-    if missing:
-        raise UserError(
-            f"{raw} lacks {len(missing)} photos of the test split (such as photo {missing[0]}); "
-            "give the clinic folder that the dataset was prepared from"
-        )
-    return [raw / names[photo] for photo in photo_ids]
 
 
 def raw_table(figures: RawFigures) -> Table:

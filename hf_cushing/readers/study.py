@@ -196,7 +196,7 @@ def load_study(source: Path, runs: Sequence[Run], options: AnalysisOptions) -> R
         predictions = pooled_predictions(runs)
         points = _recorded_points(runs, predictions)
     else:
-        evaluation = EvaluationOptions(split=split, by=(), draws=100)
+        evaluation = EvaluationOptions(split=split, by=(), draws=100, repeatability=0)
         report, predictions = evaluate_runs(
             runs, evaluation, dataset=options.dataset, cpu=options.cpu
         )

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from hf_cushing.data.subsets import (
     with_matched_sexes,
     with_public_controls,
 )
+from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.repeatability import Repeatability
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
-from hf_cushing.models.build import Classifier, build_classifier
+from hf_cushing.models.build import Classifier, build_classifier, load_classifier
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
 from hf_cushing.schema import UserError
 from hf_cushing.training.baseline import fit_baseline
@@ -81,6 +84,8 @@ def fine_tune(config: RunConfig) -> Report:
         else:
             facts, scored = _fit_network(config, data, checkpoint)
     report = evaluate(scored, _evaluation_options(config))
+    if config.evaluation.repeatability and not config.is_baseline:
+        report = replace(report, repeatability=_repeatability(config, data, scored, report))
     facts |= energy | processes | {"seconds": round(time.time() - started, 1)}
     first_process_writes(
         lambda: write_results(
@@ -170,6 +175,21 @@ def _announcement(config: RunConfig, data: FaceData, facts: dict[str, Any]) -> s
         f"{config.model.model}, {config.model.finetune}: {facts['trainable']:,} of "
         f"{facts['parameters']:,} parameters learn; photos: {photos}; "
         f"processes: {state.num_processes}, device: {state.device.type}"
+    )
+
+
+def _repeatability(
+    config: RunConfig, data: FaceData, scored: Predictions, report: Report
+) -> Repeatability | None:
+    """How steady the saved model's answers are; None in all processes but the first."""
+    if not PartialState().is_main_process:
+        return None
+    return measure_repeatability(
+        [(load_classifier(str(config.run_folder)), data.roles["test"])],
+        scored.of_split("test"),
+        report.operating_points,
+        most=config.evaluation.repeatability,
+        cpu=config.training.cpu,
     )
 
 

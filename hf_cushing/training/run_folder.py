@@ -32,7 +32,8 @@ from hf_cushing.training.saving import WEIGHTS
 if TYPE_CHECKING:
     from datasets import Dataset
 
-NO_EFFECT = ("resume", "output_dir", "tracker", "num_workers", "features_dir")
+NO_EFFECT = ("resume", "output_dir", "tracker", "num_workers", "features_dir",
+             "repeatability")  # fmt: skip
 """Settings that don't change the result."""
 
 

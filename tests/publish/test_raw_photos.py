@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hf_cushing.data.intake_report import original_files
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.predict.answer import Predictor
 from hf_cushing.publish import raw_photos
@@ -32,7 +33,7 @@ def test_aligned_scores_of_original_photos_are_those_of_the_stored_crops(
 ):
     test = load_predictions(run).of_split("test")
     chosen = test.select(np.linspace(0, len(test) - 1, 8).astype(int))
-    files = raw_photos._originals(dataset, clinic, chosen.photo_id.tolist())
+    files = original_files(dataset, clinic, chosen.photo_id.tolist())
     answers = list(Predictor(str(run), cpu=True).answers(files))
     scores = np.array([[answer.probabilities[label] for label in test.labels]
                        for answer in answers])  # fmt: skip
