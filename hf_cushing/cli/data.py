@@ -52,6 +52,7 @@ def prepare(
             "out": str(out), "kept": len(report.kept), "rows": len(report.rows),
             "rejected": report.rejected, "leaks": found["leaks"], "warnings": found["warnings"],
         })  # fmt: skip
+    found["warnings"] = [text for text in found["warnings"] if text not in report.warnings]
     _say_audit(found, out, allow=allow, again="--overwrite --merge-identities")
 
 
@@ -152,6 +153,9 @@ def _say_intake(report: Any, out: Path) -> None:
         if row["reason"]
     ):
         say(f"  {line}")
+    for loss in report.losses if report.rejected else []:
+        share = f"{loss['rejected']} of {loss['photos']}"
+        say(f"  rejected of {loss['label']}, {loss['group'] or 'no ' + loss['by']}: {share}")
     say(f"files in no row: {len(report.unlisted)}; report: {out / 'intake.md'}")
     for note in report.notes:
         say(f"note: {note}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hf_cushing.data.chunks import FILE_NAMES, read_crops, run_tasks
 from hf_cushing.data.crops import Crops, align_intake
 from hf_cushing.data.intake import read_intake, row_name, with_photo_ids
 from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.data.losses import count_losses
 from hf_cushing.data.measure import QUALITY_NAMES, Measures, measure_crop, measures_from
 from hf_cushing.data.options import Progress
 from hf_cushing.data.parquet import shards_of
@@ -41,12 +42,15 @@ class AuditPhotos:
     measures : Measures
     pictures : callable
         From row numbers to the JPEGs of their crops.
+    losses : list of dict
+        Of `count_losses`; empty where it isn't known what was rejected.
     """
 
     columns: dict[str, np.ndarray]
     file: dict[str, np.ndarray]
     measures: Measures
     pictures: Callable[[Sequence[int]], dict[int, bytes]]
+    losses: list[dict[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.columns["photo_id"])
@@ -112,7 +116,8 @@ def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
         return {wanted[i]: crop["image"]["bytes"] for i, crop in found if i in wanted}
 
     measures = measures_from([outcome.measures for outcome in outcomes])
-    return AuditPhotos(columns, file, measures, pictures)
+    losses = count_losses(crops.photos, crops.outcomes)
+    return AuditPhotos(columns, file, measures, pictures, losses)
 
 
 def photos_of_folder(
@@ -134,7 +139,7 @@ def photos_of_folder(
         advance(len(rows))
     measures = measures_from([row for number in sorted(measured) for row in measured[number]])
     columns = _table_columns(table) | {"split": np.array(splits)}
-    columns["row"], file_facts = _from_report(folder, columns["photo_id"].tolist())
+    columns["row"], file_facts, losses = _from_report(folder, columns["photo_id"].tolist())
 
     def pictures(rows: Sequence[int]) -> dict[int, bytes]:
         found, first = {}, 0
@@ -145,7 +150,7 @@ def photos_of_folder(
             first += images.num_rows
         return found
 
-    return AuditPhotos(columns, file_facts, measures, pictures)
+    return AuditPhotos(columns, file_facts, measures, pictures, losses)
 
 
 def _shards_without_pictures(folder: Path) -> tuple[list[tuple[Path, int]], Any, list[str]]:
@@ -214,11 +219,13 @@ def _columns(
     return columns | {"face_side": (boxes[:, 2] - boxes[:, 0]).astype(float)}
 
 
-def _from_report(folder: Path, photo_ids: list[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Row of the clinic's table and file facts of each photo, where intake.json has them."""
+def _from_report(
+    folder: Path, photo_ids: list[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Row of the table and file facts of each photo, and losses, where intake.json has them."""
     report = read_intake_report(folder)
     if report is None:
-        return np.full(len(photo_ids), ""), {}
+        return np.full(len(photo_ids), ""), {}, []
     known = {row["columns"]["photo_id"]: row for row in report.kept.values()}
     if not all(photo_id in known for photo_id in photo_ids):
         raise UserError(
@@ -226,4 +233,5 @@ def _from_report(folder: Path, photo_ids: list[str]) -> tuple[np.ndarray, dict[s
         )
     rows = [known[photo_id] for photo_id in photo_ids]
     facts = {name: np.array([row["file"][name] for row in rows]) for name in FILE_NAMES}
-    return np.array([row_name(row["row"], row["columns"]["public"]) for row in rows]), facts
+    names = np.array([row_name(row["row"], row["columns"]["public"]) for row in rows])
+    return names, facts, report.losses

@@ -17,6 +17,7 @@ from hf_cushing import __version__
 from hf_cushing.data.audit import Finding, find_problems, flag_quality, shared_persons
 from hf_cushing.data.audit_photos import AuditPhotos, photos_of
 from hf_cushing.data.counts import count_cells
+from hf_cushing.data.losses import loss_warnings
 from hf_cushing.data.options import Progress, no_progress
 from hf_cushing.data.pairs import IDENTITY_DISTANCE, IDENTITY_RATIO
 from hf_cushing.data.probes import RAISED_ABOVE, Probe, run_probes
@@ -100,6 +101,7 @@ def write_audit(
         "warnings": list(_warnings(photos, findings, probes)),
         "findings": [_finding_to_json(finding, photos) for finding in findings],
         "probes": [_probe_to_json(probe) for probe in probes],
+        "losses": photos.losses,
         "counts": count_cells(columns, ("label", "sex", "site", "split")),
         "quality": flag_quality(photos),
     }
@@ -151,6 +153,7 @@ def _warnings(
 ) -> Iterator[str]:
     if not photos.identity_checked:
         yield "whether one person stands under two patient ids was not checked"
+    yield from loss_warnings(photos.losses)
     for result in probes:
         figure = f"AUROC {result.auroc:.2f} ({result.low:.2f}–{result.high:.2f})"
         if result.raised and result.kind == "shortcut":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median_high
 from typing import Any
@@ -16,6 +16,7 @@ from hf_cushing.data.controls import WHY_TRAIN_ONLY
 from hf_cushing.data.counts import count_cells
 from hf_cushing.data.crops import Crops
 from hf_cushing.data.datasheet import Datasheet
+from hf_cushing.data.losses import count_losses, loss_warnings
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.splits import Splits
 from hf_cushing.files import read_json, render_template, write_json, write_text
@@ -63,6 +64,8 @@ class IntakeReport:
     notes, warnings : list of str
     datasheet : dict
         Answers of a person, empty where missing.
+    losses : list of dict
+        Of `count_losses`; empty in a dataset of an older version.
     """
 
     version: str
@@ -76,6 +79,7 @@ class IntakeReport:
     notes: list[str]
     warnings: list[str]
     datasheet: dict[str, str]
+    losses: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def kept(self) -> dict[int, dict[str, Any]]:
@@ -102,6 +106,7 @@ def build_intake_report(
         for photo, outcome in zip(crops.photos, crops.outcomes, strict=True)
     ]
     kept = [row["columns"] for row in rows if row["status"] == "kept"]
+    losses = count_losses(crops.photos, crops.outcomes)
     return IntakeReport(
         version=__version__,
         fingerprint=fingerprint,
@@ -112,8 +117,9 @@ def build_intake_report(
         dropped_columns=cohort.clinic.dropped_columns,
         merged=crops.merged,
         notes=_notes(kept, options),
-        warnings=[*cohort.clinic.warnings, *_warnings(kept)],
+        warnings=[*cohort.clinic.warnings, *loss_warnings(losses), *_warnings(kept)],
         datasheet=asdict(options.datasheet),
+        losses=losses,
     )
 
 
