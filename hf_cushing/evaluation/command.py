@@ -47,10 +47,10 @@ def evaluate_runs(
     UserError
         Also if a photo to be scored was trained on.
     """
-    if options.rule:
-        parse_rule(options.rule)
     if options.raw and not (dataset and Path(dataset).is_dir()):
         raise UsageError("--raw needs --dataset, the folder that was prepared from it")
+    for rule in filter(None, (options.rule, options.against_rule)):
+        parse_rule(rule)
     if dataset is None:
         return _evaluate_recorded(runs, options, against=against)
     if against:
@@ -73,6 +73,7 @@ def _evaluate_recorded(
     options = replace(
         options,
         rule=options.rule or _common_rule(runs),
+        against_rule=options.against_rule or options.rule or _common_rule(against),
         grades=options.grades or _common_grades(runs),
     )
     other = pooled_predictions(against) if against else None

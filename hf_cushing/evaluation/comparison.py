@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
+from hf_cushing.evaluation.options import MARGIN, PRIMARY
 from hf_cushing.evaluation.predictions import Predictions
-from hf_cushing.evaluation.subgroups import TOO_FEW, make_sample
+from hf_cushing.evaluation.subgroups import TOO_FEW
 from hf_cushing.schema import UserError
 from hf_cushing.stats import DRAWS
 from hf_cushing.stats.intervals import INSUFFICIENT, size_word
 from hf_cushing.stats.paired_metrics import Difference, paired_differences
+from hf_cushing.stats.resampling import Patients
 from hf_cushing.stats.significance import McNemar, check_margin, mcnemar
 
 
@@ -36,6 +38,10 @@ class Comparison:
         ``insufficient``, ``wide`` or ``ok``, as in `SubgroupReport`.
     margin : float
         Differences smaller than this don't matter.
+    primary : str
+        The metric whose p stands as it is.
+    first_rule, second_rule : str
+        By which the thresholds of each were chosen.
     differences : dict
         Metric name to `Difference`, in the order of `METRICS`.
     by_photo, by_patient : McNemar
@@ -53,6 +59,9 @@ class Comparison:
     negative_patients: int
     size: str
     margin: float
+    primary: str
+    first_rule: str
+    second_rule: str
     differences: dict[str, Difference]
     by_photo: McNemar
     by_patient: McNemar
@@ -66,7 +75,8 @@ def compare_models(
     points: tuple[Sequence[OperatingPoint], Sequence[OperatingPoint]],
     split: str = "test",
     draws: int = DRAWS,
-    margin: float = 0.05,
+    margin: float = MARGIN,
+    primary: str = PRIMARY,
 ) -> Comparison:
     """Compare two models' calls and scores of one disease, photo by photo.
 
@@ -79,9 +89,11 @@ def compare_models(
     points : tuple of sequences of OperatingPoint
         The thresholds of the first model, and of the second.
     draws : int
-        Draws of patients within label × sex, the same for both models.
+        Draws of patients within the labels, the same for both models.
     margin : float
         Above 0: differences smaller than this don't matter. To be chosen before looking.
+    primary : str
+        The metric whose p is not adjusted. To be chosen before looking, too.
 
     Raises
     ------
@@ -107,8 +119,7 @@ def compare_models(
     """
     check_margin(margin)
     one, two = _aligned(first, second, label, split)
-    sample = make_sample(one, draws=draws)
-    who = sample.who
+    who = Patients(one.patient_id, one.label)
     both = zip((one, two), points, strict=True)
     pair = [decisions_of(model, label, own) for model, own in both]
     sides = [who.count_in(side) for side in (pair[0].truth, ~pair[0].truth)]
@@ -124,11 +135,15 @@ def compare_models(
         negative_patients=sides[1],
         size=size_word(min(sides)),
         margin=margin,
+        primary=primary,
+        first_rule=points[0][0].rule,
+        second_rule=points[1][0].rule,
         differences=paired_differences(
             pair,
             who,
-            sample.weights,
+            draws=draws,
             margin=margin,
+            primary=primary,
             few=TOO_FEW if min(sides) < INSUFFICIENT else "",
         ),
         by_photo=mcnemar(*right),

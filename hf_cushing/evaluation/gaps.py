@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from scipy.stats import fisher_exact
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
-from hf_cushing.evaluation.options import SHUFFLES
+from hf_cushing.evaluation.options import PRIMARY, SHUFFLES
 from hf_cushing.evaluation.subgroups import Resampled, Sample
 from hf_cushing.schema import KNOWN_SEXES
+from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, SIZES, difference_interval, size_word, wilson
-from hf_cushing.stats.metrics import METRICS, Metric, weighted_metrics
+from hf_cushing.stats.metrics import CALIBRATION, METRICS, Metric, weighted_metrics
 from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.stats.significance import POWER, detectable_difference, permutation_p, with_holm
 
@@ -60,15 +62,20 @@ class Gap:
         The gap that the sexes' different shares of positives (or mixes of grades) would give by
         themselves: the mean over permutations of the sexes within each class. Near 0 but for
         metrics that depend on the prevalence, as precision and F1 do.
+    beyond, beyond_low, beyond_high : float
+        `gap` minus `expected`, with its 95 % interval: of metrics that change with the prevalence
+        (`Metric.mixed`); NaN for the others, where it is `gap`.
     p, p_holm : float
         How often a permutation of the sexes within each class, by patient, lies as far from
-        `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease.
+        `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease but
+        that of the primary metric, which stands as it is. NaN for measures of calibration.
     worst : float
         The metric of the sex that is worse off in this sample; NaN where neither direction is.
     detectable : float
         Minimum detectable difference: a sample like this finds such a gap four times in five.
     worse : str
-        The sex that is worse off, if the interval excludes 0; else empty.
+        The sex that is worse off, if the interval excludes 0 and no sex is insufficient; else
+        empty.
     size : str
         ``insufficient``, ``wide`` or ``ok``, by the smaller sex.
     reason : str
@@ -85,6 +92,9 @@ class Gap:
     high: float
     method: str
     expected: float
+    beyond: float = math.nan
+    beyond_low: float = math.nan
+    beyond_high: float = math.nan
     p: float
     p_holm: float = math.nan
     worst: float = math.nan
@@ -101,6 +111,7 @@ def sex_gaps(
     subgroups: dict[str, Resampled],
     *,
     shuffles: int = SHUFFLES,
+    primary: str = PRIMARY,
 ) -> list[Gap]:
     """Every metric's gap, and the parity measures.
 
@@ -113,6 +124,8 @@ def sex_gaps(
         Of `report_subgroups` with the same sample, label and points.
     shuffles : int
         Permutations for the p values.
+    primary : str
+        The metric whose p is not adjusted.
     """
     sides = subgroups[WOMEN], subgroups[MEN]
     if not all(side.report.rows for side in sides):
@@ -120,8 +133,30 @@ def sex_gaps(
     rows, women = sample.permuted_sexes(shuffles)
     decisions = decisions_of(sample.rows, label, points).select(rows)
     permuted = [weighted_metrics(decisions, part.astype(np.float32)) for part in (women, ~women)]
-    gaps = metric_gaps(label, METRICS, sides, permuted)
-    return with_holm([*gaps, *(_parity_gap(label, name, sides, permuted) for name in PARITY)])
+    mixed = _mixed_gaps(decisions, sample.weights[:, rows], sample.rows.sex[rows] == WOMEN)
+    gaps = metric_gaps(label, METRICS, sides, permuted, mixed)
+    gaps += [_parity_gap(label, name, sides, permuted) for name in PARITY]
+    return with_holm(gaps, primary)
+
+
+def _mixed_gaps(
+    decisions: Decisions, weights: np.ndarray, women: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Of each draw, the gap that the sexes' shares of positives give by themselves.
+
+    All photos together, whose scores are the same in both sexes then, are weighed to the share of
+    positives of women, and to that of men.
+    """
+    truth = decisions.truth
+    totals = [weights[:, side].sum(1) for side in (truth, ~truth)]
+    found = []
+    for sex in (women, ~women):
+        own = [weights[:, sex & side].sum(1) for side in (truth, ~truth)]
+        factors = [part / np.maximum(total, 1) for part, total in zip(own, totals, strict=True)]
+        weighed = weights * np.where(truth, factors[0][:, None], factors[1][:, None])
+        names = [name for name, metric in METRICS.items() if metric.mixed]
+        found.append(weighted_metrics(decisions, weighed, names))
+    return {name: values - found[1][name] for name, values in found[0].items()}
 
 
 def metric_gaps(
@@ -129,6 +164,7 @@ def metric_gaps(
     metrics: Mapping[str, Metric],
     sides: tuple[Resampled, Resampled],
     permuted: Sequence[Mapping[str, np.ndarray]],
+    mixed: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> list[Gap]:
     """Each metric of women minus that of men, without `Gap.p_holm`.
 
@@ -141,6 +177,8 @@ def metric_gaps(
         Women and men, on common draws.
     permuted : sequence of mapping
         The metrics of both sides when the sexes are permuted: shape (shuffles,) each.
+    mixed : mapping
+        Of metrics that change with the prevalence, the gap that this gives in each draw.
     """
     gaps = []
     for name, metric in metrics.items():
@@ -156,10 +194,17 @@ def metric_gaps(
             method = "from both intervals"
         women, men = (value.estimate for value in values)
         chance = permutation_p(women - men, permuted[0][name] - permuted[1][name])
-        gaps.append(
-            _gap(women, men, bounds, chance, goal=metric.goal, label=label, metric=name,
-                 unit=sides[0].report.unit, size=_size(sides), method=method, reason=reason)
-        )  # fmt: skip
+        chance = NOTHING if name in CALIBRATION else chance
+        gap = _gap(women, men, bounds, chance, goal=metric.goal, label=label, metric=name,
+                   unit=sides[0].report.unit, size=_size(sides), method=method,
+                   reason=reason)  # fmt: skip
+        if name in mixed:
+            gap = replace(gap, beyond=gap.gap - gap.expected)
+        if name in mixed and not reason:
+            draws = sides[0].draws[name] - sides[1].draws[name] - mixed[name]
+            low, high = percentile_interval(draws, _level(sides))
+            gap = replace(gap, beyond_low=low, beyond_high=high)
+        gaps.append(gap)
     return gaps
 
 
@@ -198,7 +243,7 @@ def _gap(
     """What follows from both sides, bounds, and chance (expected gap and p)."""
     low, high = bounds
     worse = ""
-    if goal and (low > 0 or high < 0):
+    if goal and (low > 0 or high < 0) and known["size"] != "insufficient":
         worse = MEN if (low > 0) == (goal > 0) else WOMEN
     return Gap(
         women=women,

@@ -16,6 +16,9 @@ SHUFFLES = 2000
 
 DEFAULT_RULE = "f1"
 
+PRIMARY = "auroc"
+MARGIN = 0.05
+
 DECISIONS, SUBGROUPS, SAME_PHOTO = "Decisions", "Subgroups and grades", "The same photo once more"
 
 
@@ -34,6 +37,9 @@ class EvaluationOptions:
         "run's own.",
         group=DECISIONS,
         flag="--threshold-rule",
+    )
+    against_rule: str | None = option(
+        None, "That of the models of --against; by default their own.", group=DECISIONS
     )
     by: tuple[str, ...] = option(
         ("sex",), "Further ones: site, age, bmi:25,30, sex*age; may be repeated.", group=SUBGROUPS
@@ -65,6 +71,18 @@ class EvaluationOptions:
         "Clinic folder behind --dataset: its original photos are saved again, not the crops.",
         group=SAME_PHOTO,
     )
+    primary: str = option(
+        PRIMARY,
+        "The metric that was chosen before looking: its p stands uncorrected, all others are "
+        "secondary.",
+        group=DECISIONS,
+    )
+    margin: float = option(
+        MARGIN,
+        "Differences of two models (--against), or of women and men, smaller than this don't "
+        "matter; choose it before looking.",
+        group=DECISIONS,
+    )
     draws: int = DRAWS
     shuffles: int = SHUFFLES
 
@@ -74,3 +92,9 @@ class EvaluationOptions:
             raise UsageError(f"--repeatability {self.repeatability}: give a number of photos")
         if not 0 <= self.abstain < 1:
             raise UsageError(f"--abstain {self.abstain}: give an error rate of 0 or more, below 1")
+        if not 0 < self.margin < 1:
+            raise UsageError(f"--margin {self.margin}: give a difference above 0, below 1")
+        from hf_cushing.stats.metrics import METRICS  # scipy: not for the help of a command
+
+        if self.primary not in METRICS:
+            raise UsageError(f"--primary {self.primary}: choose one of {', '.join(METRICS)}")

@@ -11,6 +11,7 @@ from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.operating_points import OperatingPoint
+from hf_cushing.evaluation.options import MARGIN, PRIMARY
 from hf_cushing.evaluation.repeatability import Change, Repeatability
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
@@ -42,6 +43,10 @@ class Report:
         Where the labels are grades.
     repeatability : Repeatability, optional
         Where photos were scored once more, altered.
+    primary : str
+        The metric that was chosen before looking; all others are secondary.
+    margin : float
+        Differences smaller than this don't matter.
     """
 
     split: str
@@ -54,6 +59,8 @@ class Report:
     comparisons: list[Comparison]
     grading: Grading | None = None
     repeatability: Repeatability | None = None
+    primary: str = PRIMARY
+    margin: float = MARGIN
 
     @property
     def labels(self) -> list[str]:
@@ -116,6 +123,8 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         comparisons=[],
         grading=_grading(metrics["grading"]) if metrics.get("grading") else None,
         repeatability=_repeatability(metrics.get("repeatability")),
+        primary=metrics.get("primary", PRIMARY),
+        margin=metrics.get("margin", MARGIN),
     )
 
 

@@ -82,6 +82,8 @@ def evaluate(
         alpha=options.abstain,
         abstention=abstention,
         comparisons=_comparisons(predictions, points, against, options) if against else [],
+        primary=options.primary,
+        margin=options.margin,
         grading=grading,
     )
 
@@ -96,7 +98,10 @@ def _subgroups_and_gaps(
         per_label = [report_subgroups(sample, label, points, masks) for label in labels]
         if "sex" in options.by:
             for label, resampled in zip(labels, per_label, strict=True):
-                gaps += sex_gaps(sample, label, points, resampled, shuffles=options.shuffles)
+                gaps += sex_gaps(
+                    sample, label, points, resampled,
+                    shuffles=options.shuffles, primary=options.primary,
+                )  # fmt: skip
         per_label += [mean_subgroups(per_label)] if len(per_label) > 1 else []
         reports += [part.report for resampled in per_label for part in resampled.values()]
     return reports, gaps
@@ -108,7 +113,8 @@ def _comparisons(
     against: Predictions,
     options: EvaluationOptions,
 ) -> list[Comparison]:
-    others = choose_operating_points(against, options.rule or DEFAULT_RULE, per_sex=options.per_sex)
+    rule = options.against_rule or options.rule or DEFAULT_RULE
+    others = choose_operating_points(against, rule, per_sex=options.per_sex)
     return [
         compare_models(
             predictions,
@@ -117,6 +123,8 @@ def _comparisons(
             split=options.split,
             points=(points, others),
             draws=options.draws,
+            margin=options.margin,
+            primary=options.primary,
         )
         for label in predictions.positive_labels
     ]

@@ -14,13 +14,32 @@ from hf_cushing.evaluation.predictions import Predictions, by_patient
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
-from hf_cushing.stats.metrics import METRICS, Metric, binary_metrics, weighted_metrics
+from hf_cushing.stats.metrics import (
+    METRICS,
+    ONE_CLASS,
+    Metric,
+    auroc_within,
+    binary_metrics,
+    weighted_metrics,
+)
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
 
 MACRO = "macro"
 """In place of a label: the mean over the diseases, each against everything else."""
 
 TOO_FEW = f"no interval: fewer than {INSUFFICIENT} positive or negative patients"
+
+WITHIN = {"auroc_within": Metric("AUROC within folds", ONE_CLASS)}
+"""Beside the AUROC of several pooled models: over the pairs that one model scored."""
+
+CALIBRATED_FROM = 200
+"""Photos (or patients, where they are the unit) from which a calibration error is given."""
+
+FEW_TO_CALIBRATE = f"fewer than {CALIBRATED_FROM} of them: chance alone makes it large"
+NO_DRAWS = "no interval: draws raise it; see the reference"
+
+IMAGINED = 500
+"""Truths that are dealt by the probabilities, for the reference of the calibration error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +57,9 @@ class Value:
         draws of patients, `Patients.level`).
     reason : str
         Why there is no estimate or no interval; empty if there are both.
+    reference : float
+        Of the calibration error, which is above 0 for every model: what these very probabilities
+        would show on average if they were right, photos being independent. NaN for the others.
     """
 
     estimate: float
@@ -45,6 +67,7 @@ class Value:
     high: float = math.nan
     method: str = ""
     reason: str = ""
+    reference: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +194,13 @@ def _report(
     sides = [who.count_in(side) for side in (part.truth, ~part.truth)]
     few = TOO_FEW if min(sides) < INSUFFICIENT else ""
     values = values_of(METRICS, binary_metrics(part), draws, level=level, few=few)
-    values |= _closed_forms(part, who, values, few=bool(few))
+    values |= _closed_forms(part, who, values, few=bool(few)) | {"ece": _calibration_value(part)}
+    fits = sample.rows.model_revision[inside]
+    if len(set(sample.rows.model_revision.tolist())) > 1:
+        whole = auroc_within(part.truth, part.score, fits, np.ones((1, len(part))))
+        within = {"auroc_within": auroc_within(part.truth, part.score, fits, weights)}
+        estimate = {"auroc_within": float(whole[0])}
+        values |= values_of(WITHIN, estimate, within, level=level, few=few)
     return Resampled(
         SubgroupReport(
             label=label,
@@ -205,6 +234,23 @@ def _closed_forms(
         for name, (method, low, high) in intervals.items()
         if not math.isnan(values[name].estimate)
     }
+
+
+def _calibration_value(part: Decisions) -> Value:
+    """The calibration error with its reference; none where chance alone makes it large.
+
+    It has no interval: draws repeat photos, which raises it, so that percentiles of draws lie
+    above what they are for.
+    """
+    if len(part) < CALIBRATED_FROM:
+        return Value(estimate=math.nan, reason=FEW_TO_CALIBRATE)
+    dealt = np.random.default_rng(0).random((IMAGINED, len(part))) < part.score
+    errors = [binary_metrics(replace(part, truth=truth), ("ece",))["ece"] for truth in dealt]
+    return Value(
+        estimate=binary_metrics(part, ("ece",))["ece"],
+        reason=NO_DRAWS,
+        reference=float(np.mean(errors)),
+    )
 
 
 def values_of(
@@ -248,14 +294,17 @@ def mean_subgroups(
         rarest = min(min(r.positive_patients, r.negative_patients) for r in reports)
         few = TOO_FEW if rarest < INSUFFICIENT else ""
         means = {m: float(np.mean([r.values[m].estimate for r in reports])) for m in METRICS}
+        ece = [r.values["ece"] for r in reports]
         report = replace(
             reports[0],
             label=label,
             positive_patients=min(r.positive_patients for r in reports),
             negative_patients=min(r.negative_patients for r in reports),
             size=size_word(rarest),
-            values=values_of(METRICS, means, draws, level=parts[0].level, few=few),
-        )
+            values=values_of(METRICS, means, draws, level=parts[0].level, few=few)
+            | {"ece": replace(ece[0], estimate=means["ece"],
+                              reference=float(np.mean([v.reference for v in ece])))},
+        )  # fmt: skip
         if label == MACRO:  # the diseases' counts together; seeds have the same photos
             positives = sum(r.positives for r in reports)
             cells = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}

@@ -10,13 +10,16 @@ from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GRADES, GradeRow, Grading
 from hf_cushing.evaluation.operating_points import RULES
+from hf_cushing.evaluation.options import PRIMARY
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_table
-from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport
+from hf_cushing.evaluation.subgroups import MACRO, WITHIN, SubgroupReport
 from hf_cushing.evaluation.wording import (
+    KNOWN,
     expectation,
     format_value,
     gap_sentence,
+    metric_and_role,
     title_of,
     verdict_text,
 )
@@ -24,6 +27,7 @@ from hf_cushing.reports.table import Table, interval_text, number_text, p_text, 
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS, shown_in
+from hf_cushing.stats.paired_metrics import SIGNIFICANT
 
 
 def report_tables(report: Report) -> list[Table]:
@@ -33,7 +37,7 @@ def report_tables(report: Report) -> list[Table]:
         for label in report.labels:
             tables.append(subgroup_table(report, label, unit))
             gaps = report.gaps_of(label, unit)
-            tables += [gap_table(gaps)] if gaps else []
+            tables += [gap_table(gaps, primary=report.primary)] if gaps else []
     if report.grading:
         tables += grade_tables(report.grading, report.split)
     if report.shared:
@@ -75,7 +79,7 @@ def _measured(
     lines = [
         [title_of(metric), *(format_value(row.values[metric]) for row in rows)]
         for metric in rows[0].values
-        if metric in metrics
+        if metric in metrics or (metric in WITHIN and "auroc" in metrics)
     ]
     return [["sample", *(row.size for row in rows)], *lines]
 
@@ -89,6 +93,11 @@ def _subgroup_notes(
         "Intervals: 95 %, by patient: Wilson on the effective number of photos for proportions "
         "and F1, clustered DeLong for AUROC, bootstrap of patients for the rest."
     )
+    if any(name in row.values for row in rows for name in WITHIN):
+        notes.append(
+            "AUROC pools the scores of several models, whose scales may differ; within folds only "
+            "photos that one model scored are compared."
+        )
     points = report.operating_points
     if points and report.split == points[0].split:
         notes.append("The threshold was chosen on this very split: these figures are too good.")
@@ -122,47 +131,55 @@ def _threshold_notes(report: Report, label: str) -> Iterator[str]:
             yield f"Threshold{whose} {thresholds} ({rule} on {points[0].split}: {meaning})."
 
 
-def gap_table(gaps: Sequence[Gap], metrics: Collection[str] | None = None) -> Table:
+def gap_table(
+    gaps: Sequence[Gap], metrics: Collection[str] | None = None, *, primary: str = PRIMARY
+) -> Table:
     """Women minus men in one disease or in grades; of these metrics, if any are named.
 
     The notes are about all gaps: what they support, and what the sample could have shown.
     """
     label, unit = gaps[0].label, gaps[0].unit
-    shares, source = expectation(label)
-    header = ["metric", "women", "men", "gap", f"expected from {source}", "p", "p (Holm)",
-              "minimum detectable difference", "sample"]  # fmt: skip
+    grades, source = label == GRADES, expectation(label)[1]
+    split = f"expected from {source}" if grades else f"beyond {source}"
+    header = ["metric", "women", "men", "gap", split, "p", "p (Holm)",
+              "minimum detectable difference"]  # fmt: skip
     body = [
         [
-            title_of(gap.metric),
+            metric_and_role(gap.metric, primary),
             number_text(gap.women),
             number_text(gap.men),
             gap.reason if math.isnan(gap.gap) else interval_text(gap.gap, gap.low, gap.high),
-            number_text(gap.expected),
+            number_text(gap.expected)
+            if grades
+            else interval_text(gap.beyond, gap.beyond_low, gap.beyond_high),
             p_text(gap.p),
-            p_text(gap.p_holm),
+            "–" if gap.metric == primary else p_text(gap.p_holm),
             f"{gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
-            gap.size,
         ]
         for gap in gaps
         if metrics is None or gap.metric in metrics
     ]
-    title = f"{'Grades' if label == GRADES else label}, women minus men, by {unit}"
-    return Table(f"gaps_{label}_{unit}", title, header, body, _gap_notes(gaps, shares, source))
+    title = f"{'Grades' if grades else label}, women minus men, by {unit}"
+    return Table(f"gaps_{label}_{unit}", title, header, body, _gap_notes(gaps, primary))
 
 
-def _gap_notes(gaps: Sequence[Gap], shares: str, source: str) -> list[str]:
+def _gap_notes(gaps: Sequence[Gap], primary: str) -> list[str]:
     grades = gaps[0].label == GRADES
-    told = [gap for gap in gaps if grades or gap.metric in shown_in("sentence")]
-    notes = [gap_sentence(gap) for gap in told]
-    more = [title_of(g.metric) for g in gaps if g.p_holm < 0.05 and g not in told]
+    shares, source = expectation(gaps[0].label)
+    told = [gap for gap in gaps if grades or gap.metric in {primary, *shown_in("sentence")}]
+    told = [gap for gap in told if KNOWN[gap.metric].goal]
+    notes = [gap_sentence(gap, primary) for gap in told]
+    more = [title_of(g.metric) for g in gaps if g.p_holm < SIGNIFICANT and g not in told]
     if more:
         notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
-    depend = "" if grades else "; precision, NPV and F1 depend on them"
+    beyond = f"; what is beyond {source} is the rest, of metrics that change with it"
+    but = f" but {title_of(primary)}, the primary one, chosen before looking"
     return [
         *notes,
-        f"Gap: women minus men, 95 % interval. Expected from {source}: the gap that the sexes' "
-        f"different {shares} give by themselves{depend}. p: whether the gap differs from that, by "
-        f"permuting the sexes within each {'grade' if grades else 'class'}, by patient.",
+        f"Sample: {gaps[0].size}, by the smaller sex. Gap: women minus men, 95 % interval. The "
+        f"sexes' different {shares} alone can make one{'' if grades else beyond}. p: whether there "
+        f"is a gap beyond that, by permuting the sexes within each {'grade' if grades else 'class'}"
+        f", by patient; p (Holm): adjusted for all metrics{'' if grades else but}.",
         "Minimum detectable difference: the size of a gap that a sample like this finds four "
         "times in five.",
     ]
@@ -253,11 +270,12 @@ def _abstention_table(report: Report) -> Table:
 def _comparison_table(comparison: Comparison) -> Table:
     body = [
         [
-            title_of(d.metric),
+            metric_and_role(d.metric, comparison.primary),
             number_text(d.first),
             number_text(d.second),
             interval_text(d.difference, d.low, d.high),
-            p_text(d.p_holm),
+            p_text(d.p),
+            "–" if d.metric == comparison.primary else p_text(d.p_holm),
             p_text(d.equivalence_p),
             verdict_text(d),
         ]
@@ -266,22 +284,27 @@ def _comparison_table(comparison: Comparison) -> Table:
     c = comparison
     notes = [
         f"{c.photos} photos of {c.patients} patients ({c.positive_patients} with, "
-        f"{c.negative_patients} without the disease): {c.size}. The same draws of patients for "
-        "both models; AUROC by paired DeLong, clustered by patient.",
+        f"{c.negative_patients} without the disease): {c.size}. By patient: AUROC by paired "
+        "DeLong; shares of the same photos by Newcombe's paired interval; all others by draws of "
+        "patients within the classes. p: by swapping the models within patients.",
+        f"{title_of(c.primary)} is the primary metric, chosen before looking; all others are "
+        "secondary, and p (Holm) is adjusted for their number.",
+        f"Thresholds by {c.first_rule} (this) and {c.second_rule} (the other), each on validation.",
         f"Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
         "difference nor equivalence was shown.",
         f"McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
         f"other alone on {c.by_patient.second_only}; exact p {p_text(c.by_patient.p)}, mid-p "
         f"{p_text(c.by_patient.mid_p)}.",
     ]
-    header = ["metric", "this", "other", "difference", "p (Holm)", "p (equivalence)", "verdict"]
+    header = ["metric", "this", "other", "difference", "p", "p (Holm)", "p (equivalence)",
+              "verdict"]  # fmt: skip
     title = f"{c.label}: this model against the other"
     return Table(f"comparison_{c.label}", title, header, body, notes)
 
 
 COLUMNS = (
-    "label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "expected", "p",
-    "p_holm", "rows", "patients", "positive_patients", "negative_patients", "size", "reason",
+    "label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "reference",
+    "expected", "beyond", "beyond_low", "beyond_high", "p", "p_holm", "rows", "patients", "positive_patients", "negative_patients", "size", "reason",
 )  # fmt: skip
 
 

@@ -6,16 +6,17 @@ import math
 
 from hf_cushing.evaluation.gaps import PARITY, Gap, power_note
 from hf_cushing.evaluation.grades import GRADES
+from hf_cushing.evaluation.options import PRIMARY
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_verdicts
-from hf_cushing.evaluation.subgroups import MACRO, Value
+from hf_cushing.evaluation.subgroups import MACRO, WITHIN, Value
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
 from hf_cushing.stats.grade_metrics import ERROR, GRADE_METRICS, KAPPA
 from hf_cushing.stats.metrics import METRICS
-from hf_cushing.stats.paired_metrics import Difference
+from hf_cushing.stats.paired_metrics import SIGNIFICANT, Difference
 
-KNOWN = METRICS | GRADE_METRICS | PARITY
+KNOWN = METRICS | WITHIN | GRADE_METRICS | PARITY
 
 HEADLINE = ("auroc", "f1")
 """Metrics of the sentences to read first."""
@@ -34,6 +35,8 @@ def format_value(value: Value, digits: int = 3) -> str:
     """
     if math.isnan(value.estimate):
         return f"undefined: {value.reason}"
+    if not math.isnan(value.reference):
+        return f"{value.estimate:.{digits}f} (if calibrated {value.reference:.{digits}f})"
     return interval_text(value.estimate, value.low, value.high, digits)
 
 
@@ -53,7 +56,7 @@ def verdicts(report: Report) -> list[str]:
                 f"patients with and {row.negative_patients} without the disease{_ending(row.size)}"
             )
     sentences += [
-        f"{gap.label}: {gap_sentence(gap)}"
+        f"{gap.label}: {gap_sentence(gap, report.primary)}"
         for gap in report.gaps
         if gap.unit == "photo" and gap.metric in HEADLINE
     ]
@@ -65,7 +68,7 @@ def _ending(size: str) -> str:
     return ": insufficient for any statement." if size == "insufficient" else "."
 
 
-def gap_sentence(gap: Gap) -> str:
+def gap_sentence(gap: Gap, primary: str = PRIMARY) -> str:
     """What the interval and the test support, and no more; of a metric with a goal."""
     name, power = title_of(gap.metric), power_note(gap)
     if math.isnan(gap.gap) or math.isnan(gap.low):
@@ -73,19 +76,25 @@ def gap_sentence(gap: Gap) -> str:
     if gap.size == "insufficient":
         return f"{name}: too few patients of a sex for a statement. {power}"
     shares, source = expectation(gap.label)
-    if gap.p_holm < 0.05:
+    p = f"p {p_text(gap.p_holm)}, " + (
+        "the primary metric" if gap.metric == primary else "secondary, by Holm's method"
+    )
+    beyond = ""
+    if math.isfinite(gap.beyond):
+        beyond = f", beyond it {interval_text(gap.beyond, gap.beyond_low, gap.beyond_high, 2)}"
+    if gap.p_holm < SIGNIFICANT:
         better = (gap.gap > gap.expected) == (KNOWN[gap.metric].goal > 0)
         return (
             f"{name}: worse for {'men' if better else 'women'} than the sexes' {shares} explain: "
-            f"women minus men {gap.gap:.2f}, expected from {source} alone {gap.expected:.2f}; "
-            f"p {p_text(gap.p_holm)} (Holm)."
+            f"women minus men {gap.gap:.2f}, expected from {source} alone {gap.expected:.2f}"
+            f"{beyond}; {p}."
         )
     if not gap.worse:
         return f"{name}: no gap was shown, which is not the same as none. {power}"
     return (
         f"{name}: worse for {STYLES[gap.worse].name} in this sample, by {abs(gap.gap):.2f}; the "
-        f"sexes' different {shares} alone give {abs(gap.expected):.2f}, and beyond that nothing "
-        f"was shown (p {p_text(gap.p)}, with Holm's correction {p_text(gap.p_holm)})."
+        f"sexes' different {shares} alone give {abs(gap.expected):.2f}{beyond}: nothing beyond "
+        f"that was shown ({p})."
     )
 
 
@@ -98,6 +107,11 @@ def expectation(label: str) -> tuple[str, str]:
 
 def verdict_text(difference: Difference) -> str:
     """The verdict, with the reason for none, and a warning where correction takes it back."""
-    if difference.verdict.endswith("better") and not difference.p_holm < 0.05:
-        return f"{difference.verdict} (not after correction)"
+    if difference.verdict.endswith("better") and not difference.p_holm < SIGNIFICANT:
+        return f"{difference.verdict}, before correction for several metrics"
     return difference.verdict + (f" ({difference.reason})" if difference.reason else "")
+
+
+def metric_and_role(metric: str, primary: str) -> str:
+    """The title of a metric, which says if it is the primary one."""
+    return title_of(metric) + (" (primary)" if metric == primary else "")

@@ -107,23 +107,25 @@ def _model_metadata(facts: ModelFacts) -> ModelCardData:
 
 
 def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
-    """A row for each disease, subgroup and metric that is defined, with interval and counts."""
+    """A row for each disease, subgroup and metric that is defined, with interval and counts.
+
+    None of a subgroup that supports no statement: a list of results has no room for the warning.
+    """
     name = facts.config["data"]["dataset"].split("/")[-1]
     for row in facts.report.subgroups:
-        if row.unit != "photo" or row.label == MACRO:
+        if row.unit != "photo" or row.label == MACRO or row.size == "insufficient":
             continue
         for metric, known in METRICS.items():
             value = row.values.get(metric)  # a report may be older than a metric
             if not known.hub or value is None or math.isnan(value.estimate):
                 continue
-            small = ", insufficient sample" if row.size == "insufficient" else ""
             yield EvalResult(
                 task_type="image-classification",
                 dataset_type=facts.dataset_id or name,
                 dataset_name=name,
                 dataset_split=facts.report.split,
                 metric_type=known.hub,
-                metric_name=f"{title_of(metric)}, {row.label}, {row.subgroup}{small}",
+                metric_name=f"{title_of(metric)}, {row.label}, {row.subgroup}",
                 metric_value=round(value.estimate, 4),
                 metric_args=_arguments(row, value),
             )
@@ -152,7 +154,7 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
             "label": label,
             "macro": label == MACRO,
             "table": subgroup_table(facts.report, label, metrics=shown),
-            "gaps": gap_table(gaps, shown) if gaps else None,
+            "gaps": gap_table(gaps, shown, primary=facts.report.primary) if gaps else None,
             "calibration": replace(
                 calibration, body=[line for line in calibration.body if line[0] in titles]
             ),

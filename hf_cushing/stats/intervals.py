@@ -133,6 +133,8 @@ def rate_intervals(
             share = clustered_ratio(*metric.ratio(cells), who)
             ends = (share.estimate, *share.interval())
             rates[name] = tuple(float(metric.formula(end, 1.0)) for end in ends)
+            if metric.needs and not metric.needed(cells).any():
+                rates[name] = (math.nan, math.nan, math.nan)
     return rates
 
 
@@ -278,9 +280,12 @@ def interval_of(values: np.ndarray, patients: int, level: float) -> dict[str, An
 
 
 def difference_interval(
-    first: tuple[float, float, float], second: tuple[float, float, float]
+    first: tuple[float, float, float],
+    second: tuple[float, float, float],
+    *,
+    correlation: float = 0.0,
 ) -> tuple[float, float]:
-    """Interval of a difference of independent estimates from their own intervals.
+    """Interval of a difference of estimates from their own intervals.
 
     Zou and Donner (2008, Stat Med 27:1693); of two Wilson intervals it is Newcombe's (1998).
 
@@ -288,6 +293,8 @@ def difference_interval(
     ----------
     first, second : tuple of float
         Estimate, low, high.
+    correlation : float
+        Of the two estimates; 0 where they are independent (Zou 2007, Psychol Methods 12:399).
 
     Examples
     --------
@@ -299,4 +306,8 @@ def difference_interval(
     """
     (a, a_low, a_high), (b, b_low, b_high) = first, second
     gap = a - b
-    return gap - math.hypot(a - a_low, b_high - b), gap + math.hypot(a_high - a, b - b_low)
+    low, high = (
+        math.sqrt(max(0.0, one**2 + two**2 - 2 * correlation * one * two))
+        for one, two in ((a - a_low, b_high - b), (a_high - a, b - b_low))
+    )
+    return gap - low, gap + high

@@ -32,10 +32,10 @@ BLOCK = 4_000_000
 
 ONE_CLASS = "one class only"
 
-PLACES = ("forest", "sentence", "brief", "card", "calibration", "space")
-"""Where a metric is shown beside the full tables and files, which have all: the figures of
-metrics and gaps by subgroup; a sentence on its gap; tables of a few metrics; the model card's
-results, and its calibration; the Space."""
+PLACES = ("first", "forest", "sentence", "brief", "card", "calibration", "space")
+"""Where a metric is shown beside the full tables and files, which have all: the first table; the
+figures of metrics and gaps by subgroup; a sentence on its gap; tables of a few metrics; the model
+card's results, and its calibration; the Space."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Metric:
     ratio : callable, optional
         `Cells` to part and whole, where it is a proportion or a rising function of one: then its
         interval is Wilson's. That of AUROC is DeLong's; all others have the bootstrap's.
+    needs : str
+        ``positives`` or ``negatives``, without which it says nothing though its formula gives a
+        number: then it is undefined.
+    mixed : bool
+        It changes with the share of positives, the scores of each class being the same.
     goal : int
         1 if higher is better, -1 if lower is, 0 if neither.
     unbounded : bool
@@ -67,6 +72,8 @@ class Metric:
     undefined: str
     formula: Callable[..., np.ndarray] = np.divide
     ratio: Callable[[Cells], tuple[np.ndarray, np.ndarray]] | None = None
+    needs: str = ""
+    mixed: bool = False
     goal: int = 1
     unbounded: bool = False
     hub: str = ""
@@ -78,9 +85,13 @@ class Metric:
 
     def compute(self, weighted: WeightedDecisions) -> np.ndarray:
         """Its value for each weighting."""
-        if self.ratio is None:
-            return self.formula(weighted)
-        return self.formula(*self.ratio(weighted.cells))
+        parts = (weighted,) if self.ratio is None else self.ratio(weighted.cells)
+        values = self.formula(*parts)
+        return np.where(self.needed(weighted.cells) > 0, values, np.nan) if self.needs else values
+
+    def needed(self, cells: Cells) -> np.ndarray:
+        """The photos that it needs, as masks or weights."""
+        return cells.tp + cells.fn if self.needs == "positives" else cells.tn + cells.fp
 
 
 def shown_in(place: str) -> tuple[str, ...]:
@@ -88,8 +99,8 @@ def shown_in(place: str) -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if place in metric.shown.split())
 
 
-def binary_metrics(decisions: Decisions) -> dict[str, float]:
-    """All of `METRICS`, each photo counted once.
+def binary_metrics(decisions: Decisions, names: Sequence[str] = ()) -> dict[str, float]:
+    """These of `METRICS`, all if none is named, each photo counted once.
 
     Returns
     -------
@@ -103,7 +114,7 @@ def binary_metrics(decisions: Decisions) -> dict[str, float]:
     >>> m["recall"], m["specificity"], m["auroc"]
     (0.5, 1.0, 1.0)
     """
-    metrics = weighted_metrics(decisions, np.ones((1, len(decisions))))
+    metrics = weighted_metrics(decisions, np.ones((1, len(decisions))), names)
     return {name: float(values[0]) for name, values in metrics.items()}
 
 
@@ -152,6 +163,31 @@ def auroc(truth: np.ndarray, score: np.ndarray) -> float:
     Mann-Whitney form; NaN if a class is missing. The score may be on any scale.
     """
     return float(weighted_auroc(truth, score, np.ones((1, len(truth))))[0])
+
+
+def auroc_within(
+    truth: np.ndarray, score: np.ndarray, fits: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """AUROC over the pairs of one fit alone, for each row of weights: shape (m,).
+
+    The scores of several fits (folds) need not be on one scale, so that pairs across them say
+    something of the scales, too.
+
+    Parameters
+    ----------
+    truth, score, fits : numpy.ndarray
+        Shape (n,); `fits` names the model that gave the score.
+    weights : numpy.ndarray
+        Shape (m, n).
+    """
+    won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for fit in np.unique(fits):
+        own = fits == fit
+        count = weights[:, own & truth].sum(1) * weights[:, own & ~truth].sum(1)
+        area = weighted_auroc(truth[own], score[own], weights[:, own])
+        won += np.where(count > 0, area * count, 0)
+        pairs += count
+    return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
 def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
@@ -259,32 +295,35 @@ def _net_benefit(w: WeightedDecisions) -> np.ndarray:
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", "no photos", hub="accuracy", shown="forest card",
+    "accuracy": Metric("accuracy", "no photos", mixed=True, hub="accuracy", shown="forest card",
                        ratio=lambda c: (c.tp + c.tn, c.everybody)),
     "balanced_accuracy": Metric("balanced accuracy", ONE_CLASS, _balanced_accuracy, shown="forest"),
-    "precision": Metric("precision", "nobody is called positive", hub="precision",
-                        shown="forest card space", ratio=lambda c: (c.tp, c.tp + c.fp)),
+    "precision": Metric("precision", "no positives, or nobody is called positive",
+                        needs="positives", mixed=True, hub="precision",
+                        shown="forest card space first",
+                        ratio=lambda c: (c.tp, c.tp + c.fp)),
     "recall": Metric("recall (sensitivity)", "no positives", hub="recall",
-                     shown="forest sentence brief card space",
+                     shown="forest sentence brief card space first",
                      ratio=lambda c: (c.tp, c.tp + c.fn)),
     "specificity": Metric("specificity", "no negatives", hub="specificity",
-                          shown="forest brief card space", ratio=lambda c: (c.tn, c.tn + c.fp)),
-    "npv": Metric("NPV", "nobody is called negative", shown="forest card space",
-                  ratio=lambda c: (c.tn, c.tn + c.fn)),
-    "f1": Metric("F1", "no positives, and nobody is called positive", _dice, hub="f1",
-                 shown="forest sentence brief card space",
+                          shown="forest brief card space first",
+                          ratio=lambda c: (c.tn, c.tn + c.fp)),
+    "npv": Metric("NPV", "no negatives, or nobody is called negative", needs="negatives",
+                  mixed=True, shown="forest card space", ratio=lambda c: (c.tn, c.tn + c.fn)),
+    "f1": Metric("F1", "no positives", _dice, needs="positives", mixed=True, hub="f1",
+                 shown="forest sentence brief card space first",
                  ratio=lambda c: (c.tp, c.tp + c.fn + c.fp)),
-    "mcc": Metric("MCC", "one class only, or everybody is called the same", _mcc),
+    "mcc": Metric("MCC", "one class only, or everybody is called the same", _mcc, mixed=True),
     "auroc": Metric("AUROC", ONE_CLASS, _auroc, hub="roc_auc",
-                    shown="forest sentence brief card space"),
-    "auprc": Metric("AUPRC", "no positives", _average_precision, shown="forest"),
+                    shown="forest sentence brief card space first"),
+    "auprc": Metric("AUPRC", "no positives", _average_precision, mixed=True, shown="forest"),
     "sensitivity_at_specificity": Metric(f"sensitivity at specificity {FIXED:g}", ONE_CLASS,
                                          _sensitivity_at_specificity),
     "specificity_at_sensitivity": Metric(f"specificity at sensitivity {FIXED:g}", ONE_CLASS,
                                          _specificity_at_sensitivity),
-    "brier": Metric("Brier score", "no photos", _brier, goal=-1, hub="brier_score",
+    "brier": Metric("Brier score", "no photos", _brier, mixed=True, goal=-1, hub="brier_score",
                     shown="calibration space"),
-    "log_loss": Metric("log loss", "no photos", _log_loss, goal=-1, unbounded=True,
+    "log_loss": Metric("log loss", "no photos", _log_loss, mixed=True, goal=-1, unbounded=True,
                        shown="calibration"),
     "ece": Metric("calibration error (ECE)", "no photos", _calibration_error, goal=-1,
                   shown="calibration space"),
@@ -292,8 +331,12 @@ METRICS = {
                                 _calibration_slope, goal=0, unbounded=True, shown="calibration"),
     "calibration_intercept": Metric("calibration intercept", ONE_CLASS, _calibration_intercept,
                                     goal=0, unbounded=True, shown="calibration"),
-    "net_benefit": Metric("net benefit", "no photos", _net_benefit, unbounded=True),
-    "selection_rate": Metric("share called positive", "no photos", goal=0,
+    "net_benefit": Metric("net benefit", "no photos", _net_benefit, mixed=True, unbounded=True),
+    "selection_rate": Metric("share called positive", "no photos", mixed=True, goal=0,
                              ratio=lambda c: (c.tp + c.fp, c.everybody)),
 }  # fmt: skip
 """Name in files to `Metric`, in the order of the tables. One entry here is all a new one needs."""
+
+CALIBRATION = ("ece", "calibration_slope", "calibration_intercept")
+"""Of these a gap of women and men is 0 where probabilities fit either sex. To deal the sexes anew
+within a class breaks that fit, so that such a permutation tests nothing about them."""

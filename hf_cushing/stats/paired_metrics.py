@@ -10,10 +10,16 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from hf_cushing.stats.decisions import Decisions
-from hf_cushing.stats.intervals import LEVEL, clustered_aurocs
+from hf_cushing.stats.intervals import (
+    LEVEL,
+    clustered_aurocs,
+    clustered_ratio,
+    difference_interval,
+    wilson,
+)
 from hf_cushing.stats.metrics import METRICS, binary_metrics, weighted_metrics
 from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
-from hf_cushing.stats.significance import tost, with_holm
+from hf_cushing.stats.significance import permutation_p, tost, with_holm
 
 NAN = math.nan
 
@@ -22,6 +28,9 @@ NO_SPREAD = 1e-8
 
 LEVELS = np.array([LEVEL, 2 * LEVEL - 1])
 """Of the interval that is shown, and of the one for equivalence: two one-sided tests at 5 %."""
+
+SIGNIFICANT = 0.05
+"""P values below this, with an interval that excludes 0, are taken for a difference."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +43,27 @@ class Difference:
     first, second, difference : float
     low, high, inner_low, inner_high : float
         95 % interval of the difference, and its 90 % interval.
-    error, z, p : float
-        Standard error, difference / error, and its two-sided p by the normal distribution.
+    error, z : float
+        Standard error, and difference / error.
+    p : float
+        Of the AUROC by `z`. Else of a permutation test: how often the difference is as large when
+        the models are swapped within patients by chance; with the same photos in the denominator
+        and one photo a patient that is McNemar's exact test, but for the chance of the draws.
     p_holm : float
-        `p` adjusted for all metrics of the comparison.
+        `p` adjusted for all metrics but the primary one, which stands as it is.
     equivalence_p : float
         Of `tost`.
     equivalent : bool
         The 90 % interval lies within the margin.
     method : str
-        ``bootstrap`` (percentiles; both models on the same draws of patients), ``delong``, or
-        ``none seen``: the models differ by the same in every draw, so that there is no error.
+        ``paired wilson`` (Newcombe's square-and-add of two Wilson intervals with their
+        correlation, for shares of the same photos), ``delong``, ``bootstrap`` (expanded
+        percentiles; both models on the same draws of patients), or ``none seen``: the models
+        differ by the same in every draw, so that there is no error.
     verdict : str
-        ``first better`` or ``second better`` (the 95 % interval excludes 0), else ``equivalent``
-        or ``undecided``. What is better may still be equivalent: look at `equivalent`.
+        ``first better`` or ``second better`` (the 95 % interval excludes 0, and `p` is below 5 %),
+        else ``equivalent`` or ``undecided``. What is better may still be equivalent: look at
+        `equivalent`.
     reason : str
         Why something is undefined, or why neither model is called better.
     """
@@ -74,22 +90,28 @@ class Difference:
 def paired_differences(
     pair: tuple[Decisions, Decisions],
     who: Patients,
-    weights: np.ndarray,
     *,
+    draws: int,
     margin: float,
+    primary: str,
     few: str = "",
 ) -> dict[str, Difference]:
     """Every metric's difference, with p values adjusted for there being several.
+
+    Patients are drawn within the strata of `who`, which should be the classes alone: sexes within
+    a class leave draws of a small sample almost no freedom.
 
     Parameters
     ----------
     pair : tuple of Decisions
         Of two models on the same photos.
     who : Patients
-    weights : numpy.ndarray
-        Draws of patients, common to both: shape (draws, n).
+    draws : int
+        Of patients for the intervals, common to both, and swaps of the models for p.
     margin : float
         Above 0: differences smaller than this don't matter.
+    primary : str
+        The metric whose p is not adjusted.
     few : str
         Why the sample is too small for intervals; empty if it is not.
 
@@ -99,7 +121,9 @@ def paired_differences(
         Metric to `Difference`, in the order of `METRICS`.
     """
     whole = [binary_metrics(decisions) for decisions in pair]
+    weights = who.draws(draws, np.random.default_rng(0))
     drawn = [weighted_metrics(decisions, weights) for decisions in pair]
+    swapped = _swapped(pair, who, draws)
     differences = []
     for metric, kind in METRICS.items():
         first, second = (metrics[metric] for metrics in whole)
@@ -109,22 +133,38 @@ def paired_differences(
         elif few:
             differences.append(replace(bare, reason=few))
         else:
-            draws = drawn[0][metric] - drawn[1][metric]
-            differences.append(_judged(_with_intervals(bare, draws, pair, who), margin))
-    return {difference.metric: difference for difference in with_holm(differences)}
+            gaps = drawn[0][metric] - drawn[1][metric]
+            found = _with_intervals(bare, gaps, pair, who)
+            differences.append(_judged(found, margin, swapped[metric]))
+    return {difference.metric: difference for difference in with_holm(differences, primary)}
+
+
+def _swapped(pair: Sequence[Decisions], who: Patients, count: int) -> dict[str, np.ndarray]:
+    """Differences of all metrics when the models are swapped within patients by chance."""
+    columns = (np.concatenate(both) for both in zip(*(vars(d).values() for d in pair), strict=True))
+    both = Decisions(*columns)
+    kept = np.random.default_rng([0, 1]).random((count, who.count)) < 0.5
+    own = kept[:, who.of_photo].astype(np.float32)
+    one, two = (
+        weighted_metrics(both, np.concatenate(sides, axis=1))
+        for sides in ((own, 1 - own), (1 - own, own))
+    )
+    return {metric: one[metric] - two[metric] for metric in METRICS}
 
 
 def _with_intervals(
     bare: Difference, draws: np.ndarray, pair: Sequence[Decisions], who: Patients
 ) -> Difference:
-    """By DeLong for the AUROC, else by the draws; by the rule of three where nothing varies."""
+    """As `Difference.method` says; by the rule of three where nothing varies."""
+    known = draws[np.isfinite(draws)]
+    ends = np.array([percentile_interval(draws, who.level(level)) for level in LEVELS])
+    error = NAN if np.isnan(ends).any() else float(known.std(ddof=1))
+    method, shares = "bootstrap", _paired_shares(bare.metric, pair, who)
     if bare.metric == "auroc":
         error, method = _area_error(pair, who), "delong"
         ends = _around(bare, error * ndtri(0.5 + LEVELS / 2))
-    else:
-        method = "bootstrap"
-        ends = np.array([percentile_interval(draws, level) for level in LEVELS])
-        error = NAN if np.isnan(ends).any() else float(draws[np.isfinite(draws)].std(ddof=1))
+    elif shares is not None:
+        method, ends = "paired wilson", shares
     reason = UNSTABLE if np.isnan(ends).any() else ""
     if error <= NO_SPREAD:
         error, method, ends = NAN, "none seen", _around(bare, _unseen(bare.metric, pair, who))
@@ -134,6 +174,32 @@ def _with_intervals(
         bare, low=low, high=high, inner_low=inner_low, inner_high=inner_high, error=error,
         method="" if reason else method, reason=reason,
     )  # fmt: skip
+
+
+def _paired_shares(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray | None:
+    """Intervals of the difference of two shares of the same photos; None for other metrics.
+
+    Newcombe (1998, Stat Med 17:2635, method 10), by patient: Wilson's intervals on effective
+    numbers, and the correlation of what each patient adds to either share.
+    """
+    ratio = METRICS[metric].ratio
+    if ratio is None:
+        return None
+    (first, whole), (second, other) = (ratio(decisions.cells) for decisions in pair)
+    if not np.array_equal(whole, other):
+        return None
+    sides = [clustered_ratio(part, whole, who) for part in (first, second)]
+    added = [
+        np.bincount(who.of_photo, part - side.estimate * whole, who.count)
+        for part, side in zip((first, second), sides, strict=True)
+    ]
+    spread = math.sqrt(float(added[0] @ added[0]) * float(added[1] @ added[1]))
+    together = float(added[0] @ added[1]) / spread if spread else 0.0
+    ends = []
+    for level in LEVELS:
+        bounds = [(s.estimate, *wilson(s.estimate, s.effective, level)) for s in sides]
+        ends.append(difference_interval(*bounds, correlation=together))
+    return np.array(ends)
 
 
 def _around(bare: Difference, halves: np.ndarray) -> np.ndarray:
@@ -162,10 +228,14 @@ def _unseen(metric: str, pair: Sequence[Decisions], who: Patients) -> np.ndarray
     return 2 * (1 - ((1 - LEVELS) / 2) ** (1 / rarest))
 
 
-def _judged(difference: Difference, margin: float) -> Difference:
+def _judged(difference: Difference, margin: float, swapped: np.ndarray) -> Difference:
     """Add z, p values and the verdict."""
     z = difference.difference / difference.error
+    p = 2 * float(ndtr(-abs(z)))
+    if difference.metric != "auroc" and not math.isnan(z):
+        p = permutation_p(difference.difference, swapped, middle=0.0)[1]
     shown = difference.low > NO_SPREAD or difference.high < -NO_SPREAD
+    shown = shown and (math.isnan(p) or p < SIGNIFICANT)
     equivalent = -margin < difference.inner_low and difference.inner_high < margin
     verdict, reason = "equivalent" if equivalent else "undecided", difference.reason
     goal = METRICS[difference.metric].goal
@@ -176,7 +246,7 @@ def _judged(difference: Difference, margin: float) -> Difference:
     return replace(
         difference,
         z=z,
-        p=2 * float(ndtr(-abs(z))),
+        p=p,
         equivalence_p=tost(difference.difference, difference.error, margin),
         equivalent=equivalent,
         verdict=verdict,

@@ -121,16 +121,23 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     return adjusted
 
 
-def with_holm(rows: Sequence[Row]) -> list[Row]:
-    """Dataclass records that have `p`, with `p_holm` filled in for all of them together."""
-    adjusted = holm(row.p for row in rows)
-    return [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+def with_holm(rows: Sequence[Row], primary: str = "") -> list[Row]:
+    """Dataclass records that have `metric` and `p`, with `p_holm` filled in.
+
+    That of the `primary` metric is its `p`; the others are adjusted for being several.
+    """
+    adjusted = holm(NAN if row.metric == primary else row.p for row in rows)
+    return [
+        replace(row, p_holm=row.p if row.metric == primary else float(p))
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
 
 
-def permutation_p(seen: float, permuted: np.ndarray) -> tuple[float, float]:
+def permutation_p(seen: float, permuted: np.ndarray, middle: float = NAN) -> tuple[float, float]:
     """Mean of the permutations, and the two-sided p of what is seen, itself counted as one.
 
-    NaN where more than 5 % of the permutations are undefined.
+    Distances are from that mean, or from the `middle` where symmetry tells it. NaN where more than
+    5 % of the permutations are undefined.
 
     >>> permutation_p(3.0, np.array([-1.0, 1.0, 0.0]))
     (0.0, 0.25)
@@ -138,7 +145,7 @@ def permutation_p(seen: float, permuted: np.ndarray) -> tuple[float, float]:
     known = permuted[np.isfinite(permuted)]
     if math.isnan(seen) or len(known) < 0.95 * len(permuted):
         return NAN, NAN
-    expected = float(known.mean())
+    expected = float(known.mean()) if math.isnan(middle) else middle
     as_far = np.abs(known - expected) >= abs(seen - expected) - 1e-12
     return expected, float((1 + as_far.sum()) / (1 + len(known)))
 

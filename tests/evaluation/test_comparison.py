@@ -12,6 +12,7 @@ from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.files import plain
 from hf_cushing.schema import UserError
+from hf_cushing.stats.intervals import clustered_ratio, wilson
 from hf_cushing.stats.metrics import METRICS
 from hf_cushing.stats.resampling import Patients
 from hf_cushing.stats.significance import holm, mcnemar, tost
@@ -94,7 +95,7 @@ def test_differences_are_those_of_scikit_learn():
 def test_interval_is_that_of_the_same_draws_for_both_models():
     first, second = (in_order(model) for model in make_pair())
     found = compare(first, second, draws=150).differences["f1"]
-    who = Patients(first.patient_id, np.char.add(np.char.add(first.label, "/"), first.sex))
+    who = Patients(first.patient_id, first.label)
     truth, gaps = first.label == "cushing", []
     for weights in who.draws(150, np.random.default_rng(0)):
         one, two = (
@@ -102,8 +103,12 @@ def test_interval_is_that_of_the_same_draws_for_both_models():
             for model, limit in ((first, 0.5), (second, 0.4))
         )
         gaps.append(one - two)
-    assert (found.low, found.high) == pytest.approx(np.quantile(gaps, [0.025, 0.975]))
-    assert (found.inner_low, found.inner_high) == pytest.approx(np.quantile(gaps, [0.05, 0.95]))
+    for level, ends in (
+        (0.95, (found.low, found.high)),
+        (0.9, (found.inner_low, found.inner_high)),
+    ):
+        tails = (1 - who.level(level)) / 2
+        assert ends == pytest.approx(np.quantile(gaps, [tails, 1 - tails]))
     assert found.error == pytest.approx(np.std(gaps, ddof=1))
     assert found.method == "bootstrap"
     assert found.equivalence_p == pytest.approx(tost(found.difference, found.error, 0.05))
@@ -160,10 +165,78 @@ def test_mcnemar_is_that_of_the_calls_by_photo_and_by_patient():
     assert found.by_patient.p != found.by_photo.p
 
 
-def test_holm_counts_every_metric_that_has_a_p():
-    found = compare(*make_pair(skill=(2.5, 1.0))).differences.values()
-    assert [d.p_holm for d in found] == pytest.approx(holm(d.p for d in found), nan_ok=True)
-    assert any(d.p_holm > d.p for d in found)
+@pytest.mark.parametrize("primary", ["auroc", "f1"])
+def test_primary_metric_stands_uncorrected_and_holm_counts_all_others(primary):
+    found = compare(*make_pair(skill=(2.5, 1.0)), primary=primary)
+    rest = [d for d in found.differences.values() if d.metric != primary]
+    assert [d.p_holm for d in rest] == pytest.approx(holm(d.p for d in rest), nan_ok=True)
+    assert any(d.p_holm > d.p for d in rest)
+    assert found.differences[primary].p_holm == found.differences[primary].p
+
+
+def few_discordant(discordant=4, n=10):
+    """Two models on n women with and n without; one more right on some of those without."""
+    sick = np.arange(2 * n) < n
+    sex = np.where(np.arange(2 * n) < 2 * n - discordant, "female", "male")  # a stratum of its own
+    first, second = np.where(sick, 0.9, 0.1), np.where(sick, 0.9, 0.1)
+    second = np.where(sex == "male", 0.9, second)
+    base = make_pair(n=2 * n, photos=1)[0]
+    return [
+        replace(
+            base, label=np.where(sick, "cushing", "control"), sex=sex, model_revision=name,
+            probabilities=np.stack([1 - score, score], 1),
+        )
+        for name, score in (("a", first), ("b", second))
+    ]  # fmt: skip
+
+
+def test_four_discordant_of_ten_show_no_difference_though_all_are_men():
+    found = compare(*few_discordant(), points=(point("a"), point("b")), draws=2000)
+    each = found.differences["specificity"]
+    assert (each.difference, each.method) == (pytest.approx(0.4), "paired wilson")
+    assert each.p == pytest.approx(0.125, abs=0.03)  # McNemar's exact test
+    assert found.by_patient.p == pytest.approx(0.125)
+    assert each.verdict == "undecided"
+
+
+def test_six_discordant_of_ten_show_one():
+    found = compare(*few_discordant(6), points=(point("a"), point("b")), draws=2000)
+    each = found.differences["specificity"]
+    assert each.verdict == "first better"
+    assert each.p == pytest.approx(0.03125, abs=0.012)
+
+
+def test_paired_interval_of_shares_is_newcombes_method_10():
+    """His example (1998, Stat Med 17:2635, table III): 36, 12, 2, 0 of 50 pairs, without the
+    correction of the correlation for continuity."""
+    base = few_discordant(n=50)[0]
+    both, one, other = 36, 12, 2
+    calls = [np.arange(50) < both + one, (np.arange(50) < both) | (np.arange(50) >= both + one)]
+    calls[1] &= np.arange(50) < both + one + other
+    models = []
+    for name, right in zip("ab", calls, strict=True):
+        score = np.concatenate([np.where(right, 0.9, 0.1), np.full(50, 0.1)])
+        models.append(replace(base, model_revision=name, sex=np.full(100, "female"),
+                              probabilities=np.stack([1 - score, score], 1)))  # fmt: skip
+    each = compare(*models, points=(point("a"), point("b"))).differences["recall"]
+    phi = (36 * 0 - 12 * 2) / math.sqrt(48 * 2 * 38 * 12)
+    shares = [(p, *wilson(p, n)) for p, n in zip((0.96, 0.76), effective(models), strict=True)]
+    (a, al, ah), (b, bl, bh) = shares
+    low = a - b - math.sqrt((a - al) ** 2 + (bh - b) ** 2 - 2 * phi * (a - al) * (bh - b))
+    high = a - b + math.sqrt((ah - a) ** 2 + (b - bl) ** 2 - 2 * phi * (ah - a) * (b - bl))
+    assert (each.low, each.high) == (pytest.approx(low), pytest.approx(high))
+    assert (each.low, each.high) == (
+        pytest.approx(0.0569, abs=0.01),
+        pytest.approx(0.3404, abs=0.02),
+    )
+
+
+def effective(models):
+    who = Patients(models[0].patient_id, models[0].label)
+    sick = models[0].label == "cushing"
+    return [
+        clustered_ratio(sick & (m.score("cushing") >= 0.5), sick, who).effective for m in models
+    ]
 
 
 def test_lower_is_better_for_errors():
@@ -240,7 +313,10 @@ def test_undefined_metric_is_nan_with_its_reason():
     first, second = make_pair()
     each = compare(first, second, points=(point("a", 1.0), point("b"))).differences["precision"]
     assert math.isnan(each.difference)
-    assert (each.verdict, each.reason) == ("undecided", "undefined: nobody is called positive")
+    assert (each.verdict, each.reason) == (
+        "undecided",
+        "undefined: no positives, or nobody is called positive",
+    )
 
 
 def test_metric_undefined_in_many_draws_has_no_interval():

@@ -13,6 +13,7 @@ from hf_cushing.evaluation.predictions import Predictions, concatenate, load_pre
 from hf_cushing.evaluation.record import points_from_json, report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.tables import report_tables, report_to_csv
+from hf_cushing.evaluation.wording import format_value, title_of
 from hf_cushing.files import plain
 from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UsageError, UserError
@@ -261,3 +262,104 @@ def test_faulty_predictions_are_refused(rng, tmp_path):
     (tmp_path / "x.parquet").write_text("no")
     with pytest.raises(UserError, match="can't be read as predictions"):
         load_predictions(tmp_path / "x.parquet")
+
+
+def of_one_class(predictions, sex="male"):
+    """The same, with none of that sex ill among the test photos."""
+    healthy = (predictions.sex == sex) & (predictions.split == "test")
+    return replace(predictions, label=np.where(healthy, "control", predictions.label))
+
+
+def test_sex_without_positives_has_no_f1_and_no_precision_and_is_not_called_worse(rng):
+    report = evaluate(of_one_class(make_predictions(rng)), FEW)
+    row = report.find("cushing", "male")
+    assert row.cells["fp"] > 0
+    for metric, reason in (
+        ("f1", "no positives"),
+        ("precision", "no positives, or nobody is called positive"),
+        ("recall", "no positives"),
+    ):
+        value = row.values[metric]
+        assert math.isnan(value.estimate)
+        assert math.isnan(value.low)
+        assert value.reason == reason
+    for gap in report.gaps:
+        assert not gap.worse
+    assert all(math.isnan(g.gap) and g.reason for g in report.gaps if g.metric == "f1")
+
+
+def test_calibration_error_has_a_reference_or_is_left_out(rng):
+    few = evaluate(make_predictions(rng), FEW).find("cushing", "all").values["ece"]
+    assert math.isnan(few.estimate)
+    assert few.reason.startswith("fewer than 200")
+    value = evaluate(make_predictions(rng, n=600), FEW).find("cushing", "all").values["ece"]
+    assert math.isnan(value.low)
+    assert 0.02 < value.reference < 0.08
+    assert f"(if calibrated {value.reference:.3f})" in format_value(value)
+
+
+def test_reference_is_what_a_calibrated_model_shows(rng):
+    predictions = make_predictions(rng, n=1200)
+    score = rng.random(1200)
+    true = np.where(rng.random(1200) < score, "cushing", "control")
+    alone = replace(predictions, label=true, patient_id=predictions.photo_id,
+                    probabilities=np.stack([1 - score, score], 1))  # fmt: skip
+    value = evaluate(alone, FEW).find("cushing", "all").values["ece"]
+    assert value.estimate == pytest.approx(value.reference, abs=0.025)
+
+
+def test_gap_of_f1_that_prevalence_makes_is_not_beyond_it(rng):
+    n = 4000
+    women = np.arange(n) < n // 2
+    sick = rng.random(n) < np.where(women, 0.6, 0.2)
+    score = 1 / (1 + np.exp(-(rng.normal(size=n) + 2 * sick - 1)))
+    predictions = replace(
+        make_predictions(rng, n=n), patient_id=np.arange(n).astype(str),
+        split=np.where(np.arange(n) % 4, "test", "validation"),
+        label=np.where(sick, "cushing", "control"), sex=np.where(women, "female", "male"),
+        probabilities=np.stack([1 - score, score], 1),
+    )  # fmt: skip
+    gaps = {gap.metric: gap for gap in evaluate(predictions, FEW).gaps}
+    assert gaps["f1"].low > 0
+    assert gaps["f1"].beyond_low < 0 < gaps["f1"].beyond_high
+    assert gaps["f1"].beyond == pytest.approx(gaps["f1"].gap - gaps["f1"].expected)
+    assert gaps["f1"].beyond_high - gaps["f1"].beyond_low < 0.12
+    assert math.isnan(gaps["recall"].beyond)
+    assert math.isnan(gaps["calibration_intercept"].p)
+
+
+def test_primary_metric_stands_uncorrected_and_the_rest_is_called_secondary(rng):
+    predictions = make_predictions(rng)
+    for primary in ("auroc", "f1"):
+        report = evaluate(predictions, replace(FEW, primary=primary))
+        own = next(gap for gap in report.gaps if gap.metric == primary)
+        assert own.p_holm == own.p
+        text = tables_to_markdown(report_tables(report))
+        assert f"{title_of(primary)} (primary)" in text
+    with pytest.raises(UsageError, match="--primary auc: choose one of"):
+        replace(FEW, primary="auc")
+
+
+def test_pooled_folds_show_the_auroc_within_folds_too(rng):
+    predictions = make_predictions(rng)
+    assert "auroc_within" not in evaluate(predictions, FEW).find("cushing", "all").values
+    folds = replace(predictions, model_revision=np.where(predictions.fold < 2, "a", "b"))
+    report = evaluate(folds, FEW)
+    values = report.find("cushing", "all").values
+    assert (
+        values["auroc_within"].low < values["auroc_within"].estimate < values["auroc_within"].high
+    )
+    assert values["auroc_within"].estimate != values["auroc"].estimate
+    assert "AUROC within folds" in tables_to_markdown(report_tables(report))
+
+
+def test_models_compared_keep_their_own_rule_unless_one_is_named(rng):
+    first, second = make_predictions(rng), make_predictions(rng)
+    second = replace(second, model_revision="other", **{
+        name: getattr(first, name) for name in ("label", "sex", "patient_id")})  # fmt: skip
+    options = replace(FEW, rule="youden", against_rule="sensitivity:0.9", margin=0.2)
+    found = evaluate(first, options, against=second).comparisons[0]
+    assert (found.first_rule, found.second_rule, found.margin) == ("youden", "sensitivity:0.9", 0.2)
+    text = tables_to_markdown(report_tables(evaluate(first, options, against=second)))
+    assert "Thresholds by youden (this) and sensitivity:0.9 (the other)" in text
+    assert "±0.2" in text

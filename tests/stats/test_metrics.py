@@ -16,6 +16,7 @@ from hf_cushing.stats.metrics import (
     FIXED,
     METRICS,
     Metric,
+    auroc_within,
     binary_metrics,
     mean_auroc,
     shown_in,
@@ -172,8 +173,8 @@ def undefined(truth, called):
 def test_undefined_is_nan_and_never_zero_and_says_nothing():
     fixed = {"sensitivity_at_specificity", "specificity_at_sensitivity", "mcc", "auroc"}
     fixed |= {"calibration_slope", "calibration_intercept", "balanced_accuracy"}
-    assert undefined([0, 0], [0, 1]) == fixed | {"recall", "auprc"}
-    assert undefined([1, 1], [1, 1]) == fixed | {"specificity", "npv"}
+    assert undefined([0, 0], [0, 1]) == fixed | {"recall", "auprc", "precision", "f1"}
+    assert undefined([1, 1], [1, 0]) == fixed | {"specificity", "npv"}
     assert undefined([1, 0], [0, 0]) == {"precision", "mcc", "calibration_slope"}
     assert undefined([0, 0], [0, 0]) >= {"f1", "precision", "recall"}
     assert undefined([], []) == set(METRICS)
@@ -199,3 +200,20 @@ def test_large_samples_are_worked_on_in_blocks(monkeypatch, rng):
     monkeypatch.setattr("hf_cushing.stats.metrics.BLOCK", 130)
     for name, values in weighted_metrics(decisions, weights).items():
         assert np.allclose(values, whole[name], equal_nan=True)
+
+
+def test_auroc_within_folds_counts_the_pairs_of_one_fit_alone(rng):
+    part, fits = sample(0, ties=True), rng.integers(0, 3, 71)
+    weights = rng.integers(0, 3, (4, 71))
+    for found, row in zip(
+        auroc_within(part.truth, part.score, fits, weights), weights, strict=True
+    ):
+        won = pairs = 0.0
+        for i in np.flatnonzero(part.truth):
+            for j in np.flatnonzero(~part.truth & (fits == fits[i])):
+                diff = part.score[i] - part.score[j]
+                won += row[i] * row[j] * (float(diff > 0) + 0.5 * float(diff == 0))
+                pairs += row[i] * row[j]
+        assert found == pytest.approx(won / pairs)
+    alone = auroc_within(part.truth, part.score, np.zeros(71), np.ones((1, 71)))
+    assert alone[0] == pytest.approx(binary_metrics(part)["auroc"])
