@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from hf_cushing.compare.choice import by_arm
 from hf_cushing.compare.grid import CHOSEN, Arm, Cell
+from hf_cushing.compare.learned import beats_chance, learned_sentence
 from hf_cushing.compare.mitigation import (
     JUDGED,
     Mitigated,
@@ -59,11 +61,12 @@ def _overall(result: LabelResult) -> Table:
                      f"{arm.trainable:,}"])  # fmt: skip
     header = ["model", "learns", *map(title_of, OVERALL), "p to the best", "weights"]
     row = result.arms[0].subgroups["all"].report
+    ranked = any(map(beats_chance, result.arms))
     notes = [
         f"{row.rows} test photos, {row.positive_patients} patients with and "
         f"{row.negative_patients} without the disease: {row.size}. 95 % intervals by patient; "
         "every arm on the same photos and the same draws.",
-        winner_sentence(result),
+        winner_sentence(result) if ranked else learned_sentence(result),
         "“p to the best”: paired DeLong of the AUROC against the first line, clustered by patient, "
         "by Holm's method for all lines. The best was chosen by looking, so its figure leans "
         "high.",
@@ -72,14 +75,16 @@ def _overall(result: LabelResult) -> Table:
 
 
 def study_verdicts(results: Sequence[LabelResult], tables: Sequence[Table]) -> list[str]:
-    """The sentences to read first: what a network adds to baselines, what was chosen, the winner,
-    mitigation."""
+    """The sentences to read first: what learned at all, what a network adds to baselines, what was
+    chosen, the winner, mitigation."""
     found = []
     for result in results:
+        found.append(f"{result.label}: {learned_sentence(result)}")
         if result.added:
             found.append(f"{result.label}: {added_sentence(result)}")
         found += [f"{result.label}: {chosen_sentence(result, arm)}" for arm in result.chosen]
-        found.append(f"{result.label}: {winner_sentence(result)}")
+        if any(map(beats_chance, result.arms)):
+            found.append(f"{result.label}: {winner_sentence(result)}")
     return found + [table.notes[0] for table in tables if table.name.startswith("mitigation_")]
 
 
@@ -155,11 +160,13 @@ def _by_sex(result: LabelResult) -> Table:
             row = [*arm.arm.words, title_of(metric), *values]
             gap = arm.gaps.get(metric)
             row += ["–"] * 5 if gap is None else [
-                interval_text(gap.gap, gap.low, gap.high, 2), number_text(gap.expected),
-                p_text(gap.p), p_text(gap.p_holm), f"{gap.detectable:.2f}",
+                interval_text(gap.gap, gap.low, gap.high, 2),
+                interval_text(gap.beyond, gap.beyond_low, gap.beyond_high, 2),
+                p_text(gap.p), p_text(gap.p_holm),
+                f"{gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
             ]  # fmt: skip
             body.append(row)
-    header = ["model", "learns", "metric", "women", "men", "gap", "expected from prevalence", "p",
+    header = ["model", "learns", "metric", "women", "men", "gap", "beyond prevalence", "p",
               "p (Holm)", "minimum detectable difference"]  # fmt: skip
     counts = ", ".join(
         f"{STYLES[sex].name} {row.positive_patients} + / {row.negative_patients} − patients "
@@ -167,8 +174,9 @@ def _by_sex(result: LabelResult) -> Table:
         for sex, row in ((sex, result.arms[0].subgroups[sex].report) for sex in KNOWN_SEXES)
     )
     notes = [
-        f"{counts}. Gap: women minus men. Expected from prevalence: what the sexes' different "
-        "shares of positives give alone. p: beyond that. Minimum detectable difference: the gap "
+        f"{counts}. Gap: women minus men. Beyond prevalence: without what the sexes' different "
+        "shares of positives give alone. p: of that; p (Holm): adjusted for all metrics but AUROC, "
+        "the primary one. Minimum detectable difference: the gap "
         "that this sample finds four times in five.",
     ]
     return Table(f"sex_{result.label}", f"{result.label}: women and men", header, body, notes)
@@ -240,7 +248,12 @@ def external_table(
         for name, group in arms[arm].items():
             values = [format_value(group.report.values[metric]) for metric in metrics]
             body.append(
-                [*arm.words, name, *values, f"{np.mean(home):.3f}" if name == "all" else ""]
+                [
+                    *arm.words,
+                    name,
+                    *values,
+                    number_text(float(np.mean(home))) if name == "all" else "",
+                ]
             )
     row = next(iter(arms.values()))["all"].report
     notes = [

@@ -304,7 +304,8 @@ def _comparison_table(comparison: Comparison) -> Table:
 
 COLUMNS = (
     "label", "unit", "subgroup", "metric", "estimate", "low", "high", "method", "reference",
-    "expected", "beyond", "beyond_low", "beyond_high", "p", "p_holm", "rows", "patients", "positive_patients", "negative_patients", "size", "reason",
+    "expected", "beyond", "beyond_low", "beyond_high", "p", "p_holm", "rows", "patients",
+    "positive_patients", "negative_patients", "size", "reason",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from hf_cushing.compare.choice import by_arm
 from hf_cushing.compare.ensemble import export_ensemble
 from hf_cushing.compare.external import predictions_of_baseline
 from hf_cushing.compare.grid import CHOSEN, Arm, make_cells
+from hf_cushing.compare.learned import learned_sentence
 from hf_cushing.compare.plan import make_study, with_baselines
 from hf_cushing.compare.tables import added_sentence, published_table, winner_sentence
 from hf_cushing.data.loading import load_faces
@@ -168,7 +169,7 @@ def test_features_of_a_frozen_backbone_are_computed_once(done):
     assert len(result.done) == 4
 
 
-def test_baselines_are_arms_and_the_first_sentence_says_what_a_network_adds(
+def test_baselines_are_arms_and_the_second_sentence_says_what_a_network_adds(
     done, dataset, tmp_path
 ):
     out = tmp_path / "out"
@@ -176,7 +177,7 @@ def test_baselines_are_arms_and_the_first_sentence_says_what_a_network_adds(
     plan = with_baselines(make_study(dict(PLAN), "here"), "demographics,colour")
     result = study.compare(plan, str(dataset), out, draws=100, say=quiet)
     assert len(result.done) == 8  # the study's own cells were there already
-    first = result.verdicts[0]
+    first = result.verdicts[1]
     assert first.startswith("cushing: tiny-")
     assert "over the best baseline (" in first
     assert "demographics" in first
@@ -247,6 +248,36 @@ def test_winner_is_named_only_if_all_others_are_shown_to_be_worse():
     assert sentence([0.01, 0.2]).startswith("No winner: 1 of 2 other arms can't be told")
     assert sentence([0.01, float("nan")]).startswith("No winner")
     assert sentence([]) == "A single arm: nothing to compare."
+
+
+def arm_of(low, share, name="vit", size="ok"):
+    report = SimpleNamespace(values={"auroc": SimpleNamespace(low=low)}, size=size)
+    return SimpleNamespace(
+        arm=Arm(name, "head", "class_sex"),
+        subgroups={"all": SimpleNamespace(report=report)},
+        estimate=lambda metric: share,
+    )
+
+
+def test_first_sentence_says_what_learned_before_anything_is_ranked():
+    def sentence(*arms):
+        return learned_sentence(SimpleNamespace(arms=arms))
+
+    useless = sentence(arm_of(0.41, 0.99), arm_of(0.38, 0.97, "swin"), arm_of(0.4, 0.5, "colour"))
+    assert useless.startswith("Nothing is shown to be better than chance: the AUROC interval of")
+    assert useless.endswith("Nearly all are called positive by vit, head; swin, head.")
+    good = sentence(arm_of(0.8, 0.4), arm_of(0.4, 0.5, "swin"), arm_of(0.6, 0.5, "colour"))
+    assert good.startswith("Better than chance by AUROC: vit, head; of the baselines colour, head")
+    assert "(1 of 3 are not)" in good
+    few = sentence(arm_of(float("nan"), 0.5, size="insufficient"))
+    assert few.startswith("Fewer than 10 patients")
+
+
+def test_study_in_which_nothing_learned_ranks_nothing_and_prints_no_nan(done):
+    out, result = done
+    assert "no statement about any model" in result.verdicts[0]
+    assert not any("No winner" in line for line in result.verdicts)
+    assert "nan" not in (out / "study.md").read_text().replace("nance", "")
 
 
 def test_published_figures_carry_their_source():
