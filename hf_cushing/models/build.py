@@ -15,6 +15,7 @@ from torch import nn
 from hf_cushing.models.adapt import head_names
 from hf_cushing.models.backbones import BACKBONES, UNFIT, VISION_TOWERS, unknown_model
 from hf_cushing.models.face_resnet import load_face_resnet
+from hf_cushing.models.foreign_code import refuse_foreign_code
 from hf_cushing.models.preprocessing import (
     check_side,
     format_of_checkpoint,
@@ -114,7 +115,7 @@ def load_classifier(run: str, revision: str | None = None) -> Classifier:
     Raises
     ------
     UserError
-        Nothing of that name, or files that can't be read.
+        Nothing of that name, files that can't be read, or files that ask for code.
     """
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -122,11 +123,12 @@ def load_classifier(run: str, revision: str | None = None) -> Classifier:
     if source is None and (run.count("/") != 1 or run.startswith((".", "/", "~"))):
         raise no_such_run(run)
     try:
+        refuse_foreign_code(source or run, revision)
         model = AutoModelForImageClassification.from_pretrained(
-            source or run, revision=revision, use_safetensors=True
+            source or run, revision=revision, use_safetensors=True, trust_remote_code=False
         )
         processor = AutoImageProcessor.from_pretrained(
-            source or run, revision=revision, backend="pil"
+            source or run, revision=revision, backend="pil", trust_remote_code=False
         )
     except LOADING_ERRORS as error:
         raise _load_error(run, error) if source else no_such_run(run) from error
@@ -169,7 +171,9 @@ def _config(name: str, source: str, init: str, revision: str | None) -> Pretrain
     if not _existing_folder(name):
         log.info("looking for %s in the cache and on the Hub", source)
     try:
-        return _of_classifier(name, AutoConfig.from_pretrained(source, revision=revision))
+        refuse_foreign_code(source, revision)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        return _of_classifier(name, config)
     except ImportError:
         _require_timm(name)
         raise
@@ -252,6 +256,7 @@ def _load(
             source,
             config=config,
             revision=revision,
+            trust_remote_code=False,
             ignore_mismatched_sizes=True,
             use_safetensors=True,
             dtype=torch.float32,

@@ -111,7 +111,9 @@ def format_of_checkpoint(
         del config.pretrained_cfg  # else transformers prefers it to the processor that we save
         return _format_of_timm(name, timm_settings)
     try:
-        own = AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
+        own = AutoImageProcessor.from_pretrained(
+            source, revision=revision, backend="pil", trust_remote_code=False
+        )
     except (OSError, ValueError):
         return format_of_table(name, config, pretrained=True)
     size = dict(own.size)

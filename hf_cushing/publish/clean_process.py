@@ -17,9 +17,11 @@ from transformers import AutoImageProcessor, pipeline
 folder, backends, *paths = sys.argv[1:]
 scores = {}
 for backend in backends.split(","):
-    own = {}
+    own = {"trust_remote_code": False}
     if backend != "default":
-        own["image_processor"] = AutoImageProcessor.from_pretrained(folder, backend=backend)
+        own["image_processor"] = AutoImageProcessor.from_pretrained(
+            folder, backend=backend, trust_remote_code=False
+        )
     classify = pipeline("image-classification", model=folder, device="cpu", top_k=None, **own)
     scores[backend] = [{e["label"]: e["score"] for e in classify(path)} for path in paths]
 print(json.dumps(scores))
@@ -63,7 +65,7 @@ def clean_scores(
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=TIMEOUT,
-            env=environment, cwd=work,
+            env=environment, cwd=work, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise UserError(f"the model did not load and score within {TIMEOUT:g} s") from None
