@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -34,6 +34,10 @@ REQUIRED_COLUMNS = ("file_name", "patient_id", "sex", "label")
 NUMBER_COLUMNS = ("age", "bmi", "severity")
 TEXT_COLUMNS = ("view", "visit", "site", "source", "pair_id")
 OPTIONAL_COLUMNS = NUMBER_COLUMNS + TEXT_COLUMNS
+
+Several = Literal["refuse", "largest", "central"]
+"""What to do where several faces are there and none dominates: no face is taken, or the largest,
+or the one whose middle is nearest to the photo's."""
 
 PROBABILITY_PREFIX = "prob_"
 

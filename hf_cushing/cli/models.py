@@ -25,7 +25,7 @@ from hf_cushing.cli.common import (
 )
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.explain.options import ExplainOptions
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.schema import RESEARCH_NOTICE, Several, UserError
 
 
 @command()
@@ -80,6 +80,9 @@ def predict(
         Literal["female", "male", "unknown"],
         typer.Option(help="Of those whose sex no table states."),
     ] = "unknown",
+    on_several: Annotated[
+        Several, typer.Option(help="Which face counts where several are there, none dominating.")
+    ] = "refuse",
     csv: Annotated[Path | None, typer.Option(help="Write all numbers into this CSV.")] = None,
     revision: Revision = None,
     cpu: Cpu = False,
@@ -91,7 +94,7 @@ def predict(
     from hf_cushing.predict.batch import photo_sources, rows_of, rows_to_csv, sentence
 
     sources = photo_sources(photos, sex)
-    predictor = Predictor(*open_runs([run], revision), cpu=cpu)
+    predictor = Predictor(*open_runs([run], revision), cpu=cpu, on_several=on_several)
     rows = []
     with progress_bars() as progress:
         advance = progress("Reading photos", len(sources))

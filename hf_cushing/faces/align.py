@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from hf_cushing.faces.landmarks import Face, find_face
-from hf_cushing.schema import CROP_SIDE
+from hf_cushing.schema import CROP_SIDE, Several
 
 CROP_SCALE = 1.7
 """Side of the crop over the longer side of the landmarks' bounding box."""
@@ -41,11 +41,13 @@ class AlignedFace:
 
     @property
     def others(self) -> int:
-        """Smaller faces of the photo that were passed over."""
+        """Further faces of the photo that were passed over."""
         return len(self.face.other_boxes)
 
 
-def align_face(photo: Image.Image, side: int = CROP_SIDE) -> AlignedFace:
+def align_face(
+    photo: Image.Image, side: int = CROP_SIDE, on_several: Several = "refuse"
+) -> AlignedFace:
     """Detect the face of a photo and cut it out: rotated, shifted and resized, never stretched.
 
     Parameters
@@ -54,13 +56,15 @@ def align_face(photo: Image.Image, side: int = CROP_SIDE) -> AlignedFace:
         RGB, upright.
     side : int
         Side of the crop, pixels.
+    on_several : str
+        Of `Several`.
 
     Raises
     ------
     PhotoError
         Where `find_face` finds no face or several.
     """
-    return crop_face(photo, find_face(photo), side)
+    return crop_face(photo, find_face(photo, on_several), side)
 
 
 def crop_face(photo: Image.Image, face: Face, side: int = CROP_SIDE) -> AlignedFace:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
 from hf_cushing.faces.photo import PhotoError
-from hf_cushing.schema import UserError
+from hf_cushing.schema import Several, UsageError, UserError
 
 DETECTION_SIDE = 1000
 """Longest side, in pixels, of the copy on which faces are searched: the smallest face that
@@ -24,7 +24,6 @@ PYRAMID_STEP = 1.2
 
 DOMINANCE = 4.0
 """A face is the sitter's when its box has at least this many times the area of any other."""
-
 
 MIN_FACE = 32
 """Smallest side of a face's box in pixels of the original: below it is a thumbnail."""
@@ -48,7 +47,7 @@ class Face:
     landmarks : numpy.ndarray
         float32, shape (68, 2), x and y in the iBUG 300-W order.
     other_boxes : tuple of tuple of int
-        Smaller faces that were passed over.
+        Further faces that were passed over.
     """
 
     box: Box
@@ -68,19 +67,25 @@ def dlib_model(name: str) -> Path:
     return Path(spec.origin).parent / "models" / name
 
 
-def find_face(photo: Image.Image) -> Face:
+def find_face(photo: Image.Image, on_several: Several = "refuse") -> Face:
     """Find the one face of a photo and its landmarks.
 
     Parameters
     ----------
     photo : PIL.Image.Image
         Mode RGB, upright.
+    on_several : str
+        Of `Several`.
 
     Raises
     ------
     PhotoError
         ``no_face``; ``several_faces`` where none of them dominates; ``too_small``; ``cut_off``.
+    UsageError
+        Another word for `on_several`.
     """
+    if on_several not in get_args(Several):
+        raise UsageError(f"on_several {on_several}: give {' or '.join(get_args(Several))}")
     if min(photo.size) < MIN_FACE:
         raise PhotoError("too_small", TOO_SMALL)
     boxes = detect_boxes(photo)
@@ -88,23 +93,36 @@ def find_face(photo: Image.Image) -> Face:
         raise PhotoError(
             "no_face", "no face was found; use a frontal photo in which the whole face is seen"
         )
-    boxes.sort(key=_area, reverse=True)
-    if len(boxes) > 1 and _area(boxes[0]) < DOMINANCE * _area(boxes[1]):
-        raise PhotoError(
-            "several_faces", f"{len(boxes)} faces were found; crop the photo to one person"
-        )
-    if boxes[0][2] - boxes[0][0] < MIN_FACE:
+    box = _choose(boxes, photo.size, on_several)
+    if box[2] - box[0] < MIN_FACE:
         raise PhotoError("too_small", TOO_SMALL)
-    landmarks = _landmarks(photo, boxes[0])
+    landmarks = _landmarks(photo, box)
     outside = (landmarks < 0) | (landmarks > photo.size)
     if outside.any(1).mean() > MAX_OUTSIDE:
         raise PhotoError(
             "cut_off", "the edge of the photo cuts the face; use a photo that shows it whole"
         )
-    return Face(boxes[0], landmarks, tuple(boxes[1:]))
+    return Face(box, landmarks, tuple(other for other in boxes if other is not box))
 
 
-def detect_boxes(photo: Image.Image) -> list[tuple[int, int, int, int]]:
+def _choose(boxes: list[Box], size: tuple[int, int], on_several: Several) -> Box:
+    """The sitter's box. A face that another dominates is a bystander's under every rule."""
+    largest = max(boxes, key=_area)
+    rivals = [box for box in boxes if _area(largest) < DOMINANCE * _area(box)]
+    if len(rivals) > 1 and on_several == "refuse":
+        raise PhotoError(
+            "several_faces", f"{len(boxes)} faces were found; crop the photo to one person"
+        )
+    if on_several != "central":
+        return largest
+    width, height = size
+    return min(
+        rivals,
+        key=lambda b: math.hypot((b[0] + b[2] - width) / 2, (b[1] + b[3] - height) / 2),
+    )
+
+
+def detect_boxes(photo: Image.Image) -> list[Box]:
     """Boxes (left, top, right, bottom) of the faces, in pixels of `photo`.
 
     The search runs on a copy of at most `DETECTION_SIDE` pixels, and where it finds nothing once
@@ -126,26 +144,38 @@ def detect_boxes(photo: Image.Image) -> list[tuple[int, int, int, int]]:
     return []
 
 
-def _area(box: tuple[int, int, int, int]) -> int:
+def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def load_dlib() -> Any:
+    """The module dlib.
+
+    Raises
+    ------
+    UserError
+        It isn't installed.
+    """
+    try:
+        import dlib
+    except ImportError:
+        raise UserError(
+            "dlib, which finds the face, is missing: run `pip install dlib-bin`"
+        ) from None
+    return dlib
 
 
 @cache
 def _detector() -> Any:
-    import dlib
-
-    return dlib.get_frontal_face_detector()
+    return load_dlib().get_frontal_face_detector()
 
 
 @cache
 def _predictor() -> Any:
-    import dlib
+    path = dlib_model("shape_predictor_68_face_landmarks.dat")
+    return load_dlib().shape_predictor(str(path))
 
-    return dlib.shape_predictor(str(dlib_model("shape_predictor_68_face_landmarks.dat")))
 
-
-def _landmarks(photo: Image.Image, box: tuple[int, int, int, int]) -> np.ndarray:
-    import dlib
-
-    shape = _predictor()(np.asarray(photo), dlib.rectangle(*box))
+def _landmarks(photo: Image.Image, box: Box) -> np.ndarray:
+    shape = _predictor()(np.asarray(photo), load_dlib().rectangle(*box))
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float32)

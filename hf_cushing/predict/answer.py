@@ -21,7 +21,7 @@ from hf_cushing.models.score import input_pixels, log_odds
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
 from hf_cushing.run import Run
-from hf_cushing.schema import CONTROL, UserError
+from hf_cushing.schema import CONTROL, Several, UserError
 
 AT_ONCE = 8
 """Faces that go through the network at once."""
@@ -96,6 +96,8 @@ class Predictor:
         Opens the bytes of a file; `faces.uploads.open_upload` for files of strangers.
     cpu : bool
         Do not use an accelerator.
+    on_several : str
+        Of `schema.Several`: which face of several counts, none by default.
 
     Raises
     ------
@@ -115,6 +117,7 @@ class Predictor:
         *,
         open_with: Callable[[bytes], Image.Image] = open_photo,
         cpu: bool = False,
+        on_several: Several = "refuse",
     ):
         self.run = run if isinstance(run, Run) else Run(run)
         labels = self.run.labels
@@ -123,6 +126,7 @@ class Predictor:
                 f"{self.run.name} knows {', '.join(labels)}: it is no model of hf-cushing"
             )
         self.open_with = open_with
+        self.on_several = on_several
         self._logits = Together(self._forward, AT_ONCE)
         self._detector = threading.Lock()
         device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
@@ -197,7 +201,7 @@ class Predictor:
         try:
             image, photo_id = self._opened(photo)
             with self._detector:
-                return align_face(image), photo_id
+                return align_face(image, on_several=self.on_several), photo_id
         except PhotoError as error:
             return error
         except OSError as error:
@@ -235,7 +239,7 @@ class Predictor:
             word = "validated" if validated else "trained"
             yield Remark(word, f"this photo {word} the model: its score is too good")
         if face.others:
-            message = f"{face.others} smaller faces were passed over"
+            message = f"{face.others} other faces were passed over"
             yield Remark("other_faces", message, count=face.others)
         if decision.plausible == self.run.labels and decision.few_patients:
             yield Remark(

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from transformers import pipeline as plain_pipeline
 import hf_cushing
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import PhotoError, open_photo
+from hf_cushing.predict.answer import Predictor
+from hf_cushing.schema import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,53 @@ def test_sideways_photo_with_exif_is_turned_first(classify, paths):
 def test_photo_without_a_face_is_refused_not_scored(classify):
     with pytest.raises(PhotoError, match="no face was found"):
         classify(Image.new("RGB", (300, 300), "grey"))
+
+
+@pytest.fixture(scope="module")
+def pair(paths):
+    """Two people: the larger on the left, the one on the right nearer to the middle."""
+    large, other = (Image.open(paths[0]).resize((side, side)) for side in (340, 200))
+    photo = Image.new("RGB", (900, 340), "grey")
+    photo.paste(large, (0, 0))
+    photo.paste(other, (350, 70))
+    return photo
+
+
+def test_several_faces_are_refused_unless_the_largest_or_the_central_one_is_asked_for(
+    classify, pair
+):
+    with pytest.raises(PhotoError, match="2 faces were found"):
+        classify(pair)
+    boxes = {rule: classify(pair, on_several=rule)[0]["box"] for rule in ("largest", "central")}
+    assert boxes["largest"]["xmax"] < 340
+    assert boxes["central"]["xmin"] > 350
+    with pytest.raises(UsageError, match="refuse or largest or central"):
+        classify(pair, on_several="both")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_list_of_photos_survives_bad_ones_and_says_why(classify, paths, pair, batch_size, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(Path(paths[0]).read_bytes()[:2000])
+    bad = [str(tmp_path / "broken.jpg"), str(tmp_path / "missing.jpg"), pair]
+    found = classify([*bad, *paths[:2]], on_bad="skip", batch_size=batch_size)
+    assert [entries[0].get("error") for entries in found] == [
+        "unreadable", "unreadable", "several_faces", None, None
+    ]  # fmt: skip
+    assert "2 faces were found" in found[2][0]["message"]
+    assert not any(str(tmp_path) in entries[0]["message"] for entries in found[:3])
+    expected = [classify(path) for path in paths[:2]]
+    for entries, alone in zip(found[3:], expected, strict=True):
+        assert [e["score"] for e in entries] == pytest.approx([e["score"] for e in alone], abs=1e-5)
+    with pytest.raises(PhotoError, match="can be read"):
+        classify(bad[1])
+    with pytest.raises(UsageError, match="raise or skip"):
+        classify(paths[0], on_bad="ignore")
+
+
+def test_predict_takes_the_same_face_as_the_pipeline(run, classify, pair):
+    for rule in ("largest", "central"):
+        answer = Predictor(str(run), on_several=rule)(pair)
+        assert answer.face.face_box == tuple(classify(pair, on_several=rule)[0]["box"].values())
+        assert [remark.message for remark in answer.warnings if remark.reason == "other_faces"] == [
+            "1 other faces were passed over"
+        ]
