@@ -108,7 +108,13 @@ def pipeline(
 
 def _open(image: Any, timeout: float | None) -> Image.Image:
     """The photo of a path, URL, base64 text or decoded image: upright, RGB."""
-    with decoder_faults():  # a missing file and an unreachable address, too
+    with decoder_faults():  # an unreachable address, too
         if isinstance(image, Path) or (isinstance(image, str) and Path(image).is_file()):
             return open_photo(image)
-        return clean_photo(image if isinstance(image, Image.Image) else load_image(image, timeout))
+        if isinstance(image, Image.Image):
+            return clean_photo(image)
+        try:
+            return clean_photo(load_image(image, timeout))
+        except ValueError:  # its message repeats the name, or a whole photo
+            text = "it is no file, address or base64 text of an image; check the name"
+            raise PhotoError("unreadable", text) from None

@@ -52,7 +52,7 @@ RULES = (
          "leave the repo gated, so that nobody has the faces without saying who they are"),
     Rule("pickle", KINDS, rules_files.pickles, "keep weights as safetensors and tables as Parquet"),
     Rule("remote code", ("model", "dataset"), rules_files.remote_code,
-         "publish a plain model: no code, and no auto_map in its config"),
+         "publish a plain model: no code and no auto_map; --align-on-hub adds ours"),
     Rule("traces of this machine", KINDS, rules_files.traces,
          "take paths, user and host names out of the run's files"),
     Rule("app", ("space",), rules_files.app, "install hf-cushing again: a part of it is missing"),

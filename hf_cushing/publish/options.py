@@ -80,6 +80,12 @@ class ModelOptions(PublishOptions):
     explain: Path | None = option(
         None, "Folder of `hf-cushing explain`: where the model looks.", group=FACTS
     )
+    align_on_hub: bool = option(
+        False,
+        "Add code that aligns faces on the Hub, for trust_remote_code=True and Inference "
+        "Endpoints; without either it isn't run.",
+        group=REPO,
+    )
     raw: Path | None = option(
         None,
         "Clinic folder behind --dataset: score its unaligned photos, too (minutes).",

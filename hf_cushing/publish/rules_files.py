@@ -23,6 +23,8 @@ from PIL import Image, UnidentifiedImageError
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.models.foreign_code import ALIGNMENT, asked_code
+from hf_cushing.publish.alignment import CODE, PROCESSOR, is_own_code
 from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import (
     CONTEXT_COLUMNS,
@@ -46,6 +48,7 @@ PICKLES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy",
 PICTURES = {"image", CONTEXT_COLUMNS[0]}
 """Columns of pictures in a dataset."""
 
+CODE_FILES = (".py", ".pyc", ".so", ".ipynb", ".sh")
 TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
 MOST_LETTERS, MOST_WORDS = 40, 4
 """Of a code in a column of text; more is prose."""
@@ -231,17 +234,17 @@ def pickles(staged: Staged) -> Iterator[str]:
 
 
 def remote_code(staged: Staged) -> Iterator[str]:
-    """A model or dataset is data: no code that a reader's computer would run."""
+    """A model or dataset is data: no code that a reader's computer would run, but our own."""
+    own = {name for name, path in staged.files.items() if is_own_code(name, path)}
     for name, path in staged.files.items():
-        if path.suffix in (".py", ".pyc", ".so", ".ipynb", ".sh"):
-            yield f"{name} is code"
-        elif path.suffix == ".json" and {"auto_map", "custom_pipelines"} & set(_keys(path)):
-            yield f"{name} asks for code of its own (auto_map)"
-
-
-def _keys(path: Path) -> list[str]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return list(found) if isinstance(found, dict) else []
+        if (path.suffix in CODE_FILES and name not in own) or (name in CODE and name not in own):
+            yield f"{name} is code" + (" other than ours of that name" if name in CODE else "")
+        elif path.suffix == ".json":
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if name == PROCESSOR and own == set(CODE) and content.get("auto_map") == ALIGNMENT:
+                del content["auto_map"]
+            for setting in asked_code(content):
+                yield f"{name} asks for code of its own ({setting})"
 
 
 def traces(staged: Staged) -> Iterator[str]:

@@ -15,6 +15,7 @@ from hf_cushing.data.parquet import copy_shard
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
 from hf_cushing.files import write_json, write_text
+from hf_cushing.publish.alignment import add_alignment
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.card_facts import ModelFacts, model_facts
 from hf_cushing.publish.cards import dataset_card, model_card, space_card
@@ -61,6 +62,8 @@ def stage_model(run: Run, options: ModelOptions, work: Path) -> Staged:
     raw = measure_raw(run, raw=options.raw, dataset=options.dataset) if options.raw else None
     folder = _new_folder(work / "model")
     _copy_run(run, folder, facts)
+    if options.align_on_hub:
+        add_alignment(folder)
     write_text(folder / "checklist.md", checklist_page(facts))
     _figures(folder / "figures", facts)
     staged = Staged(kind="model", folder=folder, source=run.folder, options=options)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+import hf_cushing
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.publish.hub import upload
 from hf_cushing.publish.options import PublishOptions
@@ -24,7 +25,7 @@ SCRIPT = Path(__file__).with_name("clean_process.py")
 
 
 def clean_environment(hub, home):
-    """A user's shell: an empty cache, a token, and nothing of this process."""
+    """A user's shell: an empty cache, a token, and of this process the package under test."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -33,6 +34,7 @@ def clean_environment(hub, home):
         "HF_TOKEN": WRITE_TOKEN,
         "HF_HUB_DISABLE_XET": "1",
         "OMP_NUM_THREADS": "2",
+        "PYTHONPATH": str(Path(hf_cushing.__file__).parents[1]),
     }
 
 
