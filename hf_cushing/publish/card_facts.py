@@ -10,9 +10,42 @@ from hf_cushing.data.counts import count_cells
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.publish.options import ModelOptions
 from hf_cushing.run import Run
+
+SERVES = 0.8
+"""Share of the way from chance to the aligned AUROC that the plain path must surely keep."""
+
+
+@dataclass(frozen=True)
+class PlainPath:
+    """AUROC of the plain pipeline on photos as they are, beside that of aligned faces.
+
+    Attributes
+    ----------
+    aligned, plain : float
+        Estimates.
+    low, high : float
+        95 % interval of `plain`.
+    """
+
+    aligned: float
+    plain: float
+    low: float
+    high: float
+
+    @property
+    def serves(self) -> bool:
+        """Whether the plain path may be used on any photo; the Hub's own widget takes it.
+
+        >>> PlainPath(aligned=0.9, plain=0.88, low=0.83, high=0.92).serves
+        True
+        >>> PlainPath(aligned=0.9, plain=0.88, low=0.82, high=0.92).serves
+        False
+        """
+        return self.low - 0.5 > SERVES * (self.aligned - 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +73,10 @@ class ModelFacts:
         Side of the network's input, pixels.
     regions : dict or None
         ``explain.json``, if there was one.
+    plain : PlainPath or None
+        Of the disease that it serves worst; None where it was not measured.
+    aligns_on_hub : bool
+        The repo has code that aligns, for readers who trust it.
     """
 
     repo_id: str
@@ -53,6 +90,8 @@ class ModelFacts:
     datasheet: Mapping[str, str]
     input_side: int
     regions: dict[str, Any] | None
+    plain: PlainPath | None
+    aligns_on_hub: bool
 
     @property
     def run(self) -> dict[str, Any]:
@@ -114,7 +153,27 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
         datasheet=intake.datasheet if intake else {},
         input_side=run.classifier.processor.crop_size["height"],
         regions=run.companion("explain.json", options.explain) if options.explain else None,
+        plain=plain_path(run.report),
+        aligns_on_hub=options.align_on_hub,
     )
+
+
+def plain_path(report: Report) -> PlainPath | None:
+    """How the plain path does, of the disease that it serves worst; None where nobody looked."""
+    unaligned = getattr(report, "plain", None)
+    if unaligned is None:
+        return None
+    found = []
+    for label in report.labels:
+        if label != MACRO:
+            plain = next(
+                row.values["auroc"]
+                for row in unaligned.subgroups
+                if (row.label, row.subgroup, row.unit) == (label, "all", "photo")
+            )
+            aligned = report.find(label, "all").values["auroc"].estimate
+            found.append(PlainPath(aligned, plain.estimate, plain.low, plain.high))
+    return min(found, key=lambda path: (path.serves, path.low - SERVES * path.aligned))
 
 
 def _cells(predictions: Predictions) -> list[dict[str, Any]]:

@@ -97,6 +97,7 @@ def _model_metadata(facts: ModelFacts) -> ModelCardData:
         **(base if facts.base_model else {}),
         datasets=[facts.dataset_id] if facts.dataset_id else None,
         eval_results=list(_eval_results(facts)),
+        **({} if facts.plain and facts.plain.serves else {"inference": False}),
         library_name="transformers",
         license=facts.license or None,
         metrics=[metric.hub for metric in METRICS.values() if metric.hub],

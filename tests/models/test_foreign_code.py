@@ -62,6 +62,7 @@ def test_code_of_a_run_or_checkpoint_is_refused_by_name_and_never_asked_about(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_clean_process_of_the_gate_runs_no_code_of_the_model(hostile, tmp_path):
     folder = hostile(*HOSTILE[0][:2])
     with pytest.raises(UserError, match="trust_remote_code"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from transformers import pipeline as plain_pipeline
 
+import hf_cushing
 from hf_cushing.files import sha256_file
 from hf_cushing.publish.alignment import CODE, SOURCE, add_alignment
 from hf_cushing.publish.hub import upload
@@ -50,6 +51,7 @@ def published(hub, api, aligning, clinic, tmp_path):
     return home
 
 
+@pytest.mark.slow
 def test_without_trust_no_code_runs_nothing_is_asked_and_scores_are_the_plain_ones(
     hub, published, run
 ):
@@ -62,6 +64,7 @@ def test_without_trust_no_code_runs_nothing_is_asked_and_scores_are_the_plain_on
     assert "pip install hf-cushing" in seen["trusted"]
 
 
+@pytest.mark.slow
 def test_with_trust_the_hub_and_the_endpoint_score_as_our_own_pipeline(hub, published):
     seen = as_stranger(hub, published, "with")
     assert "dlib, which finds the face, is missing: run `pip install dlib-bin`" in seen[
@@ -76,6 +79,14 @@ def test_with_trust_the_hub_and_the_endpoint_score_as_our_own_pipeline(hub, publ
         "no base64", "no base64", "unknown num_workers", "no face was found", "give inputs"
     ), strict=True):  # fmt: skip
         assert words in said
+
+
+def test_trusted_folder_scores_as_our_own_pipeline(aligning, clinic):
+    folder, photo = str(aligning.folder), str(min((clinic / "images").iterdir()))
+    trusted = plain_pipeline("image-classification", model=folder, trust_remote_code=True)(photo)
+    scores = {entry["label"]: entry["score"] for entry in trusted}
+    own = {entry["label"]: entry["score"] for entry in hf_cushing.pipeline(folder)(photo)}
+    assert scores == pytest.approx(own, abs=1e-3)
 
 
 def test_gate_lets_exactly_this_code_pass(aligning):

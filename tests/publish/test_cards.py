@@ -1,6 +1,8 @@
 import json
 import math
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ from huggingface_hub import ModelCard
 
 from hf_cushing.evaluation.record import report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate
+from hf_cushing.evaluation.subgroups import Value
 from hf_cushing.files import plain, read_json
-from hf_cushing.publish.card_facts import model_facts
+from hf_cushing.publish.card_facts import PlainPath, model_facts, plain_path
 from hf_cushing.publish.cards import model_card
 from hf_cushing.publish.checklist import (
     FILLED,
@@ -193,3 +196,49 @@ def test_card_of_a_model_of_grades_says_how_well_it_grades_women_and_men(run):
     assert "### Grades, test photos" in text
     assert "kappa, quadratic weights" in text
     assert "concordance of grades" in text
+
+
+def code_of(card):
+    return re.findall(r"```python\n(.*?)```", card.text, re.S)
+
+
+@pytest.mark.parametrize(
+    ("plain", "widget", "first"),
+    [
+        (None, False, 'hf_cushing.pipeline("me/faces")'),
+        (PlainPath(aligned=0.90, plain=0.86, low=0.81, high=0.9), False, "hf_cushing.pipeline"),
+        (PlainPath(aligned=0.90, plain=0.88, low=0.83, high=0.92), True, "hf_cushing.pipeline"),
+        (PlainPath(aligned=0.90, plain=0.92, low=0.86, high=0.95), True, "from transformers"),
+        (PlainPath(aligned=0.90, plain=math.nan, low=math.nan, high=math.nan), False, "hf_cushing"),
+    ],
+)
+def test_first_example_is_the_better_path_and_the_widget_is_off_where_the_plain_one_fails(
+    facts, plain, widget, first
+):
+    card = ModelCard(str(model_card(replace(facts, plain=plain))))
+    assert (getattr(card.data, "inference", True) is not False) == widget
+    blocks = code_of(card)
+    assert first in blocks[0]
+    assert len(blocks) == 2
+    standard = next(block for block in blocks if "from transformers" in block)
+    assert ("aligned_crop.jpg" in standard) != widget
+    assert ("its scores can be worthless" in card.text) != widget
+    assert card.text.count("nothing warns of it") == 1
+
+
+def test_plain_path_is_that_of_the_disease_that_it_serves_worst(facts):
+    row = facts.report.find("cushing", "all")
+    aligned = row.values["auroc"].estimate
+    unaligned = replace(row, values=row.values | {"auroc": Value(estimate=0.7, low=0.6, high=0.8)})
+    report = SimpleNamespace(
+        labels=["cushing"], find=facts.report.find, plain=SimpleNamespace(subgroups=[unaligned])
+    )
+    assert plain_path(report) == PlainPath(aligned, 0.7, 0.6, 0.8)
+
+
+def test_card_of_a_model_that_aligns_on_the_hub_says_when_its_code_runs(facts):
+    text = ModelCard(str(model_card(replace(facts, aligns_on_hub=True)))).text
+    assert "trust_remote_code=True)" in text
+    assert "none of this code is run" in text
+    assert "no code comes with them" not in text
+    assert "no code comes with them" in ModelCard(str(model_card(facts))).text

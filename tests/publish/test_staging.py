@@ -9,12 +9,15 @@ import pyarrow.parquet
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, RepoCard
+from transformers import pipeline as plain_pipeline
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
 from hf_cushing.evaluation.report import evaluate
+from hf_cushing.models.foreign_code import ALIGNMENT
 from hf_cushing.publish import gate, rules_model
+from hf_cushing.publish.alignment import CODE
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
 from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.publish.staged import Staged
@@ -116,6 +119,17 @@ def test_staging_twice_gives_the_same_bytes_and_keeps_nothing_of_before(
     assert files(again) == files(first)
     assert all((again / name).read_bytes() == (first / name).read_bytes() for name in files(first))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_code_that_aligns_goes_along_only_when_asked_for(run, dataset, tmp_path, quick):
+    made = model(run, tmp_path, license=LICENCE, dataset=dataset, align_on_hub=True)
+    assert made.findings == ()
+    plain = files(staged("model", run, dataset).folder)
+    assert files(made.folder) - plain == {*CODE, "video_preprocessor_config.json"}
+    settings = json.loads((made.folder / "preprocessor_config.json").read_text())
+    assert settings["auto_map"] == ALIGNMENT
+    classify = plain_pipeline("image-classification", model=str(made.folder))  # asks nothing
+    assert type(classify.image_processor).__module__.startswith("transformers.")
 
 
 def test_findings_have_remedies_and_the_reason_goes_into_the_card(run, dataset, tmp_path, quick):
