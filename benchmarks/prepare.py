@@ -1,9 +1,10 @@
 """Speed, memory and safety of `prepare`, on photographs of ../shared/data/lfw_moonface.
 
-    python benchmarks/prepare.py speed|memory|rows|kills --work build/prepare
+    python benchmarks/prepare.py speed|context|memory|rows|kills --work build/prepare
 
 speed   12-megapixel photos against the plain way: dlib on the full photo, upsampled once, in one
         process. Ratio of times, faces found by both, distance of the landmarks.
+context what the wide views cost: processor time and bytes a photo, with and without them.
 memory  peak memory of the first process and of its largest worker with 500 and 5,000 photos.
 rows    a table of a million rows, of which 30 have a photo.
 kills   kill -9 at ten moments, then run again: are the bytes those of an undisturbed run?
@@ -148,6 +149,26 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return inside / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - inside)
 
 
+def context(work: Path) -> None:
+    """Print time with and without wide views, in turn on the same photos, and their size."""
+    small = [row["file_name"] for row in rows()[:200]]
+    for what, root, names in (("250 × 250", RAW, small), ("12 MP", work, draw_large(work, 40))):
+        seconds, kept = {False: 0.0, True: 0.0}, []
+        crop_photo(root, names[0], "", side=256, identity=True, context=True)
+        for name in names:
+            for wide in seconds:
+                started = time.process_time()
+                row = crop_photo(root, name, "", side=256, identity=True, context=wide)
+                seconds[wide] += time.process_time() - started
+            kept += [row] if "image" in row else []
+        without, with_views = (1000 * s / len(names) for s in seconds.values())
+        crop, view = (np.mean([len(row[n]) for row in kept]) / 1000 for n in ("image", "context"))
+        whole = np.mean([row["context_share"] == 1 for row in kept])
+        print(f"{len(names)} photos of {what}: {without:.0f} ms a photo without, {with_views:.0f} "
+              f"ms with wide views ({with_views / without - 1:+.1%}); crop {crop:.0f} kB, view "
+              f"{view:.0f} kB; {whole:.0%} show the whole photo", flush=True)  # fmt: skip
+
+
 def memory(work: Path) -> None:
     """Print peak memory for two sizes of one cohort."""
     for count in (500, 5000):
@@ -223,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ways = {"speed": speed, "memory": memory, "rows": million, "kills": kills}
+    ways = {"speed": speed, "context": context, "memory": memory, "rows": million, "kills": kills}
     parser.add_argument("what", choices=ways)
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()

@@ -181,8 +181,9 @@ def run_probes(photos: AuditPhotos) -> list[Probe]:
     columns, file = photos.columns, photos.file
     shortcuts = {name: one_hot(columns[name]) for name in ("site", "source", "view")}
     shortcuts["background"] = photos.measures.surround.astype(np.float32)
-    wide = photos.measures.context_surround.astype(np.float32)
-    shortcuts["background of the wide view"] = wide
+    wide = photos.measures.context_surround
+    if wide.size:
+        shortcuts["background of the wide view"] = wide.astype(np.float32)
     if file:
         shortcuts |= _file_features(file)
 

@@ -59,7 +59,7 @@ def wide_view(photo: Image.Image, face: Face) -> WideView:
         tuple(size.tolist()),
         Image.Resampling.BICUBIC,
         box=(*corner.tolist(), *(corner + lengths).tolist()),
-        reducing_gap=3.0,
+        reducing_gap=1.5,
     )
 
     def in_view(box: Box, more: float = 0.0) -> Box:
