@@ -52,6 +52,10 @@ CONTEXT_COLUMNS = ("context", "context_box", "context_share")
 """The wide view, the face's box in its pixels, and how much of the photo it shows; datasets
 prepared with ``--no-context``, or before there were views, lack them."""
 
+ALIGNED, PLAIN, ANY = "aligned", "plain", "any"
+"""What a network is shown of a photo: the aligned crop; the wide view, as transformers' own
+pipeline gets a photo; or in training now the one, now a part of the other."""
+
 RESEARCH_NOTICE = (
     "Research use only. Not a medical device: do not use it to diagnose, "
     "to rule out or to monitor disease in any person."

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from hf_cushing.data.augment import VIEW_SEED, augment
+from hf_cushing.data.framing import columns_of, show
 from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.parquet import shards_of
-from hf_cushing.schema import NO_FOLD, SPLITS, UserError, fold_column
+from hf_cushing.schema import ALIGNED, NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,12 +39,20 @@ class FaceData:
         Hash of the content, the same for a folder and its copy on the Hub.
     folds : str
         Name of the column of folds in use.
+    framing : str
+        What training shows of the photos: ``aligned`` or ``any``.
     """
 
     roles: dict[str, Dataset]
     labels: list[str]
     revision: str
     folds: str = "fold"
+    framing: str = ALIGNED
+
+    @property
+    def has_views(self) -> bool:
+        """Whether there are wide views beside the crops."""
+        return all("context" in photos.column_names for photos in self.roles.values())
 
 
 def load_faces(
@@ -123,6 +132,8 @@ class FacePhotos(torch.utils.data.Dataset):
         Of the augmentation.
     zoom_out : float
         Largest side of the field seen in training over the crop's side.
+    framing : str
+        ``aligned``, ``plain`` or ``any``.
     """
 
     def __init__(
@@ -134,13 +145,15 @@ class FacePhotos(torch.utils.data.Dataset):
         strength: str = "none",
         seed: int = VIEW_SEED,
         zoom_out: float = 1.0,
+        framing: str = ALIGNED,
     ):
-        self.photos = photos.select_columns(["image", "label", "photo_id"])
+        self.photos = photos.select_columns([*columns_of(framing), "label", "photo_id"])
         self.processor = processor
         self.weights = np.ones(len(photos), np.float32) if weights is None else weights
         self.strength = strength
         self.seed = seed
         self.zoom_out = zoom_out
+        self.framing = framing
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -157,10 +170,11 @@ class FacePhotos(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.photos[index]
-        image = row["image"].convert("RGB")
+        rng = np.random.default_rng([self.seed, self.epoch, int(row["photo_id"][:15], 16)])
+        image, aligned = show(row, self.framing, rng)
         if self.strength != "none":
-            rng = np.random.default_rng([self.seed, self.epoch, int(row["photo_id"][:15], 16)])
-            image = augment(image, rng, strength=self.strength, zoom_out=self.zoom_out)
+            zoom_out = self.zoom_out if aligned else 1.0  # a window goes on outside
+            image = augment(image, rng, strength=self.strength, zoom_out=zoom_out)
         pixels = self.processor(image, return_tensors="pt")["pixel_values"][0]
         return {
             "pixel_values": pixels,

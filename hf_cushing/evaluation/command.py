@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hf_cushing.data.loading import FaceData
@@ -17,7 +18,7 @@ from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.models.score import check_labels, score
 from hf_cushing.run import Run
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import PLAIN, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -109,15 +110,19 @@ def _score_dataset(
     alone = points and not options.abstain
     splits = [options.split] if alone else list(dict.fromkeys(["validation", options.split]))
     pairs = list(zip(runs, faces, strict=True))
+    plain_points = [point for run in runs for point in _recorded_plain_points(run)]
+    views = all(data.has_views for data in faces) and (bool(plain_points) or not alone)
     predictions = concatenate(
-        [_scored(run, data, split, cpu=cpu) for run, data in pairs for split in splits]
+        [_scored(run, data, split, views=views, cpu=cpu) for run, data in pairs for split in splits]
     )
     options = replace(
         options,
         rule=options.rule or _common_rule(runs),
         grades=options.grades or _common_grades(runs),
     )
-    report = evaluate(predictions, options, operating_points=points or None)
+    report = evaluate(
+        predictions, options, operating_points=points or None, plain_points=plain_points
+    )
     if options.repeatability:
         measured = measure_repeatability(
             [(run.classifier, data.roles[options.split]) for run, data in pairs],
@@ -144,15 +149,24 @@ def _unseen_faces(run: Run, dataset: str, split: str) -> FaceData:
     return data
 
 
-def _scored(run: Run, data: FaceData, split: str, *, cpu: bool) -> Predictions:
+def _scored(run: Run, data: FaceData, split: str, *, views: bool, cpu: bool) -> Predictions:
+    """Scores of a split's crops and, with `views`, of its wide views."""
+    logits_of = partial(score, run.classifier, data.roles[split], cpu=cpu)
     return predictions_of(
-        score(run.classifier, data.roles[split], cpu=cpu),
+        logits_of(),
         data.roles[split],
+        plain=logits_of(framing=PLAIN) if views else None,
         data=data,
         split=split,
         seed=run.manifest["config"]["training"]["seed"] if run.manifest else 0,
         revision=run.weights_revision or run.name,
     )
+
+
+def _recorded_plain_points(run: Run) -> list[OperatingPoint]:
+    """Thresholds for wide views that were chosen when the run was trained."""
+    plain = run.report.plain if run.report else None
+    return plain.operating_points if plain else []
 
 
 def _recorded_points(run: Run, rule: str | None) -> list[OperatingPoint]:

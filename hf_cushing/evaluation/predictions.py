@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
 
 from hf_cushing.files import written_aside
-from hf_cushing.schema import CONTROL, DRAWN_SOURCE, PROBABILITY_PREFIX, SEXES, UserError
+from hf_cushing.schema import (
+    ALIGNED,
+    CONTROL,
+    DRAWN_SOURCE,
+    PLAIN,
+    PROBABILITY_PREFIX,
+    SEXES,
+    UserError,
+)
+
+if TYPE_CHECKING:
+    import pyarrow
 
 TEXT = ("photo_id", "patient_id", "label", "sex", "split", "model_revision", "dataset_revision")
 ROW_FIELDS = ("photo_id", "patient_id", "label", "sex", "split", "fold", "seed")
+FRAMING = "framing"
+"""Column of the file that says what the network was shown: ``aligned`` or ``plain``."""
 COLUMNS = (*ROW_FIELDS, "probabilities", "model_revision", "dataset_revision")
 
 
@@ -37,6 +50,8 @@ class Predictions:
     attributes : mapping
         Further columns (age, site, …) by which subgroups can be made: shape (n,) each, words or
         float64 with NaN for unknown.
+    plain : numpy.ndarray, optional
+        Like `probabilities`, of the same photos' wide views, unaligned.
     """
 
     photo_id: np.ndarray
@@ -51,6 +66,7 @@ class Predictions:
     model_revision: str | np.ndarray
     dataset_revision: str | np.ndarray
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    plain: np.ndarray | None = None
 
     def __post_init__(self):
         for name in ("model_revision", "dataset_revision"):
@@ -65,7 +81,8 @@ class Predictions:
         """The rows where `mask` (bool, shape (n,)) is true, or whose numbers it gives."""
         kept = {name: values[mask] for name, values in self.attributes.items()}
         rows = {name: getattr(self, name)[mask] for name in COLUMNS}
-        return replace(self, **rows, attributes=kept)
+        plain = None if self.plain is None else self.plain[mask]
+        return replace(self, **rows, attributes=kept, plain=plain)
 
     def of_split(self, split: str) -> Predictions:
         """The rows of one split; an error names those that there are."""
@@ -78,6 +95,13 @@ class Predictions:
     def spread(self, most: int) -> Predictions:
         """At most so many rows, evenly over all of them."""
         return self.select(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int))
+
+    @property
+    def unaligned(self) -> Predictions | None:
+        """The same rows with the scores of the wide views; None where there are none."""
+        if self.plain is None:
+            return None
+        return replace(self, probabilities=self.plain, plain=None)
 
     @property
     def drawn(self) -> bool:
@@ -94,17 +118,25 @@ class Predictions:
         return self.probabilities[:, self.labels.index(label)]
 
     def save(self, path: Path) -> None:
-        """Write the rows, sorted by split and photo_id, as Parquet."""
+        """Write the rows, sorted by split and photo_id, as Parquet; scores of wide views as rows
+        of their own after them.
+        """
         import pyarrow
         import pyarrow.parquet
+
+        parts = {ALIGNED: self, PLAIN: self.unaligned}
+        tables = [part._table(framing) for framing, part in parts.items() if part]
+        with written_aside(path) as aside:
+            pyarrow.parquet.write_table(pyarrow.concat_tables(tables), aside)
+
+    def _table(self, framing: str) -> pyarrow.Table:
+        import pyarrow
 
         columns = {name: getattr(self, name) for name in ROW_FIELDS}
         columns |= {PROBABILITY_PREFIX + label: self.score(label) for label in self.labels}
         columns |= {n: getattr(self, n) for n in ("model_revision", "dataset_revision")}
-        columns |= self.attributes
-        table = pyarrow.table(columns).sort_by([("split", "ascending"), ("photo_id", "ascending")])
-        with written_aside(path) as aside:
-            pyarrow.parquet.write_table(table, aside)
+        columns |= self.attributes | {FRAMING: np.full(len(self), framing)}
+        return pyarrow.table(columns).sort_by([("split", "ascending"), ("photo_id", "ascending")])
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -120,6 +152,7 @@ def load_predictions(path: Path) -> Predictions:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pyarrow.ArrowInvalid) as error:
         raise UserError(f"{path} can't be read as predictions ({error})") from None
+    table, plain = _by_framing(table)
     labels = tuple(
         name.removeprefix(PROBABILITY_PREFIX)
         for name in table.column_names
@@ -135,18 +168,41 @@ def load_predictions(path: Path) -> Predictions:
         name: np.array(table[name].to_pylist(), dtype=str if name in TEXT else int)
         for name in dict.fromkeys((*ROW_FIELDS, *TEXT))
     }
-    probabilities = [table[PROBABILITY_PREFIX + label].to_numpy() for label in labels]
-    known = {*columns, *(PROBABILITY_PREFIX + label for label in labels)}
-    further = {n: _attribute(table[n]) for n in table.column_names if n not in known}
+    names = [PROBABILITY_PREFIX + label for label in labels]
+    scores = [
+        np.stack([part[name].to_numpy() for name in names], 1) if part else None
+        for part in (table, plain)
+    ]
+    further = {n: _attribute(table[n]) for n in table.column_names if n not in {*columns, *names}}
     try:
         return Predictions(
             **columns,
-            probabilities=np.stack(probabilities, 1),
+            probabilities=scores[0],
+            plain=scores[1],
             labels=labels,
             attributes=further,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _by_framing(table: pyarrow.Table) -> tuple[pyarrow.Table, pyarrow.Table | None]:
+    """The rows of aligned crops, and those of wide views in the same order, where there are any.
+
+    Files made before there were wide views hold crops alone.
+    """
+    import pyarrow.compute
+
+    if FRAMING not in table.column_names:
+        return table, None
+    aligned, plain = (
+        table.filter(pyarrow.compute.equal(table[FRAMING], framing)).drop([FRAMING])
+        for framing in (ALIGNED, PLAIN)
+    )
+    same = all(
+        aligned[n].equals(plain[n]) for n in ("photo_id", "split") if n in table.schema.names
+    )
+    return aligned, plain if len(plain) and same else None
 
 
 def _attribute(column: Any) -> np.ndarray:
@@ -167,7 +223,9 @@ def concatenate(parts: Sequence[Predictions]) -> Predictions:
     joined = {n: np.concatenate([getattr(part, n) for part in parts]) for n in COLUMNS}
     shared = [n for n in parts[0].attributes if all(n in part.attributes for part in parts)]
     further = {n: np.concatenate([part.attributes[n] for part in parts]) for n in shared}
-    return Predictions(**joined, labels=parts[0].labels, attributes=further)
+    views = [part.plain for part in parts if part.plain is not None]
+    plain = np.concatenate(views) if len(views) == len(parts) else None
+    return Predictions(**joined, labels=parts[0].labels, attributes=further, plain=plain)
 
 
 def by_patient(predictions: Predictions) -> Predictions:
@@ -186,7 +244,8 @@ def by_patient(predictions: Predictions) -> Predictions:
     means = np.stack([np.bincount(of_row, column) / counts for column in logs.T], 1)
     rows = p.select(first)
     names = ["/".join(key) for key in keys[first].tolist()]
-    return replace(rows, photo_id=np.array(names), probabilities=softmax(means, axis=1))
+    scores = softmax(means, axis=1)
+    return replace(rows, photo_id=np.array(names), probabilities=scores, plain=None)
 
 
 def _check(predictions: Predictions) -> None:
@@ -195,16 +254,21 @@ def _check(predictions: Predictions) -> None:
     for name, values in columns.items():
         if len(values) != count:
             raise UserError(f"column {name} has {len(values)} of {count} rows")
-    shape = (count, len(predictions.labels))
-    if predictions.probabilities.shape != shape:
-        raise UserError(f"probabilities have shape {predictions.probabilities.shape}, not {shape}")
     if CONTROL not in predictions.labels:
         raise UserError(f"there is no label '{CONTROL}' among {', '.join(predictions.labels)}")
     for name, known in (("label", predictions.labels), ("sex", SEXES)):
         unknown = sorted(set(getattr(predictions, name).tolist()) - set(known))
         if unknown:
             raise UserError(f"unknown {name} {', '.join(unknown)}; known: {', '.join(known)}")
-    values = predictions.probabilities
+    for values in (predictions.probabilities, predictions.plain):
+        if values is not None:
+            _check_probabilities(predictions, values)
+
+
+def _check_probabilities(predictions: Predictions, values: np.ndarray) -> None:
+    shape, count = (len(predictions), len(predictions.labels)), len(predictions)
+    if values.shape != shape:
+        raise UserError(f"probabilities have shape {values.shape}, not {shape}")
     for bad, fault in (
         (~np.isfinite(values).all(1), "are not all numbers"),
         (((values < -1e-9) | (values > 1 + 1e-9)).any(1), "lie outside 0..1"),

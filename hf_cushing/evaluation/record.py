@@ -12,6 +12,7 @@ from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.options import MARGIN, PRIMARY
+from hf_cushing.evaluation.plain import PlainReport
 from hf_cushing.evaluation.repeatability import Change, Repeatability
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
@@ -47,6 +48,8 @@ class Report:
         The metric that was chosen before looking; all others are secondary.
     margin : float
         Differences smaller than this don't matter.
+    plain : PlainReport, optional
+        The same photos without alignment, where the dataset has wide views.
     """
 
     split: str
@@ -61,6 +64,7 @@ class Report:
     repeatability: Repeatability | None = None
     primary: str = PRIMARY
     margin: float = MARGIN
+    plain: PlainReport | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -125,6 +129,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         repeatability=_repeatability(metrics.get("repeatability")),
         primary=metrics.get("primary", PRIMARY),
         margin=metrics.get("margin", MARGIN),
+        plain=_plain(metrics["plain"]) if metrics.get("plain") else None,
     )
 
 
@@ -147,3 +152,11 @@ def _repeatability(facts: dict[str, Any] | None) -> Repeatability | None:
     if facts is None:
         return None
     return Repeatability(**facts | {"changes": [_record(Change, row) for row in facts["changes"]]})
+
+
+def _plain(plain: dict[str, Any]) -> PlainReport:
+    return PlainReport(
+        operating_points=[_record(OperatingPoint, point) for point in plain["operating_points"]],
+        subgroups=[_record(SubgroupReport, row) for row in plain["subgroups"]],
+        at_aligned=[_record(SubgroupReport, row) for row in plain["at_aligned"]],
+    )

@@ -16,6 +16,7 @@ from hf_cushing.evaluation.grouping import subgroup_masks
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
 from hf_cushing.evaluation.page import write_page
+from hf_cushing.evaluation.plain import PlainReport, report_plain
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report, report_to_json
 from hf_cushing.evaluation.subgroups import (
@@ -37,6 +38,7 @@ def evaluate(
     *,
     operating_points: list[OperatingPoint] | None = None,
     against: Predictions | None = None,
+    plain_points: Sequence[OperatingPoint] = (),
 ) -> Report:
     """Evaluate a split, for all and for each subgroup.
 
@@ -50,6 +52,9 @@ def evaluate(
         Thresholds that were chosen before.
     against : Predictions, optional
         Another model's, on the same photos.
+    plain_points : sequence of OperatingPoint
+        Thresholds for the wide views that were chosen before; else they are chosen on those of
+        the validation photos.
 
     Raises
     ------
@@ -85,6 +90,25 @@ def evaluate(
         primary=options.primary,
         margin=options.margin,
         grading=grading,
+        plain=_plain(predictions.unaligned, plain_points, points, options),
+    )
+
+
+def _plain(
+    plain: Predictions | None,
+    own: Sequence[OperatingPoint],
+    aligned: Sequence[OperatingPoint],
+    options: EvaluationOptions,
+) -> PlainReport | None:
+    if plain is None:
+        return None
+    rule = options.rule or DEFAULT_RULE
+    return report_plain(
+        plain.of_split(options.split),
+        points=own or choose_operating_points(plain, rule, per_sex=options.per_sex),
+        aligned_points=aligned,
+        by=options.by,
+        draws=options.draws,
     )
 
 

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 def predictions_of(
-    logits: np.ndarray, photos: Dataset, *, data: FaceData, split: str, seed: int, revision: str
+    logits: np.ndarray,
+    photos: Dataset,
+    *,
+    data: FaceData,
+    split: str,
+    seed: int,
+    revision: str,
+    plain: np.ndarray | None = None,
 ) -> Predictions:
-    """Join scores with who is in the photos."""
+    """Join scores with who is in the photos; `plain` are the logits of their wide views."""
     return Predictions(
         photo_id=np.array(photos["photo_id"]),
         patient_id=np.array(photos["patient_id"]),
@@ -30,6 +37,7 @@ def predictions_of(
         labels=tuple(data.labels),
         model_revision=revision,
         dataset_revision=data.revision,
+        plain=None if plain is None else softmax(plain, axis=1),
         attributes=_attributes(photos, known={*NEEDED, "pair_id"}),
     )
 

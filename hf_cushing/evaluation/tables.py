@@ -11,6 +11,7 @@ from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GRADES, GradeRow, Grading
 from hf_cushing.evaluation.operating_points import RULES
 from hf_cushing.evaluation.options import PRIMARY
+from hf_cushing.evaluation.plain import called_share
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, WITHIN, SubgroupReport
@@ -29,6 +30,9 @@ from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS, shown_in
 from hf_cushing.stats.paired_metrics import SIGNIFICANT
 
+PLAIN_METRICS = ("auroc", "recall", "specificity")
+"""Shown of photos as they are."""
+
 
 def report_tables(report: Report) -> list[Table]:
     """Subgroups and gaps of each disease, then grades and whatever else was asked for."""
@@ -42,6 +46,8 @@ def report_tables(report: Report) -> list[Table]:
         tables += grade_tables(report.grading, report.split)
     if report.shared:
         tables.append(_shared_table(report))
+    if report.plain:
+        tables += [plain_table(report, label) for label in report.labels if label != MACRO]
     if report.abstention:
         tables.append(_abstention_table(report))
     if report.repeatability:
@@ -66,6 +72,33 @@ def subgroup_table(
         body + _measured(rows, metrics),
         _subgroup_notes(report, label, unit, rows),
     )
+
+
+def plain_table(report: Report, label: str) -> Table:
+    """The aligned face beside the photo as it is, as transformers' own pipeline takes it."""
+    body = []
+    for aligned in report.rows(label):
+        name = aligned.subgroup
+        others = [
+            next(row for row in rows if (row.label, row.subgroup) == (label, name))
+            for rows in (report.plain.subgroups, report.plain.at_aligned)
+        ]
+        rows = [aligned, *others]
+        small = " (insufficient)" if aligned.size == "insufficient" else ""
+        for metric in PLAIN_METRICS:
+            values = [format_value(row.values[metric]) for row in rows]
+            body.append([f"{name}{small}", title_of(metric), *values])
+        called = [f"{100 * called_share(row):.0f} %" for row in rows]
+        body.append([f"{name}{small}", f"called {label}", *called])
+    header = ["", "", "aligned face", "photo as it is", "photo as it is, aligned threshold"]
+    notes = [
+        "Photo as it is: the wide view that the dataset keeps, through the plain pipeline of "
+        "transformers, without finding the face; at a threshold of its own, chosen on validation, "
+        "and at the one chosen on aligned faces. Its probabilities are not calibrated: calibration "
+        "belongs to aligned faces."
+    ]
+    title = f"{label}, {report.split} photos: aligned and as they are"
+    return Table(f"{label}_plain", title, header, body, notes)
 
 
 def _title(name: str, split: str, unit: str) -> str:

@@ -21,11 +21,13 @@ import torch
 from torch import nn
 
 from hf_cushing.data.augment import STRENGTHS
+from hf_cushing.data.framing import columns_of
 from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import write_json, written_aside
 from hf_cushing.models.adapt import head_linear, head_names
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.score import forward
+from hf_cushing.schema import ALIGNED
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -75,7 +77,7 @@ class FeatureStore:
         self.num_workers, self.cpu = num_workers, cpu
         self.backbone = backbone_hash(classifier.model)
 
-    def features(self, photos: Dataset, *, view: int = 0) -> np.ndarray:
+    def features(self, photos: Dataset, *, view: int = 0, framing: str = ALIGNED) -> np.ndarray:
         """Features of all photos, computed where they are not there yet.
 
         All processes of the launch call this together; each computes its share.
@@ -85,6 +87,8 @@ class FeatureStore:
         photos : datasets.Dataset
         view : int
             0 for the photos as they are, 1 and up for fixed augmented views.
+        framing : str
+            What is shown of them: see `data.framing`.
 
         Returns
         -------
@@ -94,26 +98,26 @@ class FeatureStore:
         from accelerate import PartialState
 
         state = PartialState(cpu=self.cpu)
-        folder = self.folder / self._key(view, state.device.type)
-        names = crop_hashes(photos)
+        folder = self.folder / self._key(view, framing, state.device.type)
+        names = picture_hashes(photos, framing)
         known = _agreed(set(_read_index(folder)), state.num_processes)
         places = {name: i for i, name in enumerate(names) if name not in known}
         rows = [places[name] for name in sorted(places)]
         parts = [rows[i : i + SHARD] for i in range(0, len(rows), SHARD)]
         own_parts = parts[state.process_index :: state.num_processes]
-        self._compute(folder, photos, names, own_parts, view, state.is_main_process)
+        self._compute(folder, photos, names, own_parts, (view, framing), state.is_main_process)
         state.wait_for_everyone()
         return _gather(folder, names)
 
-    def logits(self, photos: Dataset) -> np.ndarray:
+    def logits(self, photos: Dataset, *, framing: str = ALIGNED) -> np.ndarray:
         """What the classifier says of the photos: float64, shape (photos, classes)."""
         linear = head_linear(self.classifier.model)
-        features = torch.from_numpy(self.features(photos))
+        features = torch.from_numpy(self.features(photos, framing=framing))
         with torch.inference_mode():
             weight, bias = linear.weight.float().cpu(), linear.bias.float().cpu()
             return nn.functional.linear(features, weight, bias).double().numpy()
 
-    def _key(self, view: int, device: str) -> str:
+    def _key(self, view: int, framing: str, device: str) -> str:
         facts = {
             "version": VERSION,
             "torch": torch.__version__,
@@ -125,6 +129,8 @@ class FeatureStore:
             "device": device,
             "view": view,
         }
+        if framing != ALIGNED:
+            facts["framing"] = framing
         if view:
             facts["augmentation"] = [repr(STRENGTHS[VIEW_STRENGTH]), VIEW_ZOOM_OUT]
         text = json.dumps(facts, sort_keys=True, default=str)
@@ -136,10 +142,10 @@ class FeatureStore:
         photos: Dataset,
         names: list[str],
         parts: list[list[int]],
-        view: int,
+        look: tuple[int, str],
         progress: bool,
     ) -> None:
-        """Write one shard for each part: lists of places in `photos`."""
+        """Write one shard for each part: places in `photos`; `look` is view and framing."""
         from tqdm.auto import tqdm
 
         if not parts:
@@ -149,16 +155,19 @@ class FeatureStore:
         with tqdm(total=total, desc="Features", unit="photo", disable=not progress) as bar:
             for part in parts:
                 rows = []
-                for batch in self._pass(photos.select(part), view):
+                for batch in self._pass(photos.select(part), *look):
                     rows.append(batch.astype(self.dtype))
                     bar.update(len(batch))
                 _write_shard(folder, [names[place] for place in part], np.concatenate(rows))
 
-    def _pass(self, photos: Dataset, view: int) -> Iterator[np.ndarray]:
+    def _pass(self, photos: Dataset, view: int, framing: str) -> Iterator[np.ndarray]:
         """Yield the features of one batch after the other."""
-        strength = VIEW_STRENGTH if view else "none"
         seen = FacePhotos(
-            photos, self.classifier.processor, strength=strength, zoom_out=VIEW_ZOOM_OUT
+            photos,
+            self.classifier.processor,
+            strength=VIEW_STRENGTH if view else "none",
+            zoom_out=VIEW_ZOOM_OUT,
+            framing=framing,
         )
         seen.set_epoch(view)
         received: list[torch.Tensor] = []
@@ -205,13 +214,17 @@ def backbone_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def crop_hashes(photos: Dataset) -> list[str]:
-    """SHA-256 of each photo's crop as it is stored: hex, first 32 digits."""
+def picture_hashes(photos: Dataset, framing: str = ALIGNED) -> list[str]:
+    """SHA-256 of each photo's pictures as they are stored: hex, first 32 digits."""
+    names = [name for name in columns_of(framing) if not name.endswith("_box")]
     hashes = []
-    for batch in photos.select_columns(["image"]).with_format("arrow").iter(SHARD):
-        for image in batch["image"].combine_chunks():
-            content = image["bytes"].as_buffer() or Path(image["path"].as_py()).read_bytes()
-            hashes.append(hashlib.sha256(content).hexdigest()[:32])
+    for batch in photos.select_columns(names).with_format("arrow").iter(SHARD):
+        for images in zip(*(batch[name].combine_chunks() for name in names), strict=True):
+            digest = hashlib.sha256()
+            for image in images:
+                buffer = image["bytes"].as_buffer()
+                digest.update(buffer or Path(image["path"].as_py()).read_bytes())
+            hashes.append(digest.hexdigest()[:32])
     return hashes
 
 

@@ -14,7 +14,7 @@ from transformers import default_data_collator
 from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import ALIGNED, UsageError, UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,11 +24,14 @@ def score(
     classifier: Classifier,
     photos: Dataset,
     *,
+    framing: str = ALIGNED,
     batch_size: int = 32,
     num_workers: int = 0,
     cpu: bool = False,
 ) -> np.ndarray:
     """Logits of every photo, computed by all processes of the launch together.
+
+    `framing` is ``aligned`` or ``plain``: the crops, or the wide views.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def score(
 
     state = PartialState(cpu=cpu)
     own_rows = list(range(state.process_index, len(photos), state.num_processes))
-    seen = FacePhotos(photos.select(own_rows), classifier.processor)
+    seen = FacePhotos(photos.select(own_rows), classifier.processor, framing=framing)
     passes = forward(classifier, seen, batch_size=batch_size, num_workers=num_workers, cpu=cpu)
     batches = -(-len(own_rows) // batch_size)
     hidden = not state.is_main_process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, class_words
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.ordinal import grade_places
-from hf_cushing.schema import UserError
+from hf_cushing.schema import ALIGNED, ANY, PLAIN, UserError
 from hf_cushing.training.checkpoints import best_auroc, drop_unusable, epochs_if_over
 from hf_cushing.training.head import FeaturePhotos, HeadOnFeatures, views_of
 from hf_cushing.training.processes import first_process_writes
 from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.run_folder import feature_store
 from hf_cushing.training.sampling import DRAWN, PhotoOrder, class_sex_numbers, weights_of
-from hf_cushing.training.selection import validation_metrics
+from hf_cushing.training.selection import framed_metrics
 from hf_cushing.training.trainer import FaceTrainer
 
 
@@ -91,7 +92,7 @@ def make_trainer(
         model=HeadOnFeatures(classifier) if config.uses_features else model,
         train_dataset=train,
         eval_dataset=validation,
-        compute_metrics=lambda out: validation_metrics(
+        compute_metrics=lambda out: framed_metrics(
             out.predictions, out.label_ids, sexes, worst_first=robust, places=places
         ),
     )
@@ -105,8 +106,10 @@ def _photos(
     if config.uses_features:
         store = feature_store(config, classifier)
         return (
-            FeaturePhotos(train, views_of(config, train, store), weights),
-            FeaturePhotos(validation, [store.features(validation)]),
+            FeaturePhotos(train, views_of(config, train, store, data.framing), weights),
+            _seen_by_all(
+                data, lambda f: FeaturePhotos(validation, [store.features(validation, framing=f)])
+            ),
         )
     augmented = FacePhotos(
         train,
@@ -115,5 +118,16 @@ def _photos(
         strength=config.augmentation,
         seed=config.training.seed,
         zoom_out=config.training.zoom_out,
+        framing=data.framing,
     )
-    return augmented, FacePhotos(validation, classifier.processor)
+    return augmented, _seen_by_all(
+        data, lambda framing: FacePhotos(validation, classifier.processor, framing=framing)
+    )
+
+
+def _seen_by_all(
+    data: FaceData, make: Callable[[str], torch.utils.data.Dataset]
+) -> torch.utils.data.Dataset:
+    """Validation photos in each framing that the epoch is chosen by, one after the other."""
+    framings = (ALIGNED, PLAIN) if data.framing == ANY else (ALIGNED,)
+    return torch.utils.data.ConcatDataset([make(framing) for framing in framings])

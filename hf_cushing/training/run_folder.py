@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +25,9 @@ from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.table import tables_to_markdown
-from hf_cushing.schema import RESEARCH_NOTICE
+from hf_cushing.schema import PLAIN, RESEARCH_NOTICE
 from hf_cushing.training.environment import environment
 from hf_cushing.training.saving import WEIGHTS
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 NO_EFFECT = ("resume", "output_dir", "tracker", "num_workers", "features_dir",
              "repeatability")  # fmt: skip
@@ -63,7 +60,10 @@ def feature_store(config: RunConfig, classifier: Classifier) -> FeatureStore:
 
 
 def score_saved(config: RunConfig, data: FaceData) -> Predictions:
-    """Score validation and test by the model as it was saved, not as it was left in memory."""
+    """Score validation and test by the model as it was saved, not as it was left in memory.
+
+    Where the dataset has wide views, these too.
+    """
     logits_of = scorer(load_classifier(str(config.run_folder)), config)
     revision = weights_revision(config.run_folder / WEIGHTS)
     parts = []
@@ -73,6 +73,7 @@ def score_saved(config: RunConfig, data: FaceData) -> Predictions:
             predictions_of(
                 logits_of(photos),
                 photos,
+                plain=logits_of(photos, framing=PLAIN) if data.has_views else None,
                 data=data,
                 split=split,
                 seed=config.training.seed,
@@ -82,7 +83,7 @@ def score_saved(config: RunConfig, data: FaceData) -> Predictions:
     return concatenate(parts)
 
 
-def scorer(saved: Classifier, config: RunConfig) -> Callable[[Dataset], np.ndarray]:
+def scorer(saved: Classifier, config: RunConfig) -> Callable[..., np.ndarray]:
     """What scores photos with a saved model: from cached features where they are exact."""
     exact = (config.training.precision, config.data.feature_dtype) == ("fp32", "float32")
     if config.uses_features and exact:

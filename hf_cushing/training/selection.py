@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import softmax
 
 from hf_cushing.stats.grade_metrics import concordance
 from hf_cushing.stats.metrics import mean_auroc
+
+
+def framed_metrics(
+    logits: np.ndarray, labels: np.ndarray, sexes: np.ndarray, **options: Any
+) -> dict[str, float]:
+    """`validation_metrics` of photos that were scored as aligned crops, and maybe as wide views.
+
+    Parameters
+    ----------
+    logits, labels : numpy.ndarray
+        Of all crops, then of all wide views in the same order, if these were scored too.
+    sexes : numpy.ndarray
+        Words, shape (photos,).
+    **options
+        Of `validation_metrics`.
+
+    Returns
+    -------
+    dict
+        Those of the crops, and with ``plain_`` before the name those of the wide views; the
+        epoch is chosen by the mean of both.
+    """
+    count = len(sexes)
+    aligned, *plain = (
+        validation_metrics(logits[i : i + count], labels[i : i + count], sexes, **options)
+        for i in range(0, len(labels), count)
+    )
+    for other in plain:
+        aligned["selection"] = (aligned["selection"] + other["selection"]) / 2
+        aligned |= {f"plain_{k}": v for k, v in other.items() if k != "selection"}
+    return aligned
 
 
 def validation_metrics(

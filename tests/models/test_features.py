@@ -7,7 +7,7 @@ import torch
 from hf_cushing.data.loading import load_faces
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import build_classifier, load_classifier
-from hf_cushing.models.features import FeatureStore, backbone_hash, crop_hashes
+from hf_cushing.models.features import FeatureStore, backbone_hash, picture_hashes
 from hf_cushing.models.score import score
 from tests.models.test_build import TINY
 
@@ -102,7 +102,7 @@ def test_damaged_shard_is_computed_anew(photos, tmp_path, fault):
 def test_shards_hold_hashes_of_crops_and_no_names(photos, tmp_path):
     store("tiny-vit", tmp_path).features(photos)
     names = json.loads(next(tmp_path.rglob("*.json")).read_text())
-    assert sorted(names) == sorted(crop_hashes(photos))
+    assert sorted(names) == sorted(picture_hashes(photos))
     everything = "".join(p.name + p.read_bytes().hex() for p in tmp_path.rglob("*.*"))
     for patient in set(photos["patient_id"]):
         assert patient.encode().hex() not in everything
