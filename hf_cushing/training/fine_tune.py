@@ -124,7 +124,7 @@ def _framing(config: RunConfig, data: FaceData) -> str:
             "again without --no-context, or give --framing aligned"
         )
     if wanted == "auto":
-        return ANY if data.has_views and not config.is_baseline else ALIGNED
+        return ANY if data.has_views and config.model.finetune != "head" else ALIGNED
     return wanted
 
 
