@@ -132,8 +132,8 @@ class TrainingConfig:
     framing: Literal["auto", "aligned", "any"] = option(
         "auto",
         "training shows the aligned crop, or as often the wide view and windows of it, so that "
-        "photos needn't be aligned later; auto: any where the dataset has wide views and more than the "
-        "head learns",
+        "photos needn't be aligned later; auto: any where the dataset has wide views and more "
+        "than the head learns",
     )
     zoom_out: float = option(1.05, "augmentation shows up to this times the crop")
     precision: Literal["fp32", "bf16", "fp16"] = option("fp32", "mixed precision")
