@@ -13,7 +13,7 @@ from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.record import Report
+from hf_cushing.evaluation.record import Report, points_from_json
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.models.score import check_labels, score
@@ -110,7 +110,8 @@ def _score_dataset(
     alone = points and not options.abstain
     splits = [options.split] if alone else list(dict.fromkeys(["validation", options.split]))
     pairs = list(zip(runs, faces, strict=True))
-    plain_points = [point for run in runs for point in _recorded_plain_points(run)]
+    of_views = [points_from_json(run.metrics, plain=True) for run in runs]
+    plain_points = [point for own in of_views for point in own] if all(of_views) else []
     views = all(data.has_views for data in faces) and (bool(plain_points) or not alone)
     predictions = concatenate(
         [_scored(run, data, split, views=views, cpu=cpu) for run, data in pairs for split in splits]
@@ -161,12 +162,6 @@ def _scored(run: Run, data: FaceData, split: str, *, views: bool, cpu: bool) -> 
         seed=run.manifest["config"]["training"]["seed"] if run.manifest else 0,
         revision=run.weights_revision or run.name,
     )
-
-
-def _recorded_plain_points(run: Run) -> list[OperatingPoint]:
-    """Thresholds for wide views that were chosen when the run was trained."""
-    plain = run.report.plain if run.report else None
-    return plain.operating_points if plain else []
 
 
 def _recorded_points(run: Run, rule: str | None) -> list[OperatingPoint]:

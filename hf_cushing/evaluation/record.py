@@ -94,14 +94,18 @@ def report_to_json(report: Report) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "notice": RESEARCH_NOTICE} | asdict(report)
 
 
-def points_from_json(metrics: dict[str, Any]) -> list[OperatingPoint]:
-    """Read the operating points of a ``metrics.json``, of this version or an earlier one."""
+def points_from_json(metrics: dict[str, Any], *, plain: bool = False) -> list[OperatingPoint]:
+    """Read the operating points of a ``metrics.json``, of this version or an earlier one.
+
+    With `plain` those of photos as they are, none where these were not scored.
+    """
     if metrics.get("schema_version", 1) > SCHEMA_VERSION:
         raise UserError(
             f"metrics.json has schema version {metrics['schema_version']}, this hf-cushing reads "
             f"up to {SCHEMA_VERSION}; install a newer one"
         )
-    return [_record(OperatingPoint, point) for point in metrics["operating_points"]]
+    part = (metrics.get("plain") or {"operating_points": []}) if plain else metrics
+    return [_record(OperatingPoint, point) for point in part["operating_points"]]
 
 
 def report_from_json(metrics: dict[str, Any]) -> Report:

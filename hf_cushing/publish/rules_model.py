@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet
 from PIL import Image
 
-from hf_cushing.evaluation.predictions import COLUMNS, Predictions
+from hf_cushing.evaluation.predictions import COLUMNS, FRAMING, Predictions
 from hf_cushing.publish.clean_process import clean_scores
 from hf_cushing.publish.staged import Staged
 from hf_cushing.run import WEIGHTS, Run
@@ -103,7 +103,7 @@ def free_text(staged: Staged) -> Iterator[str]:
     """The predictions name nobody: no further column, and numbers in place of ids."""
     run = Run(staged.folder)
     scored = run.recorded_predictions
-    known = {*COLUMNS, *(PROBABILITY_PREFIX + label for label in run.labels)}
+    known = {*COLUMNS, FRAMING, *(PROBABILITY_PREFIX + label for label in run.labels)}
     names = pyarrow.parquet.read_schema(run.file("predictions.parquet")).names
     if other := sorted(set(names) - known):
         yield f"predictions.parquet holds {', '.join(other)}"

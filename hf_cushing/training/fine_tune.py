@@ -33,7 +33,7 @@ from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.build import Classifier, build_classifier, load_classifier
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
-from hf_cushing.schema import ALIGNED, ANY, UserError
+from hf_cushing.schema import UserError
 from hf_cushing.training.baseline import fit_baseline
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import check_same_plan, find_checkpoint
@@ -41,7 +41,7 @@ from hf_cushing.training.descent import descend
 from hf_cushing.training.energy import energy_measured
 from hf_cushing.training.head import fit_head, refit_last_layer
 from hf_cushing.training.processes import check_processes, first_process_writes
-from hf_cushing.training.run_folder import run_plan, score_saved, write_results
+from hf_cushing.training.run_folder import framing_of, run_plan, score_saved, write_results
 from hf_cushing.training.saving import save_model
 from hf_cushing.training.trainer import check_tracker
 
@@ -105,7 +105,7 @@ def load_photos(config: RunConfig) -> FaceData:
         revision=config.data.dataset_revision,
     )
     check_evaluation(config, data.labels)
-    data = replace(data, framing=_framing(config, data))
+    data = replace(data, framing=framing_of(config, data))
     data = with_public_controls(data, config.data.public_controls)
     method, seed = config.training.mitigation, config.training.seed
     if method == "matched_subset":
@@ -113,19 +113,6 @@ def load_photos(config: RunConfig) -> FaceData:
     if method == "dfr" and not config.is_probe:  # a probe's backbone has seen none of them
         return with_held_out(data, seed)
     return data
-
-
-def _framing(config: RunConfig, data: FaceData) -> str:
-    """What training shows of the photos."""
-    wanted = config.training.framing
-    if wanted == ANY and not data.has_views:
-        raise UserError(
-            f"--framing any: {config.data.dataset} has no wide views (column context); prepare it "
-            "again without --no-context, or give --framing aligned"
-        )
-    if wanted == "auto":
-        return ANY if data.has_views and config.model.finetune != "head" else ALIGNED
-    return wanted
 
 
 def _fit_network(
