@@ -267,7 +267,9 @@ def test_first_sentence_says_what_learned_before_anything_is_ranked():
     assert useless.startswith("Nothing is shown to be better than chance: the AUROC interval of")
     assert useless.endswith("Nearly all are called positive by vit, head; swin, head.")
     good = sentence(arm_of(0.8, 0.4), arm_of(0.4, 0.5, "swin"), arm_of(0.6, 0.5, "colour"))
-    assert good.startswith("Better than chance by AUROC: vit, head; of the baselines colour, baseline")
+    assert good.startswith(
+        "Better than chance by AUROC: vit, head; of the baselines colour, baseline"
+    )
     assert "(1 of 3 are not)" in good
     few = sentence(arm_of(float("nan"), 0.5, size="insufficient"))
     assert few.startswith("Fewer than 10 patients")

@@ -257,7 +257,16 @@ def test_folds_and_seeds_of_one_backbone_share_one_pass(dataset, tmp_path, monke
 
 
 def test_lp_ft_starts_from_the_fitted_head(dataset, tmp_path):
-    tiny = ("--framing", "aligned", "--learning_rate", "1e-12", "--head_learning_rate", "1e-12", "--epochs", "1")
+    tiny = (
+        "--framing",
+        "aligned",
+        "--learning_rate",
+        "1e-12",
+        "--head_learning_rate",
+        "1e-12",
+        "--epochs",
+        "1",
+    )
     heads = []
     for method, more in (("head", ()), ("lp-ft", tiny)):
         out = tmp_path / method
