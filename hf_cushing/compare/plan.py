@@ -148,6 +148,9 @@ def _grid_problems(study: Study) -> Iterator[str]:
 
 
 def _option_problems(study: Study) -> Iterator[str]:
+    if not all(isinstance(options, dict) and options for options in study.vary):
+        yield "vary: give sets of options, as in [{field: 0.7}, {field: 1.0}]"
+        return
     places = {
         "options": [study.options],
         "per_model": study.per_model.values(),
@@ -163,8 +166,8 @@ def _option_problems(study: Study) -> Iterator[str]:
                 yield f"{place}: '{name}': no option of train.py; leave it out"
             elif place != "vary" and name in varied:
                 yield f"{place}: '{name}': `vary` sets it; leave it out"
-    if not all(study.vary) or len(study.variants) < len(study.vary):
-        yield "vary: each of its entries needs options, and no two the same ones"
+    if len(study.variants) < len(study.vary):
+        yield "vary: two sets are the same; leave one out"
 
 
 def with_mitigation(study: Study, names: str) -> Study:

@@ -96,6 +96,8 @@ def added_sentence(result: LabelResult) -> str:
         gain = found.differences["auroc"]
         text = interval_text(gain.difference, gain.low, gain.high)
         shown = "a gain is shown" if gain.low > 0 else "no gain is shown"
+        if gain.high < 0:
+            shown = "a loss is shown"
         if found.size == "insufficient":
             shown = "too few patients for a statement"
         parts.append(f"over {which} by {text}: {shown}")

@@ -235,6 +235,7 @@ def test_gain_over_a_baseline_is_shown_by_its_interval_alone():
 
     assert "0.040 (0.010–0.070): a gain is shown" in added_sentence(result(0.01, 0.07))
     assert "no gain is shown" in added_sentence(result(-0.01, 0.07))
+    assert "a loss is shown" in added_sentence(result(-0.07, -0.01))
     assert "too few patients" in added_sentence(result(0.01, 0.07, "insufficient"))
 
 

@@ -106,8 +106,9 @@ def test_no_folds_means_the_splits(data, tmp_path):
         ({"models": ["colour"]}, "'colour' is a baseline; name it in `baselines`"),
         ({"vary": {"seed": 1}}, "vary: 'seed': the grid sets it"),
         ({"vary": [{"rate": 1}]}, "vary: 'rate': no option of train.py"),
-        ({"vary": [{"epochs": 2}, {"epochs": 2}]}, "no two the same"),
-        ({"vary": [{}]}, "each of its entries needs options"),
+        ({"vary": [{"epochs": 2}, {"epochs": 2}]}, "two sets are the same"),
+        ({"vary": [{}]}, "vary: give sets of options"),
+        ({"vary": [0.7]}, "vary: give sets of options"),
         ({"vary": [{"epochs": 2}], "options": {"epochs": 3}}, "options: 'epochs': `vary` sets it"),
     ],
 )

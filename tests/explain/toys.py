@@ -37,8 +37,9 @@ def corner(**options):
 
 
 def tiny(name, labels=LABELS):
+    """A tiny network with random weights, or the face network with its own."""
     torch.manual_seed(0)
-    return build_classifier(name, labels, init="random")
+    return build_classifier(name, labels, init="random" if "tiny" in name else "pretrained")
 
 
 def noise(size=(96, 96), seed=0):

@@ -17,7 +17,7 @@ from hf_cushing.schema import UsageError, UserError
 from tests.explain.toys import SIDE, corner, noise, tiny, upper_left
 
 FAMILIES = ["vit", "swin", "dinov2", "dinov2-reg", "resnet", "densenet",
-            "clip", "siglip", "dinov3", "convnextv2"]  # fmt: skip
+            "clip", "siglip", "dinov3", "convnextv2", "face-resnet"]  # fmt: skip
 ATTENTIVE = ("vit", "dinov2", "dinov2-reg", "clip", "siglip")
 ATTENTION = {"rollout", "attention-gradient"}
 
@@ -32,7 +32,8 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def built():
-    return {family: tiny(f"tiny-{family}") for family in FAMILIES}
+    names = {family: f"tiny-{family}" for family in FAMILIES} | {"face-resnet": "face-resnet"}
+    return {family: tiny(name) for family, name in names.items()}
 
 
 def pairs():
@@ -171,8 +172,9 @@ def test_a_margin_that_the_processor_cuts_off_stays_zero(quick):
     assert not heatmap.values.any()
 
 
-def test_grad_cam_is_the_gradient_weighted_sum_of_the_last_maps():
-    classifier = tiny("tiny-resnet")
+@pytest.mark.parametrize("name", ["tiny-resnet", "face-resnet"])
+def test_grad_cam_is_the_gradient_weighted_sum_of_the_last_maps(name):
+    classifier = tiny(name)
     pixels = input_pixels([noise()], classifier)
     model = classifier.model.eval()
     kept = []
@@ -180,6 +182,7 @@ def test_grad_cam_is_the_gradient_weighted_sum_of_the_last_maps():
     odds = log_odds(model(pixel_values=pixels).logits, 1)
     handle.remove()
     (gradient,) = torch.autograd.grad(odds.sum(), kept)
+    assert kept[0].shape[-1] > 1
     expected = (gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1).clamp(min=0)
     with on_loan(model):
         found = METHODS["grad-cam"].function(model, pixels, 1)

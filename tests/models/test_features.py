@@ -19,7 +19,8 @@ def photos(dataset):
 
 def store(name, folder, seed=0, **options):
     torch.manual_seed(seed)
-    classifier = build_classifier(name, ["control", "cushing"], init="random")
+    init = "random" if name in TINY else "pretrained"
+    classifier = build_classifier(name, ["control", "cushing"], init=init)
     return FeatureStore(classifier, folder, cpu=True, **options)
 
 
@@ -32,7 +33,7 @@ def forbid(monkeypatch, kept):
     monkeypatch.setattr(kept.classifier.model, "forward", forward)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", [*TINY, "face-resnet"])
 def test_cached_logits_equal_those_of_the_whole_network(name, photos, tmp_path):
     kept = store(name, tmp_path)
     expected = score(kept.classifier, photos, cpu=True)

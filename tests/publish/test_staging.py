@@ -24,6 +24,9 @@ from hf_cushing.publish.staged import Staged
 from hf_cushing.publish.staging import stage_dataset, stage_metric, stage_model, stage_space
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTEXT_COLUMNS, UsageError, UserError
+from hf_cushing.training.cli import parse
+from hf_cushing.training.fine_tune import fine_tune
+from tests.conftest import train_options
 from tests.publish.stages import LICENCE, as_photographs, case_of, staged
 
 
@@ -55,6 +58,17 @@ def test_clean_run_passes_the_gate_and_its_folder_holds_exactly_what_is_promised
         *(f"figures/{name}.png" for name in figures),
     }  # fmt: skip
     assert "Checked before publishing" in (made.folder / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_run_of_the_face_network_passes_the_gate(dataset, tmp_path):
+    options = train_options(
+        dataset, tmp_path / "run", "--finetune", "head", "--init", "pretrained", model="face-resnet"
+    )
+    fine_tune(parse(options))
+    made = model(tmp_path / "run", tmp_path / "work", license=LICENCE, dataset=dataset)
+    assert made.findings == ()
+    assert "dlib" in (made.folder / "README.md").read_text()
 
 
 def test_no_id_of_the_dataset_is_in_any_file_of_the_model(run, dataset):

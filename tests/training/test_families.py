@@ -1,5 +1,7 @@
 """Every family × every way to learn, as far as the plain pipeline: one or two updates each."""
 
+from itertools import product
+
 import pytest
 from transformers import pipeline as plain_pipeline
 
@@ -14,14 +16,20 @@ NEW = ("tiny-clip", "tiny-siglip", "tiny-dinov3", "tiny-convnextv2")
 OLDER = ("tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet")
 
 
-FAMILIES = [*NEW, *(pytest.param(name, marks=pytest.mark.slow) for name in OLDER)]
+CASES = [
+    *product(NEW, METHODS),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in product(OLDER, METHODS)),
+    ("face-resnet", "lp-ft"),
+    *(pytest.param("face-resnet", method, marks=pytest.mark.slow) for method in METHODS),
+]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(("name", "method"), CASES)
 def test_a_run_answers_in_the_plain_pipeline(dataset, tmp_path, name, method):
     out = tmp_path / "run"
     more = [] if method == "head" else ["--epochs", "1", "--batch_size", "64", "--augment", "none"]
+    if name == "face-resnet":
+        more += ["--init", "pretrained"]
     fine_tune(parse(train_options(dataset, out, "--finetune", method, *more, model=name)))
     recorded, photo = Run(str(out)).recorded_predictions, load_faces(str(dataset)).roles["test"][0]
     # a level of a colour apart: the pipeline may resize by torchvision

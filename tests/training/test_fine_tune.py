@@ -295,19 +295,26 @@ def test_lora_run_is_an_ordinary_model_with_its_adapter_beside_it(dataset, tmp_p
     assert torch.allclose(adapted(pixels).logits, merged(pixels).logits, atol=1e-5)
 
 
-def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path):
-    options = ("--epochs", "2", "--patience", "9")
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("tiny-dinov2", ()),
+        pytest.param(
+            "face-resnet", ("--finetune", "lp-ft", "--init", "pretrained"), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path, model, more):
+    options = ("--epochs", "2", "--patience", "9", *more)
     one, two = tmp_path / "one", tmp_path / "two"
-    fine_tune(
-        parse(train_options(dataset, one, *options, "--batch_size", "8", model="tiny-dinov2"))
-    )
+    fine_tune(parse(train_options(dataset, one, *options, "--batch_size", "8", model=model)))
     done = launch(
         "torch.distributed.run",
         "--standalone",
         "--nproc_per_node",
         "2",
         "train.py",
-        *train_options(dataset, two, *options, "--batch_size", "4", model="tiny-dinov2"),
+        *train_options(dataset, two, *options, "--batch_size", "4", model=model),
         OMP_NUM_THREADS="1",
     )
     assert done.returncode == 0, done.stderr

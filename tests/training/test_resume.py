@@ -20,6 +20,7 @@ KILL_AT = Path(__file__).with_name("kill_at.py")
 METHODS = {
     "full": ("tiny-swin", "--drop_path", "0.2"),
     "dro": ("tiny-resnet", "--mitigation", "group_dro"),
+    "face": ("face-resnet", "--init", "pretrained", "--finetune", "lp-ft"),
     "lora": ("tiny-dinov2", "--finetune", "lora", "--lora_dropout", "0.1"),
 }
 
@@ -58,6 +59,7 @@ CASES = [
     ("full", "while a checkpoint is written", 2),
     pytest.param("full", "before the model is saved", 0, marks=pytest.mark.slow),
     ("lora", "in an update", 0),
+    pytest.param("face", "in an update", 0, marks=pytest.mark.slow),
     pytest.param("dro", "in an update", 0, marks=pytest.mark.slow),
     ("head", "between two shards", 2),
     pytest.param("head", "in the fit", 0, marks=pytest.mark.slow),
