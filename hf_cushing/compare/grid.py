@@ -211,6 +211,8 @@ def _deciding(arm: Arm, config: RunConfig, data: FaceData) -> dict[str, Any]:
     """
     plan = run_plan(config, data)
     young = plan["config"]["model"]
+    if not config.model.average_mirrored:
+        del young["average_mirrored"]
     if config.model.field is None:
         del young["field"]
     if config.training.framing == "auto" and framing_of(config, data) == ALIGNED:

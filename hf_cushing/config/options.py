@@ -80,6 +80,11 @@ class ModelConfig:
         None,
         "share of the crop's side, from its middle, that is seen; by default the model's own",
     )
+    average_mirrored: bool = option(
+        False,
+        "answer by the mean log-odds of a photo and its mirror image; the plain transformers "
+        "pipeline can't, so its scores differ",
+    )
     batch_norm: Literal["auto", "frozen", "moving"] = option(
         "auto",
         "statistics of batch norms: as they are, or moving with the training photos; auto: frozen "

@@ -176,8 +176,12 @@ def _combination_problems(config: RunConfig) -> list[str]:
             f"--model {config.model.model} is a baseline without a network: give --finetune head "
             "--head probe --mitigation none"
         )
-    if config.is_baseline and (config.grades or config.model.views):
-        problems.append(f"--model {config.model.model} takes neither --task ordinal nor --views")
+    unused = config.grades or config.model.views or config.model.average_mirrored
+    if config.is_baseline and unused:
+        problems.append(
+            f"--model {config.model.model} takes neither --task ordinal nor --views nor "
+            "--average_mirrored"
+        )
     if config.is_probe and config.training.augment not in ("auto", "none"):
         problems.append(
             f"--augment {config.training.augment}: a probe sees each photo once; give --views 4, "

@@ -20,7 +20,13 @@ from hf_cushing.heatmaps.gradients import (
 from hf_cushing.heatmaps.inputs import MapFunction, on_loan, to_stored
 from hf_cushing.heatmaps.perturbation import occlusion, rise
 from hf_cushing.models.build import Classifier
-from hf_cushing.models.score import class_number, input_pixels, labels_of, stored_side
+from hf_cushing.models.score import (
+    averages_mirrored,
+    class_number,
+    input_pixels,
+    labels_of,
+    stored_side,
+)
 from hf_cushing.schema import UsageError, UserError
 
 
@@ -178,7 +184,10 @@ def explain_many(
         return []
     entry = METHODS[method]
     with on_loan(classifier.model, eager=entry.needs == "attention") as model:
-        maps = entry.function(model, input_pixels(photos, classifier), index)
+        pixels = input_pixels(photos, classifier)
+        maps = entry.function(model, pixels, index)
+        if averages_mirrored(model):
+            maps = (maps + entry.function(model, pixels.flip(-1), index).flip(-1)) / 2
     name = labels_of(classifier.model)[index]
     return [
         Heatmap(_normalised(values, photo, classifier, method), entry.signed, method, name)

@@ -172,7 +172,7 @@ class FeatureStore:
         seen.set_epoch(view)
         received: list[torch.Tensor] = []
         hook = head_linear(self.classifier.model).register_forward_pre_hook(
-            lambda _, inputs: received.append(inputs[0])
+            lambda _, inputs: received.append(inputs[0])  # twice, where it averages both sides
         )
         passes = forward(
             self.classifier,
@@ -184,7 +184,8 @@ class FeatureStore:
         )
         try:
             for _ in passes:
-                yield received.pop().float().cpu().numpy()
+                yield torch.stack(received).mean(0).float().cpu().numpy()
+                received.clear()
         finally:
             hook.remove()
 

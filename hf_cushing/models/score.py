@@ -88,7 +88,7 @@ def forward(
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     for batch in loader:
         with torch.autocast(device.type, kind, enabled=kind is not None):
-            logits = model(pixel_values=batch["pixel_values"].to(device)).logits
+            logits = logits_of(model, batch["pixel_values"].to(device))
         yield batch, logits
 
 
@@ -105,10 +105,26 @@ def score_crops(
 
     classifier.model.to(PartialState(cpu=cpu).device).eval()
     logits = [
-        classifier.model(pixel_values=input_pixels(crops[i : i + batch_size], classifier)).logits
+        logits_of(classifier.model, input_pixels(crops[i : i + batch_size], classifier))
         for i in range(0, len(crops), batch_size)
     ]
     return torch.cat(logits).double().cpu().numpy()
+
+
+def logits_of(model: nn.Module, pixels: Tensor) -> Tensor:
+    """What a network says of pixels (n, 3, s, s): logits (n, classes).
+
+    The mean over both sides where the network `averages_mirrored`.
+    """
+    logits = model(pixel_values=pixels).logits
+    if averages_mirrored(model):
+        logits = (logits + model(pixel_values=pixels.flip(-1)).logits) / 2
+    return logits
+
+
+def averages_mirrored(model: nn.Module) -> bool:
+    """Whether the network answers for a photo and its mirror image together; its config says so."""
+    return bool(getattr(model.config, "average_mirrored", False))
 
 
 def check_labels(classifier: Classifier, labels: list[str], where: str) -> None:

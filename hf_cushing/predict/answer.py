@@ -17,7 +17,7 @@ from PIL import Image
 from hf_cushing.faces.align import AlignedFace, align_face
 from hf_cushing.faces.photo import PhotoError, clean_photo, open_photo, read_file
 from hf_cushing.faces.quality import quality_flags
-from hf_cushing.models.score import input_pixels, log_odds
+from hf_cushing.models.score import input_pixels, log_odds, logits_of
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
 from hf_cushing.run import Run
@@ -193,7 +193,7 @@ class Predictor:
         """Logits of each crop: float64, shape (classes,), on the CPU."""
         classifier = self.run.classifier
         with torch.inference_mode():
-            logits = classifier.model(pixel_values=input_pixels(crops, classifier)).logits
+            logits = logits_of(classifier.model, input_pixels(crops, classifier))
         return logits.double().cpu().unbind()
 
     def _face(self, photo: Photo) -> tuple[AlignedFace, str] | PhotoError:

@@ -12,6 +12,7 @@ from transformers.image_utils import load_image
 
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import PhotoError, clean_photo, decoder_faults, open_photo
+from hf_cushing.models.score import logits_of
 from hf_cushing.run import Run
 from hf_cushing.schema import Several, UsageError
 
@@ -61,7 +62,7 @@ class AlignedImageClassificationPipeline(ImageClassificationPipeline):
 
     def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:
         rest = {name: model_inputs.pop(name) for name in ("box", "problem")}
-        return {"logits": self.model(**model_inputs).logits, **rest}
+        return {"logits": logits_of(self.model, model_inputs["pixel_values"]), **rest}
 
     def postprocess(self, model_outputs: dict[str, Any], **options: Any) -> list[dict]:
         """Scores as transformers gives them, each with the face's box; or why there are none."""

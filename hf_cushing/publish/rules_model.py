@@ -5,13 +5,14 @@ Each yields what it found, one message a fault; nothing means that the rule is k
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hf_cushing.evaluation.predictions import COLUMNS, FRAMING, Predictions
 from hf_cushing.publish.clean_process import clean_scores
@@ -125,6 +126,10 @@ def reproduces(staged: Staged) -> Iterator[str]:
                 Image.new("RGB", (256, 256), "grey").save(work / "0", "PNG")
             paths = [work / str(number) for number in range(max(1, len(recorded)))]
             scores = clean_scores(staged.folder, paths, backends=list(ALLOWED), work=work)
+            if recorded and _averages(staged):
+                turned = [_mirrored(path) for path in paths]
+                other = clean_scores(staged.folder, turned, backends=list(ALLOWED), work=work)
+                scores = {name: list(map(_mean, scores[name], other[name])) for name in scores}
         except UserError as error:
             yield str(error)
             return
@@ -152,6 +157,26 @@ def _test_photos(staged: Staged, work: Path) -> list[dict[str, float]]:
         (work / str(number)).write_bytes(crops[photo]["bytes"])
     rows = scored.probabilities.tolist()
     return [dict(zip(scored.labels, row, strict=True)) for row in rows]
+
+
+def _averages(staged: Staged) -> bool:
+    """Whether the recorded scores are means over a photo and its mirror image."""
+    settings = Run(staged.source).finished_manifest["config"]["model"]
+    return bool(settings.get("average_mirrored"))
+
+
+def _mirrored(path: Path) -> Path:
+    """Write the mirror image of a crop beside it."""
+    turned = path.with_name(f"{path.name}-mirrored")
+    with Image.open(path) as crop:
+        ImageOps.mirror(crop.convert("RGB")).save(turned, "PNG")
+    return turned
+
+
+def _mean(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """Probabilities of the mean of two photos' logits."""
+    mean = {label: math.sqrt(one[label] * other[label]) for label in one}
+    return {label: value / sum(mean.values()) for label, value in mean.items()}
 
 
 def _largest_difference(

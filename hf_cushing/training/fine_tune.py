@@ -139,6 +139,8 @@ def _build(config: RunConfig, labels: list[str]) -> Classifier:
         revision=config.model.model_revision,
         drop_path=config.model.drop_path,
     )
+    if config.model.average_mirrored:
+        classifier.model.config.average_mirrored = True
     check_head(config, classifier.model)
     return classifier
 

@@ -79,6 +79,10 @@ class FaceTrainer(Trainer):
             bare = self.accelerator.unwrap_model(model)
             keep_frozen_in_eval(bare, batch_norms=self.config.freezes_batch_norms)
         outputs = model(pixel_values=inputs["pixel_values"])
+        own = self.config.model
+        if own.average_mirrored and not (model.training or self.config.uses_features):
+            mirrored = model(pixel_values=inputs["pixel_values"].flip(-1)).logits
+            outputs["logits"] = (outputs.logits + mirrored) / 2
         losses = photo_losses(
             outputs.logits.float(),
             inputs["labels"],
