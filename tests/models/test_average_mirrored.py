@@ -11,7 +11,11 @@ from hf_cushing.heatmaps.methods import explain
 from hf_cushing.models.build import load_classifier
 from hf_cushing.models.score import score, score_crops
 from hf_cushing.predict.answer import Predictor
+from hf_cushing.publish.gate import RULES
+from hf_cushing.publish.options import ModelOptions
+from hf_cushing.publish.staging import stage_model
 from hf_cushing.run import Run
+from hf_cushing.stats.metrics import auroc
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from tests.conftest import train_options
@@ -62,3 +66,20 @@ def test_heatmap_of_the_mirror_image_is_the_mirrored_heatmap(averaged, crops):
     turned = explain(classifier, ImageOps.mirror(crops[0]), "grad-cam").values
     assert own.any()
     assert np.allclose(own, turned[:, ::-1], atol=1e-6)
+
+
+def test_validation_during_training_sees_both_sides(dataset, tmp_path):
+    more = ["--epochs", "1", "--average_mirrored", "true"]
+    fine_tune(parse(train_options(dataset, tmp_path / "run", *more)))
+    run = Run(tmp_path / "run")
+    rows = run.validation
+    best = run.manifest["run"]["best_auroc"]
+    assert best == pytest.approx(auroc(rows.label == "cushing", rows.score("cushing")))
+
+
+def test_gate_checks_the_published_model_on_both_sides(averaged, dataset, tmp_path):
+    options = ModelOptions(repo_id="me/faces", license="mit", dataset=dataset)
+    made = stage_model(Run(averaged), options, tmp_path)
+    (rule,) = (rule for rule in RULES if rule.name == "reproduces")
+    assert list(rule.faults(made)) == []
+    assert "**The plain pipeline gives other scores**" in (made.folder / "README.md").read_text()
