@@ -182,6 +182,11 @@ def _combination_problems(config: RunConfig) -> list[str]:
             f"--model {config.model.model} takes neither --task ordinal nor --views nor "
             "--average_mirrored"
         )
+    if config.model.average_mirrored and config.training.framing == "any":
+        problems.append(
+            "--average_mirrored: --framing any is for the plain pipeline, which can't average; "
+            "give --framing aligned"
+        )
     if config.is_probe and config.training.augment not in ("auto", "none"):
         problems.append(
             f"--augment {config.training.augment}: a probe sees each photo once; give --views 4, "

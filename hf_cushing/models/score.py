@@ -14,7 +14,7 @@ from transformers import default_data_collator
 from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
-from hf_cushing.schema import ALIGNED, UsageError, UserError
+from hf_cushing.schema import ALIGNED, PLAIN, UsageError, UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -85,10 +85,11 @@ def forward(
         photos, batch_size, num_workers=num_workers, collate_fn=default_data_collator
     )
     model = classifier.model.to(device).eval()
+    answer = logits_of if photos.framing != PLAIN else _plain_logits
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     for batch in loader:
         with torch.autocast(device.type, kind, enabled=kind is not None):
-            logits = logits_of(model, batch["pixel_values"].to(device))
+            logits = answer(model, batch["pixel_values"].to(device))
         yield batch, logits
 
 
@@ -116,10 +117,15 @@ def logits_of(model: nn.Module, pixels: Tensor) -> Tensor:
 
     The mean over both sides where the network `averages_mirrored`.
     """
-    logits = model(pixel_values=pixels).logits
+    logits = _plain_logits(model, pixels)
     if averages_mirrored(model):
-        logits = (logits + model(pixel_values=pixels.flip(-1)).logits) / 2
+        logits = (logits + _plain_logits(model, pixels.flip(-1))) / 2
     return logits
+
+
+def _plain_logits(model: nn.Module, pixels: Tensor) -> Tensor:
+    """As the plain pipeline has them."""
+    return model(pixel_values=pixels).logits
 
 
 def averages_mirrored(model: nn.Module) -> bool:

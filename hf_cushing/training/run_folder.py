@@ -61,7 +61,8 @@ def framing_of(config: RunConfig, data: FaceData) -> str:
             "again without --no-context, or give --framing aligned"
         )
     if wanted == "auto":
-        return ANY if data.has_views and config.model.finetune != "head" else ALIGNED
+        aligned = config.model.finetune == "head" or config.model.average_mirrored
+        return ANY if data.has_views and not aligned else ALIGNED
     return wanted
 
 
