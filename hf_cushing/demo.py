@@ -36,7 +36,7 @@ def run_demo(photos: int, *, progress: Progress) -> None:
     if not _holds(RUN / "manifest.json", options):
         if not _holds(RUN / "plan.json", options):
             shutil.rmtree(RUN, ignore_errors=True)
-        _run("accelerate launch", "--num_processes", 1, resource("train.py"), *options)
+        _run("accelerate launch", "--num_processes", 1, resource("train.py"), *options, quiet=True)
     _run("hf-cushing", "evaluate", RUN, "--out", RUN / "report")
     photo = min((RAW / "images").iterdir())
     sys.stderr.write(
@@ -55,11 +55,17 @@ def _holds(record: Path, options: list[str]) -> bool:
     return all(found.get(name) == value for name, value in plan.items())
 
 
-def _run(program: str, *arguments: object) -> None:
-    """Run a command of `MODULES` in a process of its own, shown as a user would type it."""
+def _run(program: str, *arguments: object, quiet: bool = False) -> None:
+    """Run a command of `MODULES` in a process of its own, shown as a user would type it.
+
+    With `quiet` its result isn't shown: the evaluation says the same at the end.
+    """
     words = [str(argument) for argument in arguments]
     shown = " ".join([program, *words])
     sys.stderr.write(f"\n$ {shown}\n")
     sys.stderr.flush()
-    if subprocess.run([sys.executable, "-m", MODULES[program], *words], check=False).returncode:
+    command, out = [sys.executable, "-m", MODULES[program], *words], None
+    if quiet:
+        out = subprocess.DEVNULL
+    if subprocess.run(command, check=False, stdout=out).returncode:
         raise UserError(f"the demo stopped at: {shown}")

@@ -50,11 +50,11 @@ def evaluate(
 ) -> None:
     """Metrics for all, women and men, with intervals; the threshold comes from validation."""
     from hf_cushing.evaluation.command import evaluate_runs
+    from hf_cushing.evaluation.first_screen import first_screen
     from hf_cushing.evaluation.record import report_to_json
     from hf_cushing.evaluation.report import write_report
-    from hf_cushing.evaluation.tables import report_tables
     from hf_cushing.files import check_report_folder
-    from hf_cushing.reports.table import tables_to_markdown
+    from hf_cushing.reports.screen import screen_text
 
     check_report_folder(out, "metrics.json")
     report, predictions = evaluate_runs(
@@ -65,7 +65,7 @@ def evaluate(
         cpu=cpu,
     )
     write_report(out, report, predictions, full=True)
-    text = tables_to_markdown(report_tables(report))
+    text = screen_text(first_screen(report), RESEARCH_NOTICE)
     show(report_to_json(report), text, as_json=as_json, page=out / "report.html")
 
 

@@ -10,7 +10,7 @@ import typer
 from hf_cushing.cli.command import command
 from hf_cushing.cli.common import AsJson, Dataset, print_json, say
 from hf_cushing.compare.options import StudyOptions
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 
 if TYPE_CHECKING:
     from hf_cushing.compare.cells import StudyOutcome
@@ -54,7 +54,7 @@ def compare(
 
 
 def _show(outcome: StudyOutcome, out: Path, as_json: bool) -> None:
-    from hf_cushing.reports.table import tables_to_markdown
+    from hf_cushing.reports.screen import screen_text
 
     if as_json:
         names = [cell.folder.name for cell in outcome.done]
@@ -63,8 +63,8 @@ def _show(outcome: StudyOutcome, out: Path, as_json: bool) -> None:
              "failed": outcome.failed}
         )  # fmt: skip
     elif outcome.tables:
-        print("\n".join([*outcome.verdicts, "", tables_to_markdown(outcome.tables)]))
-        say(f"study: {out / 'study.html'}")
+        print(screen_text(outcome.screen, RESEARCH_NOTICE))
+        say(f"study: {out / 'study.html'}; tables: {out / 'study.md'}")
 
 
 def _check_complete(outcome: StudyOutcome, out: Path) -> None:

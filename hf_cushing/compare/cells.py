@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from hf_cushing.compare.grid import Arm, Cell
 from hf_cushing.files import write_json
+from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import UsageError
 
@@ -35,7 +36,9 @@ class StudyOutcome:
     tables : list of Table
         Empty while cells are missing.
     verdicts : list of str
-        The sentences to read first.
+        What the study found, in sentences.
+    screen : list of Section
+        What to read first.
     """
 
     done: list[Cell]
@@ -44,6 +47,7 @@ class StudyOutcome:
     left_out: dict[str, str] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
     verdicts: list[str] = field(default_factory=list)
+    screen: list[Section] = field(default_factory=list)
 
 
 def run_cells(

@@ -14,6 +14,7 @@ from hf_cushing.compare.grid import Cell, make_cells
 from hf_cushing.compare.plan import Study, make_study
 from hf_cushing.compare.report import write_record, write_study
 from hf_cushing.compare.results import collect
+from hf_cushing.compare.screen import study_screen
 from hf_cushing.compare.tables import external_table, study_tables, study_verdicts
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import plain, read_json
@@ -60,7 +61,10 @@ def compare(
     if external:
         scored = external_results(whole, external, draws=draws, say=say)
         tables += [external_table(label, arms, whole) for label, arms in scored.items()]
-    outcome = replace(outcome, tables=tables, verdicts=study_verdicts(results, tables))
+    verdicts = study_verdicts(results, tables)
+    name = f"{dataset.rstrip('/').split('/')[-1]} ({data.revision})"
+    screen = study_screen(results, verdicts, dataset=name, runs=len(outcome.done))
+    outcome = replace(outcome, tables=tables, verdicts=verdicts, screen=screen)
     write_study(out, record, outcome, results)
     return outcome
 

@@ -41,7 +41,8 @@ def write_study(
     write_text(out / "study.tex", tables_to_latex(tables))
     page = tables_to_page(
         f"Comparison of models, {len(outcome.done)} runs",
-        verdicts=outcome.verdicts,
+        screen=outcome.screen,
+        head=_head(record),
         tables=tables,
         figures=_figures(out, results),
         failed=outcome.failed,
@@ -49,6 +50,14 @@ def write_study(
     )
     write_text(out / "study.html", page)
     write_record(out, record, _facts(outcome))
+
+
+def _head(record: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"Models {', '.join(map(str, record['models']))}; {record['folds']} folds, seeds "
+        f"{', '.join(map(str, record['seeds']))}",
+        f"Dataset revision {record['dataset_revision']}",
+    )
 
 
 def _facts(outcome: StudyOutcome) -> dict[str, Any]:

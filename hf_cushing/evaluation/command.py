@@ -12,6 +12,7 @@ from hf_cushing.data.loading import FaceData
 from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
+from hf_cushing.evaluation.origin import Origin, origin_of
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report, points_from_json
 from hf_cushing.evaluation.report import evaluate
@@ -53,13 +54,26 @@ def evaluate_runs(
     for rule in filter(None, (options.rule, options.against_rule)):
         parse_rule(rule)
     if dataset is None:
-        return _evaluate_recorded(runs, options, against=against)
+        report, predictions = _evaluate_recorded(runs, options, against=against)
+        return replace(report, origin=_origin(runs)), predictions
     if against:
         raise UsageError(
             "--against compares recorded predictions: evaluate both models on the dataset first, "
             "then compare their report folders"
         )
-    return _score_dataset(runs, dataset, options, cpu=cpu)
+    report, predictions = _score_dataset(runs, dataset, options, cpu=cpu)
+    revision = str(predictions.dataset_revision[0])
+    origin = replace(
+        _origin(runs), dataset=dataset.rstrip("/").split("/")[-1], dataset_revision=revision
+    )
+    return replace(report, origin=origin), predictions
+
+
+def _origin(runs: Sequence[Run]) -> Origin:
+    """From the manifests, or of one report folder what it says of itself."""
+    if len(runs) == 1 and not runs[0].manifest and runs[0].report and runs[0].report.origin:
+        return runs[0].report.origin
+    return origin_of([run.manifest for run in runs], [run.title for run in runs])
 
 
 def pooled_predictions(runs: Sequence[Run]) -> Predictions:

@@ -15,10 +15,11 @@ from hf_cushing.evaluation.curves import (
     plot_roc,
 )
 from hf_cushing.evaluation.figures import plot_confusion, plot_forest, plot_gaps
+from hf_cushing.evaluation.first_screen import first_screen
+from hf_cushing.evaluation.origin import Origin
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.tables import report_tables
-from hf_cushing.evaluation.wording import verdicts
+from hf_cushing.evaluation.tables import first_tables, report_tables
 from hf_cushing.files import write_text
 from hf_cushing.reports.page import tables_to_page
 from hf_cushing.reports.table import Table
@@ -29,11 +30,11 @@ GAPS_CAPTION = "Grey: gaps below the minimum detectable difference; one inside m
 
 def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
-    scored = predictions.of_split(report.split)
-    patients = len(set(scored.patient_id.tolist()))
+    origin = report.origin or Origin()
     text = tables_to_page(
-        f"Evaluation on {len(scored)} {report.split} photos of {patients} patients",
-        verdicts=verdicts(report),
+        f"{', '.join(predictions.positive_labels)}: {origin.model}, {report.split} photos",
+        screen=first_screen(report),
+        head=origin.lines,
         tables=list(_illustrated(out, report)),
         figures=_figures(out, report, predictions),
     )
@@ -41,13 +42,15 @@ def write_page(out: Path, report: Report, predictions: Predictions) -> None:
 
 
 def _illustrated(out: Path, report: Report) -> Iterator[Table]:
-    """The tables, those of subgroups and gaps with their figures."""
+    """A few metrics first, then all tables, those of subgroups and gaps with their figures."""
     plots = {}
     for label, unit in product(report.labels, report.units):
         rows, gaps = report.rows(label, unit), report.gaps_of(label, unit)
         plots[f"{label}_{unit}"] = ("forest_", partial(plot_forest, rows=rows), FOREST_CAPTION)
         plots[f"gaps_{label}_{unit}"] = ("", partial(plot_gaps, gaps=gaps), GAPS_CAPTION)
+    yield from first_tables(report)
     for table in report_tables(report):
+        table = replace(table, folded=True)
         if table.name in plots:
             prefix, plot, caption = plots[table.name]
             figure = out / f"{prefix}{table.name}.png"

@@ -12,6 +12,7 @@ from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GradeRow, Grading
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.options import MARGIN, PRIMARY
+from hf_cushing.evaluation.origin import Origin
 from hf_cushing.evaluation.plain import PlainReport
 from hf_cushing.evaluation.repeatability import Change, Repeatability
 from hf_cushing.evaluation.subgroups import SubgroupReport, Value
@@ -50,6 +51,8 @@ class Report:
         Differences smaller than this don't matter.
     plain : PlainReport, optional
         The same photos without alignment, where the dataset has wide views.
+    origin : Origin, optional
+        Model, run, dataset and day.
     """
 
     split: str
@@ -65,6 +68,7 @@ class Report:
     primary: str = PRIMARY
     margin: float = MARGIN
     plain: PlainReport | None = None
+    origin: Origin | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -134,6 +138,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         primary=metrics.get("primary", PRIMARY),
         margin=metrics.get("margin", MARGIN),
         plain=_plain(metrics["plain"]) if metrics.get("plain") else None,
+        origin=_record(Origin, metrics["origin"]) if metrics.get("origin") else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hf_cushing.evaluation.comparison import Comparison
@@ -53,6 +54,15 @@ def report_tables(report: Report) -> list[Table]:
     if report.repeatability:
         tables.append(repeatability_table(report.repeatability))
     return tables + [_comparison_table(comparison) for comparison in report.comparisons]
+
+
+def first_tables(report: Report) -> Iterator[Table]:
+    """A quarter of the metrics, in the unit of the first screen; one table a disease."""
+    unit = report.units[-1]
+    for label in report.labels:
+        table = subgroup_table(report, label, unit, shown_in("first"))
+        if not report.grading:
+            yield replace(table, name=f"first_{label}", notes=table.notes[:2])
 
 
 def subgroup_table(

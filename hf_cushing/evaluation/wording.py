@@ -7,12 +7,10 @@ import math
 from hf_cushing.evaluation.gaps import PARITY, Gap, power_note
 from hf_cushing.evaluation.grades import GRADES
 from hf_cushing.evaluation.options import PRIMARY
-from hf_cushing.evaluation.record import Report
-from hf_cushing.evaluation.repeatability import repeatability_verdicts
-from hf_cushing.evaluation.subgroups import MACRO, WITHIN, Value
+from hf_cushing.evaluation.subgroups import WITHIN, Value
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
-from hf_cushing.stats.grade_metrics import ERROR, GRADE_METRICS, KAPPA
+from hf_cushing.stats.grade_metrics import GRADE_METRICS
 from hf_cushing.stats.metrics import METRICS
 from hf_cushing.stats.paired_metrics import SIGNIFICANT, Difference
 
@@ -38,34 +36,6 @@ def format_value(value: Value, digits: int = 3) -> str:
     if not math.isnan(value.reference):
         return f"{value.estimate:.{digits}f} (if calibrated {value.reference:.{digits}f})"
     return interval_text(value.estimate, value.low, value.high, digits)
-
-
-def verdicts(report: Report) -> list[str]:
-    """The few sentences to read first."""
-    sentences = [
-        f"Grades, {row.subgroup}: quadratic kappa {format_value(row.values[KAPPA], 2)}, mean error "
-        f"{format_value(row.values[ERROR], 2)} grades, {row.patients} patients" + _ending(row.size)
-        for row in (report.grading.rows if report.grading else ())
-        if row.unit == "photo"
-    ]
-    for row in report.subgroups:
-        if row.unit == "photo" and row.label != MACRO:
-            values = [f"{title_of(m)} {format_value(row.values[m], 2)}" for m in HEADLINE]
-            sentences.append(
-                f"{row.label}, {row.subgroup}: {', '.join(values)}, {row.positive_patients} "
-                f"patients with and {row.negative_patients} without the disease{_ending(row.size)}"
-            )
-    sentences += [
-        f"{gap.label}: {gap_sentence(gap, report.primary)}"
-        for gap in report.gaps
-        if gap.unit == "photo" and gap.metric in HEADLINE
-    ]
-    unsteady = repeatability_verdicts(report.repeatability) if report.repeatability else []
-    return sentences + unsteady
-
-
-def _ending(size: str) -> str:
-    return ": insufficient for any statement." if size == "insufficient" else "."
 
 
 def gap_sentence(gap: Gap, primary: str = PRIMARY) -> str:

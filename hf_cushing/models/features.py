@@ -152,7 +152,9 @@ class FeatureStore:
             return
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         total = sum(map(len, parts))
-        with tqdm(total=total, desc="Features", unit="photo", disable=not progress) as bar:
+        with tqdm(
+            total=total, desc="Features", unit="photo", disable=None if progress else True
+        ) as bar:
             for part in parts:
                 rows = []
                 for batch in self._pass(photos.select(part), *look):

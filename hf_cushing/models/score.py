@@ -54,7 +54,7 @@ def score(
     batches = -(-len(own_rows) // batch_size)
     hidden = not state.is_main_process
     pairs: list[tuple[int, list[float]]] = []
-    for batch, logits in tqdm(passes, total=batches, desc="Scoring", disable=hidden):
+    for batch, logits in tqdm(passes, total=batches, desc="Scoring", disable=hidden or None):
         places = [own_rows[i] for i in batch["index"].tolist()]
         pairs += zip(places, logits.double().cpu().tolist(), strict=True)
     if state.num_processes > 1:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hf_cushing.data.counts import count_cells
 from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.evaluation.origin import origin_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import MACRO
@@ -140,13 +141,16 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
     """
     manifest, predictions = run.finished_manifest, run.recorded_predictions
     trained_on = manifest["config"]["data"]["dataset"]
+    report = run.report
+    if report.origin is None:  # of a run made before it was recorded
+        report = replace(report, origin=origin_of([manifest], [run.title]))
     intake = read_intake_report(options.dataset) if options.dataset else None
     return ModelFacts(
         repo_id=options.repo_id,
         license=options.license,
         dataset_id=options.dataset_id or (trained_on if "/" in trained_on else ""),
         manifest=manifest,
-        report=run.report,
+        report=report,
         points=run.metrics["operating_points"],
         predictions=predictions,
         cells=manifest.get("cells") or _cells(predictions),

@@ -19,15 +19,17 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
+from hf_cushing.evaluation.first_screen import first_screen
 from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
 from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
-from hf_cushing.evaluation.wording import title_of, verdicts
+from hf_cushing.evaluation.wording import title_of
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
 from hf_cushing.publish.raw_photos import RawFigures, raw_table
 from hf_cushing.publish.rules_model import ALLOWED
 from hf_cushing.publish.staged import Finding
+from hf_cushing.reports.screen import screen_markdown
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats.metrics import METRICS, shown_in
@@ -78,7 +80,7 @@ def model_card(
         version=__version__,
         results=list(_results(facts)),
         grades=_grades(facts),
-        verdicts=verdicts(facts.report),
+        screen=screen_markdown(first_screen(facts.report)),
         title=facts.repo_id.partition("/")[2],
         override=override,
         findings=findings or (),
@@ -154,6 +156,7 @@ def _results(facts: ModelFacts) -> Iterator[dict[str, Any]]:
         yield {
             "label": label,
             "macro": label == MACRO,
+            "first": subgroup_table(facts.report, label, metrics=shown_in("first")),
             "table": subgroup_table(facts.report, label, metrics=shown),
             "gaps": gap_table(gaps, shown, primary=facts.report.primary) if gaps else None,
             "calibration": replace(

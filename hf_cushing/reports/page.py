@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from hf_cushing import __version__
 from hf_cushing.files import render_template
+from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import RESEARCH_NOTICE
 
@@ -16,7 +17,9 @@ from hf_cushing.schema import RESEARCH_NOTICE
 def tables_to_page(
     title: str,
     *,
-    verdicts: Sequence[str],
+    verdicts: Sequence[str] = (),
+    screen: Sequence[Section] = (),
+    head: Sequence[str] = (),
     tables: Sequence[Table],
     figures: Iterable[tuple[str, Path]],
     failed: Mapping[str, str] = MappingProxyType({}),
@@ -26,6 +29,12 @@ def tables_to_page(
 
     Parameters
     ----------
+    verdicts : sequence of str
+        What to read first, as a list; or
+    screen : sequence of Section
+        the same under titles.
+    head : sequence of str
+        Which model, run, dataset and day the page is of.
     figures : iterable of (str, Path)
         Captions and PNG files, which become part of the page.
     failed, left_out : mapping
@@ -37,6 +46,8 @@ def tables_to_page(
         notice=RESEARCH_NOTICE,
         version=__version__,
         verdicts=verdicts,
+        screen=screen,
+        head=head,
         tables=tables,
         figures=list(figures),
         failed=failed,

@@ -30,6 +30,8 @@ class Table:
         The table as a picture.
     caption : str
         Of the figure.
+    folded : bool
+        Whether a page shows its title alone until it is opened.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Table:
     notes: list[str]
     figure: Path | None = None
     caption: str = ""
+    folded: bool = False
 
 
 def tables_to_markdown(tables: Sequence[Table], *, notice: bool = True) -> str:

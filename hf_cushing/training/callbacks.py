@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from typing import Any
 
@@ -9,6 +11,8 @@ from transformers import ProgressCallback, TrainerCallback
 
 from hf_cushing.training.checkpoints import epochs_without_gain
 from hf_cushing.training.sampling import PhotoOrder
+
+log = logging.getLogger(__name__)
 
 
 class EpochControl(TrainerCallback):
@@ -32,7 +36,9 @@ class EpochControl(TrainerCallback):
         self.order.set_epoch(epoch)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop after `patience` evaluations without a better one."""
+        """Stop after `patience` evaluations without a better one; without a bar, say a line."""
+        if state.is_world_process_zero and not sys.stderr.isatty():
+            log.info("epoch %d%s", round(state.epoch or 0), _aurocs(kwargs["metrics"]))
         if epochs_without_gain(state.log_history) >= self.patience:
             control.should_training_stop = True
 
@@ -62,10 +68,14 @@ class FaceProgress(ProgressCallback):
         self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any
     ) -> None:
         """Note the AUROCs."""
-        names = {"all": "auroc", "women": "auroc_female", "men": "auroc_male"}
-        shown = [f"{word} {metrics[f'eval_{name}']:.3f}" for word, name in names.items()]
-        self.aurocs = f", validation AUROC {', '.join(shown)}"
+        self.aurocs = _aurocs(metrics)
         super().on_evaluate(args, state, control, **kwargs)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Print nothing: the bar says it."""
+
+
+def _aurocs(metrics: dict[str, float]) -> str:
+    names = {"all": "auroc", "women": "auroc_female", "men": "auroc_male"}
+    shown = [f"{word} {metrics[f'eval_{name}']:.3f}" for word, name in names.items()]
+    return f", validation AUROC {', '.join(shown)}"

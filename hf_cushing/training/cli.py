@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 from hf_cushing.training.environment import quiet_libraries
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, train, print the table; exit codes 0, 1 (data, environment), 2 (usage)."""
+    """Parse, train, print what to read first; exit codes 0, 1 (data, environment), 2 (usage)."""
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
@@ -28,12 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
-        from hf_cushing.evaluation.tables import report_tables
-        from hf_cushing.reports.table import tables_to_markdown
+        from hf_cushing.evaluation.first_screen import first_screen
+        from hf_cushing.reports.screen import screen_text
 
-        sys.stdout.write(
-            tables_to_markdown(report_tables(report)) + f"\nRun folder: {config.run_folder}\n"
-        )
+        text = screen_text(first_screen(report), RESEARCH_NOTICE)
+        sys.stdout.write(f"{text}\nTables: {config.run_folder / 'metrics.md'}\n")
 
 
 def parse(arguments: Sequence[str]) -> RunConfig:

@@ -88,12 +88,13 @@ def fine_tune(config: RunConfig) -> Report:
         report = replace(report, repeatability=_repeatability(config, data, scored, report))
     facts |= energy | processes | {"seconds": round(time.time() - started, 1)}
     facts["framing"] = data.framing
+    written = []
     first_process_writes(
-        lambda: write_results(
-            config, data, plan=plan, facts=facts, predictions=scored, report=report
+        lambda: written.append(
+            write_results(config, data, plan=plan, facts=facts, predictions=scored, report=report)
         )
     )
-    return report
+    return written[0] if written else report
 
 
 def load_photos(config: RunConfig) -> FaceData:

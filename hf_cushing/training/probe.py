@@ -155,7 +155,7 @@ def choose_c(
         space = StandardSpace(data.features)
         folds = [(start(space.rows, known, False), held) for known, held in inner_folds(data, seed)]
         tried, losses = [], np.empty(len(data.labels))
-        for c in tqdm(c_values, desc="Penalties", unit="C"):
+        for c in tqdm(c_values, desc="Penalties", unit="C", disable=None):
             for fit, held in folds:
                 losses[held] = log_losses(fit(c), space.rows[held], data.labels[held])
             tried.append((c, float(score(losses))))

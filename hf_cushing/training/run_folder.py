@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ import numpy as np
 from hf_cushing.config import RunConfig
 from hf_cushing.data.counts import count_cells
 from hf_cushing.data.loading import FaceData, class_words
+from hf_cushing.evaluation.first_screen import first_screen
+from hf_cushing.evaluation.origin import origin_of
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import write_report
 from hf_cushing.evaluation.scoring import predictions_of
-from hf_cushing.evaluation.tables import report_tables
+from hf_cushing.evaluation.tables import first_tables, report_tables
 from hf_cushing.files import render_template, write_json, write_text
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, load_classifier
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
+from hf_cushing.reports.screen import screen_markdown
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.schema import ALIGNED, ANY, PLAIN, RESEARCH_NOTICE, UserError
 from hf_cushing.training.environment import environment
@@ -125,10 +129,15 @@ def write_results(
     facts: dict[str, Any],
     predictions: Predictions,
     report: Report,
-) -> None:
-    """Write scores, tables, card and, last of all, the manifest; the checkpoints go."""
+) -> Report:
+    """Write scores, tables, card and, last of all, the manifest; the checkpoints go.
+
+    Returns
+    -------
+    Report
+        With its origin.
+    """
     run = config.run_folder
-    write_report(run, report, predictions)
     seen = [name for role in data.roles if role != "test" for name in data.roles[role]["photo_id"]]
     manifest = plan | {
         "labels": data.labels,
@@ -136,8 +145,11 @@ def write_results(
         "run": facts,
         "cells": _cells(data),
         "environment": environment(),
+        "finished": time.strftime("%Y-%m-%d"),
         "seen_photo_ids": sorted(seen),
     }
+    report = replace(report, origin=origin_of([manifest], [run.name]))
+    write_report(run, report, predictions)
     known = BACKBONES.get(config.model.model)
     card = render_template(
         "run.md.jinja",
@@ -149,6 +161,8 @@ def write_results(
         notice=RESEARCH_NOTICE,
         photos={role: len(rows) for role, rows in data.roles.items()},
         patients={role: len(set(rows["patient_id"])) for role, rows in data.roles.items()},
+        screen=screen_markdown(first_screen(report)),
+        first=tables_to_markdown(list(first_tables(report)), notice=False),
         tables=tables_to_markdown(report_tables(report), notice=False),
     )
     write_text(run / "README.md", card)
@@ -156,6 +170,7 @@ def write_results(
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     write_json(run / "manifest.json", manifest)
     (run / "plan.json").unlink(missing_ok=True)
+    return report
 
 
 def _cells(data: FaceData) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ class FaceTrainer(Trainer):
         control = EpochControl(options["train_dataset"], order, config.training.patience)
         super().__init__(args=_arguments(config, epochs), callbacks=[control], **options)
         self.remove_callback(ProgressCallback)
-        self.add_callback(FaceProgress())
+        if sys.stderr.isatty():
+            self.add_callback(FaceProgress())
 
     def compute_loss(
         self,
