@@ -91,6 +91,10 @@ def _chance(report: Report) -> Iterator[str]:
             f"{label}: {better}: AUROC {format_value(area, 2)}. F1 {format_value(f1, 2)}, {beaten} "
             f"({constant:.2f})."
         )
+    for row in report.plain.subgroups if report.plain and not report.grading else ():
+        if row.subgroup == "all":
+            area = format_value(row.values["auroc"], 2)
+            yield f"{row.label}, photos as they are, without alignment: AUROC {area} (by photo)."
     for comparison in report.comparisons:
         found = comparison.differences[comparison.primary]
         text = interval_text(found.difference, found.low, found.high)
