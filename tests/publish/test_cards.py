@@ -102,7 +102,7 @@ def test_card_tells_notice_threshold_use_and_what_was_not_measured(card, facts):
         f"threshold {threshold:.3f}, chosen on the validation split by the rule `f1`." in card.text
     )
     assert 'hf_cushing.pipeline("me/faces")' in card.text
-    assert "was **not measured**" in card.text
+    assert "### Where in the face it looks\n\nNot measured." in card.text
     assert "Energy:" in card.text
     assert "Checked before publishing" not in card.text  # the gate has not looked yet
 
