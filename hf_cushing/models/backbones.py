@@ -94,6 +94,9 @@ class Backbone:
         Input side in pixels, and the share of the crop's side, from its middle, that the network
         sees. DINOv2 was trained at 518 pixels last, but its positions interpolate, and 224 is what
         its authors evaluate with.
+    free_side : int, optional
+        Input side where training shows photos that aren't aligned (``--framing any``), if another;
+        all of the picture is seen then.
     mean, std : tuple of float, optional
         Of the input's channels, 0..1, where no checkpoint says and the family's are not meant.
     origin : str
@@ -107,6 +110,7 @@ class Backbone:
     installed: bool = False
     side: int = 224
     field: float = 1.0
+    free_side: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     origin: str = ""
@@ -183,6 +187,7 @@ FACE_RESNET = Backbone(
     installed=True,
     side=134,
     field=134 / 210,
+    free_side=200,
     mean=(122.782 / 255, 117.001 / 255, 104.298 / 255),
     std=(256 / 255,) * 3,
     origin="dlib's face-recognition ResNet (davisking/dlib-models, `dlib_face_recognition_resnet_"

@@ -31,9 +31,10 @@ from hf_cushing.evaluation.repeatability import Repeatability
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
+from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, build_classifier, load_classifier
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
-from hf_cushing.schema import UserError
+from hf_cushing.schema import ANY, UserError
 from hf_cushing.training.baseline import fit_baseline
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import check_same_plan, find_checkpoint
@@ -120,7 +121,7 @@ def _fit_network(
     config: RunConfig, data: FaceData, checkpoint: Path | None
 ) -> tuple[dict[str, Any], Predictions]:
     """Train, save and calibrate a network, then score by what was saved."""
-    classifier = _build(config, data.labels)
+    classifier = _build(config, data)
     facts = _learn(config, data, classifier, checkpoint)
     if HELD_OUT in data.roles:
         facts |= refit_last_layer(config, data)
@@ -128,15 +129,16 @@ def _fit_network(
     return facts, score_saved(config, data)
 
 
-def _build(config: RunConfig, labels: list[str]) -> Classifier:
-    """The network with a new head."""
+def _build(config: RunConfig, data: FaceData) -> Classifier:
+    """The network with a new head; for photos that aren't aligned it sees all of the picture."""
     set_seed(config.training.seed)
+    known = BACKBONES.get(config.model.model) if data.framing == ANY else None
     classifier = build_classifier(
         config.model.model,
-        labels,
+        data.labels,
         init=config.model.init,
-        image_size=config.model.image_size,
-        field=config.model.field,
+        image_size=config.model.image_size or (known.free_side if known else None),
+        field=config.model.field or (1.0 if data.framing == ANY else None),
         revision=config.model.model_revision,
         drop_path=config.model.drop_path,
     )
