@@ -19,7 +19,7 @@ from hf_cushing.files import plain
 from hf_cushing.models.baselines import check_landmarks
 from hf_cushing.run import Run
 from hf_cushing.schema import ALIGNED, UsageError, UserError
-from hf_cushing.training.run_folder import framing_of, run_plan
+from hf_cushing.training.run_folder import run_plan
 
 OF_BASELINES = ("tracker", "resume", "cpu", "bootstrap", "calibration", "threshold_rule",
                 "public_controls", "repeat", "dataset_revision")  # fmt: skip
@@ -215,7 +215,7 @@ def _deciding(arm: Arm, config: RunConfig, data: FaceData) -> dict[str, Any]:
         del young["average_mirrored"]
     if config.model.field is None:
         del young["field"]
-    if config.training.framing == "auto" and framing_of(config, data) == ALIGNED:
+    if config.training.framing == ALIGNED:
         del plan["config"]["training"]["framing"]
     if config.is_probe or not config.freezes_batch_norms or not arm.is_cnn:
         del young["batch_norm"]

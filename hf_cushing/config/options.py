@@ -134,11 +134,10 @@ class TrainingConfig:
         "mirror, turn, zoom, blur and expose training photos anew each epoch; auto: light, "
         "and none where the backbone is frozen",
     )
-    framing: Literal["auto", "aligned", "any"] = option(
-        "auto",
-        "training shows the aligned crop, or as often the wide view and windows of it, so that "
-        "photos needn't be aligned later; auto: any where the dataset has wide views and more "
-        "than the head learns",
+    framing: Literal["aligned", "any"] = option(
+        "aligned",
+        "training shows the aligned crop; any: as often the wide view and windows of it, so that "
+        "photos needn't be aligned later",
     )
     zoom_out: float = option(1.05, "augmentation shows up to this times the crop")
     precision: Literal["fp32", "bf16", "fp16"] = option("fp32", "mixed precision")

@@ -177,10 +177,10 @@ def _combination_problems(config: RunConfig) -> list[str]:
             "--head probe --mitigation none"
         )
     unused = config.grades or config.model.views or config.model.average_mirrored
-    if config.is_baseline and unused:
+    if config.is_baseline and (unused or config.training.framing == "any"):
         problems.append(
             f"--model {config.model.model} takes neither --task ordinal nor --views nor "
-            "--average_mirrored"
+            "--average_mirrored nor --framing any"
         )
     if config.model.average_mirrored and config.training.framing == "any":
         problems.append(

@@ -39,15 +39,12 @@ class FaceData:
         Hash of the content, the same for a folder and its copy on the Hub.
     folds : str
         Name of the column of folds in use.
-    framing : str
-        What training shows of the photos: ``aligned`` or ``any``.
     """
 
     roles: dict[str, Dataset]
     labels: list[str]
     revision: str
     folds: str = "fold"
-    framing: str = ALIGNED
 
     @property
     def has_views(self) -> bool:

@@ -106,9 +106,9 @@ def _photos(
     if config.uses_features:
         store = feature_store(config, classifier)
         return (
-            FeaturePhotos(train, views_of(config, train, store, data.framing), weights),
-            _seen_by_all(
-                data, lambda f: FeaturePhotos(validation, [store.features(validation, framing=f)])
+            FeaturePhotos(train, views_of(config, train, store), weights),
+            _in_all_framings(
+                config, lambda f: FeaturePhotos(validation, [store.features(validation, framing=f)])
             ),
         )
     augmented = FacePhotos(
@@ -118,16 +118,16 @@ def _photos(
         strength=config.augmentation,
         seed=config.training.seed,
         zoom_out=config.training.zoom_out,
-        framing=data.framing,
+        framing=config.training.framing,
     )
-    return augmented, _seen_by_all(
-        data, lambda framing: FacePhotos(validation, classifier.processor, framing=framing)
+    return augmented, _in_all_framings(
+        config, lambda framing: FacePhotos(validation, classifier.processor, framing=framing)
     )
 
 
-def _seen_by_all(
-    data: FaceData, make: Callable[[str], torch.utils.data.Dataset]
+def _in_all_framings(
+    config: RunConfig, make: Callable[[str], torch.utils.data.Dataset]
 ) -> torch.utils.data.Dataset:
     """Validation photos in each framing that the epoch is chosen by, one after the other."""
-    framings = (ALIGNED, PLAIN) if data.framing == ANY else (ALIGNED,)
+    framings = (ALIGNED, PLAIN) if config.training.framing == ANY else (ALIGNED,)
     return torch.utils.data.ConcatDataset([make(framing) for framing in framings])

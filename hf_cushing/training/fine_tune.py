@@ -42,7 +42,7 @@ from hf_cushing.training.descent import descend
 from hf_cushing.training.energy import energy_measured
 from hf_cushing.training.head import fit_head, refit_last_layer
 from hf_cushing.training.processes import check_processes, first_process_writes
-from hf_cushing.training.run_folder import framing_of, run_plan, score_saved, write_results
+from hf_cushing.training.run_folder import run_plan, score_saved, write_results
 from hf_cushing.training.saving import save_model
 from hf_cushing.training.trainer import check_tracker
 
@@ -88,7 +88,6 @@ def fine_tune(config: RunConfig) -> Report:
     if config.evaluation.repeatability and not config.is_baseline:
         report = replace(report, repeatability=_repeatability(config, data, scored, report))
     facts |= energy | processes | {"seconds": round(time.time() - started, 1)}
-    facts["framing"] = data.framing
     written = []
     first_process_writes(
         lambda: written.append(
@@ -107,7 +106,11 @@ def load_photos(config: RunConfig) -> FaceData:
         revision=config.data.dataset_revision,
     )
     check_evaluation(config, data.labels)
-    data = replace(data, framing=framing_of(config, data))
+    if config.training.framing == ANY and not data.has_views:
+        raise UserError(
+            f"--framing any: {config.data.dataset} has no wide views (column context); prepare it "
+            "again without --no-context, or give --framing aligned"
+        )
     data = with_public_controls(data, config.data.public_controls)
     method, seed = config.training.mitigation, config.training.seed
     if method == "matched_subset":
@@ -132,13 +135,14 @@ def _fit_network(
 def _build(config: RunConfig, data: FaceData) -> Classifier:
     """The network with a new head; for photos that aren't aligned it sees all of the picture."""
     set_seed(config.training.seed)
-    known = BACKBONES.get(config.model.model) if data.framing == ANY else None
+    free = config.training.framing == ANY
+    known = BACKBONES.get(config.model.model) if free else None
     classifier = build_classifier(
         config.model.model,
         data.labels,
         init=config.model.init,
         image_size=config.model.image_size or (known.free_side if known else None),
-        field=config.model.field or (1.0 if data.framing == ANY else None),
+        field=config.model.field or (1.0 if free else None),
         revision=config.model.model_revision,
         drop_path=config.model.drop_path,
     )

@@ -43,7 +43,7 @@ def fit_head(config: RunConfig, data: FaceData, classifier: Classifier) -> Probe
     photos = data.roles["train"]
     width = _feature_width(classifier, config.model.head_features)
     store = feature_store(config, classifier)
-    views = [view[:, :width] for view in views_of(config, photos, store, data.framing)]
+    views = [view[:, :width] for view in views_of(config, photos, store)]
     known = probe_data(photos, views, config.training.imbalance)
     probe = _fit_of(config, data.labels)(known, seed=config.training.seed)
     write_head(head_linear(classifier.model), probe)
@@ -77,12 +77,10 @@ def refit_last_layer(config: RunConfig, data: FaceData) -> dict[str, Any]:
     return {"dfr": {"photos": len(photos), "penalty_c": probe.chosen_c}}
 
 
-def views_of(
-    config: RunConfig, photos: Dataset, store: FeatureStore, framing: str
-) -> list[np.ndarray]:
+def views_of(config: RunConfig, photos: Dataset, store: FeatureStore) -> list[np.ndarray]:
     """Features of the photos as they are, then of each further view: shape (n, d) each."""
     views = [store.features(photos, view=view) for view in range(config.model.views + 1)]
-    if framing == ANY:
+    if config.training.framing == ANY:
         views.append(store.features(photos, framing=PLAIN))
         views += [store.features(photos, view=view, framing=ANY) for view in (1, 2)]
     return views

@@ -29,7 +29,7 @@ from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.screen import screen_markdown
 from hf_cushing.reports.table import tables_to_markdown
-from hf_cushing.schema import ALIGNED, ANY, PLAIN, RESEARCH_NOTICE, UserError
+from hf_cushing.schema import PLAIN, RESEARCH_NOTICE
 from hf_cushing.training.environment import environment
 from hf_cushing.training.saving import WEIGHTS
 
@@ -48,26 +48,6 @@ def run_plan(config: RunConfig, data: FaceData) -> dict[str, Any]:
         if Path(settings[part][name]).exists():
             settings[part][name] = Path(settings[part][name]).name
     return {"config": settings, "dataset_revision": data.revision}
-
-
-def framing_of(config: RunConfig, data: FaceData) -> str:
-    """What training shows of the photos: ``aligned`` or ``any``.
-
-    Raises
-    ------
-    UserError
-        ``any`` of a dataset without wide views.
-    """
-    wanted = config.training.framing
-    if wanted == ANY and not data.has_views:
-        raise UserError(
-            f"--framing any: {config.data.dataset} has no wide views (column context); prepare it "
-            "again without --no-context, or give --framing aligned"
-        )
-    if wanted == "auto":
-        aligned = config.model.finetune == "head" or config.model.average_mirrored
-        return ANY if data.has_views and not aligned else ALIGNED
-    return wanted
 
 
 def feature_store(config: RunConfig, classifier: Classifier) -> FeatureStore:

@@ -12,7 +12,7 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.files import resource
 from hf_cushing.schema import UsageError
 
-OLD = SimpleNamespace(revision="0" * 16, has_views=False)
+OLD = SimpleNamespace(revision="0" * 16)
 """Stands for a dataset."""
 
 

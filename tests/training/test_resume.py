@@ -18,7 +18,7 @@ from tests.training.kill_at import CALLS
 
 KILL_AT = Path(__file__).with_name("kill_at.py")
 METHODS = {
-    "full": ("tiny-swin", "--drop_path", "0.2"),
+    "full": ("tiny-swin", "--drop_path", "0.2", "--framing", "any"),
     "dro": ("tiny-resnet", "--mitigation", "group_dro"),
     "face": ("face-resnet", "--init", "pretrained", "--finetune", "lp-ft"),
     "lora": ("tiny-dinov2", "--finetune", "lora", "--lora_dropout", "0.1"),
