@@ -18,7 +18,9 @@ class DataConfig:
     dataset: str = option("", "dataset folder made by `hf-cushing prepare`, or a Hub id")
     dataset_revision: str | None = option(None, "branch, tag or commit of a Hub dataset")
     fold: int | None = option(
-        None, "cross-validation: test on this fold, validate on the next, train on the rest"
+        None,
+        "cross-validation: test on this fold, validate on the next, train on the rest; all: every "
+        "fold in a folder of its own under output_dir, and their report together",
     )
     repeat: int = option(1, "which repeat of the cross-validation (`prepare --repeats`)")
     num_workers: int = option(0, "loader processes that decode and augment")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from hf_cushing.config import BASELINES
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GRADES, GradeRow
 from hf_cushing.evaluation.origin import Origin
@@ -102,7 +103,9 @@ def _chance(report: Report) -> Iterator[str]:
             f"{comparison.label}, this against the other: {title_of(comparison.primary)} differs "
             f"by {text}: {verdict_text(found)} (photos; p {p_text(found.p)})."
         )
-    if not report.comparisons:
+    if report.origin and report.origin.model in BASELINES:
+        yield "This is a baseline without a network: what a network must beat."
+    elif not report.comparisons:
         yield "Baselines (age and sex, colour, geometry) were not compared here."
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions, by_patient
+from hf_cushing.evaluation.subgroup_metric import f1_by_group
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
@@ -181,7 +182,26 @@ def report_subgroups(
 ) -> dict[str, Resampled[SubgroupReport]]:
     """Metrics, intervals and draws of one disease in every subgroup."""
     decisions = decisions_of(sample.rows, label, points)
-    return {name: _report(sample, decisions, label, name, mask) for name, mask in masks.items()}
+    f1 = _f1_of(decisions, sample.rows.sex, masks)
+    found = {name: _report(sample, decisions, label, name, mask) for name, mask in masks.items()}
+    for name, resampled in found.items():
+        values = resampled.report.values
+        if not math.isnan(values["f1"].estimate):
+            values["f1"] = replace(values["f1"], estimate=f1[name])
+    return found
+
+
+def _f1_of(
+    decisions: Decisions, sexes: np.ndarray, masks: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """F1 of every subgroup, as the metric for `evaluate` computes it."""
+    truth, called = decisions.truth, decisions.called
+    whole, by_sex, _ = f1_by_group(truth, called, sexes)
+    found = {"all": whole} | by_sex
+    for name in masks.keys() - found.keys():
+        inside = masks[name]
+        found[name] = f1_by_group(truth[inside], called[inside], sexes[inside])[0]
+    return found
 
 
 def _report(

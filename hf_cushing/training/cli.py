@@ -14,17 +14,23 @@ from hf_cushing.training.environment import quiet_libraries
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, train, print what to read first; exit codes 0, 1 (data, environment), 2 (usage)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    words, all_folds = _without_all_folds(arguments)
     try:
-        config = parse(sys.argv[1:] if arguments is None else arguments)
+        config = parse(words)
     except UserError as error:
         sys.exit(_fail(error, code=2))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("hf_cushing").setLevel(logging.INFO)
     quiet_libraries()
     from hf_cushing.training.fine_tune import fine_tune
+    from hf_cushing.training.folds import train_folds
 
     try:
-        report = fine_tune(config)
+        if all_folds:
+            report, out = train_folds(config)
+        else:
+            report, out = fine_tune(config), config.run_folder
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
     if _is_first_process():
@@ -32,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from hf_cushing.reports.screen import screen_text
 
         text = screen_text(first_screen(report), RESEARCH_NOTICE)
-        sys.stdout.write(f"{text}\nTables: {config.run_folder / 'metrics.md'}\n")
+        sys.stdout.write(f"{text}\nTables: {out / 'metrics.md'}\n")
 
 
 def parse(arguments: Sequence[str]) -> RunConfig:
@@ -50,6 +56,23 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     if recipe:
         parser.set_defaults(**read_yaml(recipe))
     return RunConfig.of(vars(parser.parse_args(arguments)))
+
+
+def _without_all_folds(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """The arguments without ``--fold all``, and whether it was there.
+
+    >>> _without_all_folds(["--model", "m", "--fold", "all"])
+    (['--model', 'm'], True)
+    """
+    words = [part for word in arguments for part in _split_fold(word)]
+    for place in range(len(words) - 1):
+        if words[place : place + 2] == ["--fold", "all"]:
+            return words[:place] + words[place + 2 :], True
+    return words, False
+
+
+def _split_fold(word: str) -> list[str]:
+    return ["--fold", word.removeprefix("--fold=")] if word.startswith("--fold=") else [word]
 
 
 def _is_first_process() -> bool:

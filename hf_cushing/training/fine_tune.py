@@ -84,7 +84,7 @@ def fine_tune(config: RunConfig) -> Report:
             facts, scored = fit_baseline(config, data)
         else:
             facts, scored = _fit_network(config, data, checkpoint)
-    report = evaluate(scored, _evaluation_options(config))
+    report = evaluate(scored, evaluation_options(config))
     if config.evaluation.repeatability and not config.is_baseline:
         report = replace(report, repeatability=_repeatability(config, data, scored, report))
     facts |= energy | processes | {"seconds": round(time.time() - started, 1)}
@@ -204,7 +204,8 @@ def _repeatability(
     )
 
 
-def _evaluation_options(config: RunConfig) -> EvaluationOptions:
+def evaluation_options(config: RunConfig) -> EvaluationOptions:
+    """How a run's test photos are evaluated."""
     return EvaluationOptions(
         rule=config.evaluation.threshold_rule,
         draws=config.evaluation.bootstrap,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from hf_cushing.evaluation.subgroup_metric import f1_by_group
 from hf_cushing.stats.grade_metrics import concordance
 from hf_cushing.stats.metrics import mean_auroc
 
@@ -69,7 +70,8 @@ def validation_metrics(
     Returns
     -------
     dict
-        ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined), of grades also
+        ``auroc``, ``auroc_female``, ``auroc_male`` (NaN where undefined), of two classes also
+        ``f1`` and ``f1_<sex>`` at 0.5, of grades also
         ``concordance…``, and ``selection``: the AUROC or concordance of all, where epochs tie
         the worse sex decides; or the other way round.
     """
@@ -78,6 +80,12 @@ def validation_metrics(
     parts |= {f"_{sex}": sexes == sex for sex in ("female", "male")}
     metrics = {f"auroc{end}": mean_auroc(scores[part], labels[part]) for end, part in parts.items()}
     chosen_by = list(metrics.values())
+    if scores.shape[1] == 2:
+        whole, by_sex, _ = f1_by_group(labels == 1, scores[:, 1] > 0.5, sexes)
+        metrics |= {"f1": whole} | {
+            f"f1_{sex}": f1 if (labels[sexes == sex] == 1).any() else np.nan
+            for sex, f1 in by_sex.items()
+        }
     if places is not None:
         chosen_by = [concordance(scores[p] @ places, places[labels[p]]) for p in parts.values()]
         metrics |= {f"concordance{end}": v for end, v in zip(parts, chosen_by, strict=True)}

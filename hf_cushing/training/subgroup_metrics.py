@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hf_cushing.evaluation.subgroup_metric import f1_by_group
+
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
@@ -51,33 +53,26 @@ def subgroup_f1_metrics(
     >>> {name: round(value, 2) for name, value in values.items()}
     {'f1': 0.8, 'f1_female': 1.0, 'f1_male': 0.67, 'f1_gap': 0.33}
     """
-    masks = _masks(groups)
+    names = _names(groups)
     if not (zero_division in (0, 1) or zero_division != zero_division):
         raise ValueError(f"zero_division={zero_division!r}: choose nan, 0 or 1")
 
     def compute(output: EvalPrediction) -> dict[str, float]:
         truth, called = (side == positive for side in _classes(output, len(groups)))
-        by_group = {
-            name: _f1(truth[mask], called[mask], zero_division) for name, mask in masks.items()
-        }
-        known = [value for value in by_group.values() if not math.isnan(value)]
-        return {
-            "f1": _f1(truth, called, zero_division),
-            **{f"f1_{name}": value for name, value in by_group.items()},
-            f"f1_{GAP}": max(known) - min(known) if len(known) > 1 else math.nan,
-        }
+        whole, by_group, gap = f1_by_group(truth, called, names, zero_division=zero_division)
+        values = {f"f1_{name}": value for name, value in by_group.items()}
+        return {"f1": whole, **values, f"f1_{GAP}": gap}
 
     return compute
 
 
-def _masks(groups: Sequence[str]) -> dict[str, np.ndarray]:
+def _names(groups: Sequence[str]) -> np.ndarray:
     for row, name in enumerate(groups):
         if not isinstance(name, str) or name in ("", GAP):
             raise ValueError(
                 f"groups[{row}] is {name!r}; name the subgroup by a word other than '{GAP}'"
             )
-    names = np.asarray(groups, dtype=str)
-    return {str(name): names == name for name in np.unique(names)}
+    return np.asarray(groups, dtype=str)
 
 
 def _classes(output: EvalPrediction, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,8 +90,3 @@ def _classes(output: EvalPrediction, rows: int) -> tuple[np.ndarray, np.ndarray]
             "with a score for each class"
         )
     return truth, scores
-
-
-def _f1(truth: np.ndarray, called: np.ndarray, zero_division: float) -> float:
-    either = int(truth.sum() + called.sum())
-    return 2 * int((truth & called).sum()) / either if either else float(zero_division)
