@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -23,8 +24,36 @@ app = typer.Typer(
 )
 
 
+SPREAD = {"--map": 1, "--column": 0}
+"""Options that take any number of words like ``theirs=ours``, after so many words for all."""
+
+
+def spread(args: list[str]) -> list[str]:
+    """Repeat an option of `SPREAD` for each of its words.
+
+    >>> spread(["RAW", "--map", "sex", "W=female", "M=male", "--out", "DIR"])
+    ['RAW', '--map', 'sex W=female', '--map', 'sex M=male', '--out', 'DIR']
+    """
+    found, rest = [], list(args)
+    while rest:
+        word = rest.pop(0)
+        found.append(word)
+        if word not in SPREAD or len(rest) <= SPREAD[word] or "=" in rest[0] * SPREAD[word]:
+            continue
+        first = [rest.pop(0) for _ in range(SPREAD[word])]
+        pairs = list(itertools.takewhile(lambda w: "=" in w and not w.startswith("--"), rest))
+        del rest[: len(pairs)]
+        found[-1:] = [w for pair in pairs for w in (word, " ".join([*first, pair]))] or [
+            word, *first
+        ]  # fmt: skip
+    return found
+
+
 class Command(TyperCommand):
-    """Its help says of a switch what it does, and no ``--no-…`` where it is off anyway."""
+    """Options of `SPREAD` take several words; the help shows no ``--no-…`` of what is off."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread(args))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for option in self.get_params(ctx):

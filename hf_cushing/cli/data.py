@@ -21,10 +21,14 @@ Processes = Annotated[int | None, typer.Option(help="Processes; all cores by def
 
 @command(quiet=False)
 def prepare(
-    raw: Annotated[Path, typer.Argument(help="Clinic folder: photos and metadata.csv.")],
-    out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
+    raw: Annotated[Path, typer.Argument(help="Clinic folder: photos and their table.")],
     options: PrepareOptions,
     controls: ControlsOptions,
+    out: Annotated[Path | None, typer.Option(help="Dataset folder to make.")] = None,
+    propose: Annotated[
+        bool,
+        typer.Option("--propose", help="Only write clinic.yaml: how the table seems to be meant."),
+    ] = False,
     datasheet: Annotated[
         Path | None, typer.Option(help="YAML with consent, licence, … for the card.")
     ] = None,
@@ -38,6 +42,11 @@ def prepare(
     from hf_cushing.data.datasheet import read_datasheet
     from hf_cushing.data.prepare import prepare as run
 
+    if propose:
+        _propose(raw, overwrite=overwrite)
+        return
+    if out is None:
+        raise UsageError("give --out DIR, the dataset folder to make (or --propose)")
     options = replace(
         options,
         controls=controls if controls.folder else None,
@@ -137,6 +146,18 @@ def controls(
     )
     reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(left_out.items()))
     say(f"{count} photos in {out}; left out: {reasons or 'none'}")
+
+
+def _propose(raw: Path, *, overwrite: bool) -> None:
+    """Write and show clinic.yaml, and say how to go on."""
+    from hf_cushing.data.clinic_file import CLINIC_FILE, OPEN
+    from hf_cushing.data.propose import propose
+
+    text = propose(raw, overwrite=overwrite)
+    print(text, end="")
+    rest = sum(line.partition("  #")[0].endswith((OPEN, f'{OPEN}"')) for line in text.splitlines())
+    first = f"confirm {rest} lines marked {OPEN}" if rest else "check it"
+    say(f"written to {raw / CLINIC_FILE}; {first}, then: hf-cushing prepare {raw} --out DATASET")
 
 
 def _say_intake(report: Any, out: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_cushing.data.chunks import FILE_NAMES, read_crops, run_tasks
+from hf_cushing.data.clinic_file import CLINIC_FILE
 from hf_cushing.data.crops import Crops, align_intake
 from hf_cushing.data.intake import read_intake, row_name, with_photo_ids
 from hf_cushing.data.intake_report import read_intake_report
@@ -77,7 +78,7 @@ def photos_of(
 ) -> AuditPhotos:
     """Audit input from a prepared dataset or a clinic folder, with crops under `work`."""
     how = {"identity": identity, "num_proc": num_proc, "progress": progress}
-    if find_tables(source):
+    if (source / CLINIC_FILE).is_file() or find_tables(source, below=False):
         return photos_of_clinic(source, work, **how)
     if (source / "data").is_dir():
         return photos_of_folder(source, **how)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hf_cushing import __version__
+from hf_cushing.data.clinic_file import read_clinic_file
 from hf_cushing.data.controls import read_controls
 from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.intake import Intake, check_copies, read_intake, with_photo_ids
 from hf_cushing.data.options import MIN_FOLDS, PrepareOptions, Progress
+from hf_cushing.data.row_checks import ANY_DATE
 from hf_cushing.faces.align import CROP_SCALE
 from hf_cushing.faces.context import CONTEXT_FACES, CONTEXT_SIDE
 from hf_cushing.files import sha256_file
@@ -50,7 +52,15 @@ def read_cohort(raw: Path, options: PrepareOptions, progress: Progress) -> Cohor
     UserError
         For any fault of a table, or a cohort of which no dataset can be made.
     """
-    clinic = read_intake(raw, labels=options.labels, keep_columns=options.keep_columns)
+    reading = read_clinic_file(raw)
+    clinic = read_intake(
+        raw,
+        labels=options.labels,
+        keep_columns=options.keep_columns,
+        reading=reading.with_options(options.sheet, options.columns, options.values),
+        on_bad_row=options.on_bad_row,
+    )
+    clinic = say_dates(clinic, number=options.number_visits)
     pairs = pair_links((photo.pair_id, photo.patient_id) for photo in clinic.photos)
     groups = group_patients((photo.patient_id for photo in clinic.photos), pairs)
     check_cohort(clinic.photos, folds=options.folds, where=str(clinic.table), groups=groups)
@@ -58,8 +68,7 @@ def read_cohort(raw: Path, options: PrepareOptions, progress: Progress) -> Cohor
     cohort = Cohort(
         *(hash_ids(with_photo_ids(one, progress), options.salt) for one in (clinic, *offered))
     )
-    check_copies(cohort.clinic)
-    return cohort
+    return replace(cohort, clinic=check_copies(cohort.clinic, options.on_bad_row))
 
 
 def check_cohort(
@@ -86,10 +95,38 @@ def check_cohort(
             )
 
 
+def say_dates(clinic: Intake, *, number: bool) -> Intake:
+    """Say that dates of visits can't be published; with `number` write 1, 2, … instead."""
+    dated = sum(bool(ANY_DATE.search(photo.visit)) for photo in clinic.photos)
+    if not dated:
+        return clinic
+    if not number:
+        text = (
+            f"visit holds dates in {dated} rows: follow-up needs them, but `hf-cushing publish "
+            "dataset` refuses them; for a dataset to publish add --number-visits"
+        )
+        return replace(clinic, warnings=[*clinic.warnings, text])
+    order: dict[str, list[str]] = defaultdict(list)
+    for photo in sorted(clinic.photos, key=lambda photo: photo.visit):
+        if photo.visit not in ("", *order[photo.patient_id]):
+            order[photo.patient_id].append(photo.visit)
+    photos = [
+        replace(photo, visit=str(order[photo.patient_id].index(photo.visit) + 1))
+        if photo.visit
+        else photo
+        for photo in clinic.photos
+    ]
+    return replace(clinic, photos=photos)
+
+
 def alike_links(cohort: Cohort) -> list[tuple[str, str]]:
     """Link the patients of rows whose ids differ only in their dress."""
     patient = {photo.row: photo.patient_id for photo in cohort.clinic.photos}
-    return [(patient[row], patient[other]) for row, other in cohort.clinic.alike]
+    return [
+        (patient[row], patient[other])
+        for row, other in cohort.clinic.alike
+        if row in patient and other in patient
+    ]
 
 
 def hash_ids(intake: Intake, salt: str) -> Intake:
@@ -120,6 +157,7 @@ def fingerprint_of(cohort: Cohort, options: PrepareOptions) -> str:
         "options": options.recorded(),
         "salt": hashlib.sha256(options.salt.encode()).hexdigest(),
         "datasheet": dataclasses.asdict(options.datasheet),
+        "reading": [dataclasses.asdict(intake.reading) for intake in cohort.intakes],
         "tables": [sha256_file(intake.table) for intake in cohort.intakes],
         "unlisted": [intake.unlisted for intake in cohort.intakes],
     }

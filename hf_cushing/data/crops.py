@@ -12,10 +12,11 @@ from hf_cushing.data.chunks import CHUNK, Outcome, crop_chunk, read_outcomes, ru
 from hf_cushing.data.cohort import Cohort
 from hf_cushing.data.controls import choose_controls
 from hf_cushing.data.groups import group_patients
-from hf_cushing.data.intake import Intake, locate, repeats, row_name
+from hf_cushing.data.intake import Intake, locate, row_name
 from hf_cushing.data.measure import measures_from
 from hf_cushing.data.options import PrepareOptions, Progress
 from hf_cushing.data.pairs import same_person_pairs
+from hf_cushing.data.row_checks import repeats
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.schema import CONTROL, FacePhoto, UserError
 
@@ -121,10 +122,9 @@ def align_intake(
         advance(done)
     found = read_outcomes(chunks)
     copies = {copy.row: one.row for copy, one in repeats(intake.photos, "photo_id", "patient_id")}
-    unlisted = {name.casefold() for name in intake.unlisted}
     outcomes = []
     for index, photo in indexed:
-        outcome = found.get(index) or _why_not_read(intake.root, photo, unlisted)
+        outcome = found.get(index) or _why_not_read(intake, photo)
         if not outcome.reason and photo.row in copies:
             text = f"the same file content as row {copies[photo.row]}; delete one of them"
             outcome = Outcome("copy", text)
@@ -132,16 +132,15 @@ def align_intake(
     return Crops(intake.photos, outcomes, chunks)
 
 
-def _why_not_read(root: Path, photo: FacePhoto, unlisted: set[str]) -> Outcome:
-    """Say why a file has no photo_id; `unlisted` are the files in no row, in small letters."""
-    if Path(root, photo.file_name).exists():
+def _why_not_read(intake: Intake, photo: FacePhoto) -> Outcome:
+    """Say why a file has no photo_id."""
+    if Path(intake.root, photo.file_name).exists():
         try:
-            locate(root, photo.file_name)
+            locate(intake.root, photo.file_name)
         except PhotoError as error:
             return Outcome(error.reason, str(error))
-    if photo.file_name.casefold() in unlisted:
-        text = "no such file, but one whose name differs in capitals; write it the same way"
-        return Outcome("absent", text)
+    if near := intake.near.get(photo.row):
+        return Outcome("absent", f"no such file, but {near}")
     return Outcome("absent", "no such file that can be read; add it or delete the row")
 
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
-from hf_cushing.data.groups import alike_ids
+from hf_cushing.data.clinic_file import CLINIC_FILE, LEAVE_OUT, Reading, read_clinic_file
+from hf_cushing.data.file_names import FolderFiles
 from hf_cushing.data.options import Progress
+from hf_cushing.data.row_checks import (
+    contradictions,
+    find_alike,
+    other_labels,
+    read_row,
+    repeated_files,
+    repeats,
+    say_alike,
+    with_dates,
+    wrong_labels,
+)
 from hf_cushing.data.table import (
     Problem,
-    Report,
     find_table,
     group_problems,
     read_table,
@@ -25,27 +34,48 @@ from hf_cushing.data.table import (
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.files import sha256_file
 from hf_cushing.schema import (
-    KNOWN_LABELS,
-    LABEL_PATTERN,
-    NOT_A_LABEL,
-    NUMBER_COLUMNS,
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
-    SEX_SPELLINGS,
-    TEXT_COLUMNS,
-    VIEWS,
     FacePhoto,
     UsageError,
-    UserError,
 )
-
-NUMBER_RANGES = {"age": (0.0, 120.0), "bmi": (8.0, 120.0), "severity": (0.0, 10.0)}
 
 NO_BYTES = hashlib.sha256(b"").hexdigest()[:16]
 """`photo_id` of an empty file."""
 
 RESERVED = re.compile(r"image|photo_id|fold(_\d+)?|landmarks|face_box|context(_box|_share)?|split")
 """Columns of a dataset that `--keep-column` can't name."""
+
+
+ADVICE = (
+    "The table can stay as it is: --column, --map, or a clinic.yaml (`hf-cushing prepare RAW "
+    "--propose` writes one) say how to read it; --on-bad-row reject leaves such rows out"
+)
+
+HEADER = 0
+"""Stands for a row where a problem is one of the whole table."""
+
+BadRow = Literal["reject", "fail"]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that is not used, as the account tells it.
+
+    Attributes
+    ----------
+    row : int
+    file_name : str
+        Empty in a row that can't be read.
+    reason : str
+        ``left_out`` where a person said so, ``bad_row`` where the row is at fault.
+    message : str
+    """
+
+    row: int
+    file_name: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,13 @@ class Intake:
     alike : list of (int, int)
         Rows whose patient or pair ids differ only in their dress: they stay on one side.
     warnings : list of str
+    left_out : list of LeftOut
+    near : dict
+        For the row of a file that is absent: what is there instead.
+    reading : Reading
+        How the table was read.
+    folder : Path, optional
+        Of the photos; by default the table's.
     """
 
     table: Path
@@ -72,11 +109,15 @@ class Intake:
     dropped_columns: list[str]
     alike: list[tuple[int, int]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    near: dict[int, str] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
+    folder: Path | None = None
 
     @property
     def root(self) -> Path:
         """Folder of the photos."""
-        return self.table.parent
+        return self.folder or self.table.parent
 
 
 def read_intake(
@@ -85,46 +126,135 @@ def read_intake(
     labels: Sequence[str] = (),
     keep_columns: tuple[str, ...] = (),
     public: bool = False,
+    reading: Reading | None = None,
+    on_bad_row: BadRow = "fail",
 ) -> Intake:
     """Read and check the table of a clinic folder; its photos are not looked at yet.
 
     Parameters
     ----------
     raw : Path
-        Folder with the photos and ``metadata.csv``, ``.jsonl`` or ``.parquet``.
+        Folder with the photos and one table, such as ``metadata.csv``.
     labels : sequence of str
         The labels that may occur; by default those that do.
     keep_columns : tuple of str
         Further columns to carry over, as text.
     public : bool
         It is a folder of public controls.
+    reading : Reading, optional
+        How to read the table; by default as its ``clinic.yaml`` says.
+    on_bad_row : {"fail", "reject"}
+        ``reject``: rows at fault are left out, and where rows contradict each other, all of them.
 
     Raises
     ------
     UserError
-        With one line for every problem of every row.
+        With one line for every kind of problem.
     """
-    table = find_table(raw)
-    problems: list[Problem] = []
-    columns: dict[str, None] = {}
-    photos = []
-    for number, cells in read_table(table, problems.append):
-        columns.update(dict.fromkeys(cells))
-        photo = _read_row(number, cells, problems.append)
-        extra = tuple(cells.get(name, "") for name in keep_columns)
-        photos.append(replace(photo, extra=extra, public=public))
-    _check_columns(table, list(columns), keep_columns)
-    found = (*_repeated_files(photos), *_contradictions(photos), *_wrong_labels(photos, labels))
-    refuse_problems(table, [*problems, *found])
-    alike = list(_alike(photos))
+    reading = read_clinic_file(raw) if reading is None else reading
+    table = raw / reading.table if reading.table else find_table(raw)
+    files = FolderFiles(raw, aside=(table, raw / CLINIC_FILE), base=table.parent)
+    rows = _read_rows(table, reading, files, keep_columns)
+    photos = with_dates([replace(photo, public=public) for photo in rows.photos])
+    every = on_bad_row == "reject"
+    problems = [
+        *rows.problems,
+        *repeated_files(photos, every=every),
+        *contradictions(photos, every=every),
+        *wrong_labels(photos, labels),
+    ]
+    named = {photo.file_name for photo in photos} | {row.file_name for row in rows.left_out}
     carried = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *keep_columns)
-    return Intake(
+    intake = Intake(
         table=table,
         photos=photos,
-        unlisted=_unlisted(raw, table, photos),
-        dropped_columns=[name for name in columns if name not in carried],
+        unlisted=[name for name in files.names if name not in named],
+        dropped_columns=[name for name in rows.columns if name not in carried],
+        warnings=group_problems(rows.doubts),
+        left_out=rows.left_out,
+        reading=reading,
+        folder=raw,
+    )
+    intake = settle_problems(intake, problems, on_bad_row)
+    alike = list(find_alike(intake.photos))
+    there = set(files.names)
+    return replace(
+        intake,
         alike=[(photo.row, first.row) for _, photo, first in alike],
-        warnings=_say_alike(alike),
+        warnings=[*intake.warnings, *say_alike(alike)],
+        near={
+            photo.row: files.what_is_there(photo.file_name)
+            for photo in intake.photos
+            if photo.file_name not in there
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The table's rows, and what is wrong with (`problems`) or odd about (`doubts`) them."""
+
+    photos: list[FacePhoto] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
+    columns: dict[str, None] = field(default_factory=dict)
+
+
+def _read_rows(
+    table: Path, reading: Reading, files: FolderFiles, keep_columns: tuple[str, ...]
+) -> _Rows:
+    rows = _Rows()
+    read = read_table(
+        table,
+        rows.problems.append,
+        sheet=reading.sheet,
+        encoding=reading.encoding,
+        as_written=True,
+    )
+    sources: dict[tuple[str, ...], dict[str, str]] = {}
+    for number, written in read:
+        names = tuple(written)
+        if names not in sources:
+            sources[names] = reading.sources(names)
+        cells = reading.translate(written, sources[names])
+        rows.columns.update(dict.fromkeys(cells))
+        if cells.get("file_name"):
+            cells["file_name"] = files.find(cells["file_name"]) or cells["file_name"]
+        to_leave = [name for name, text in cells.items() if text == LEAVE_OUT]
+        if to_leave:
+            why = f"its {to_leave[0]} is one to leave out"
+            rows.left_out.append(LeftOut(number, cells.get("file_name", ""), "left_out", why))
+            continue
+        photo = read_row(number, cells, rows.problems.append)
+        rows.photos.append(replace(photo, extra=tuple(cells.get(n, "") for n in keep_columns)))
+        rest = {name: text for name, text in cells.items() if name not in sources[names]}
+        rows.doubts.extend(other_labels(photo, rest, reading))
+    _check_columns(rows, [name for names in sources for name in names], reading)
+    _check_kept_columns(table, rows.columns, keep_columns)
+    return rows
+
+
+def settle_problems(intake: Intake, problems: Sequence[Problem], on_bad_row: BadRow) -> Intake:
+    """Refuse the table for its problems, or leave their rows out.
+
+    Raises
+    ------
+    UserError
+    """
+    if on_bad_row == "fail":
+        refuse_problems(intake.table, problems, ADVICE)
+        return intake
+    refuse_problems(intake.table, [problem for problem in problems if problem[0] == HEADER])
+    why: dict[int, str] = {}
+    for row, text, *own in sorted(set(problems)):
+        why.setdefault(row, text + (f" ({own[0]})" if own else ""))
+    names = {photo.row: photo.file_name for photo in intake.photos}
+    left = [LeftOut(row, names.get(row, ""), "bad_row", text) for row, text in why.items()]
+    return replace(
+        intake,
+        photos=[photo for photo in intake.photos if photo.row not in why],
+        left_out=[*intake.left_out, *left],
     )
 
 
@@ -165,149 +295,43 @@ def row_name(row: int, public: bool) -> str:
     return f"controls {row}" if public else str(row)
 
 
-def check_copies(intake: Intake) -> None:
-    """Refuse the same bytes under two patients."""
+def check_copies(intake: Intake, on_bad_row: BadRow = "fail") -> Intake:
+    """Refuse the same bytes under two patients, or leave all their rows out."""
     photos = [photo for photo in intake.photos if photo.photo_id not in ("", NO_BYTES)]
-    problems = [
-        (photo.row, f"the same photo as row {first.row}, under another patient_id; give both rows "
-         "one patient_id, or delete the wrong row")
-        for photo, first in repeats(photos, "photo_id")
-        if photo.patient_id != first.patient_id
-    ]  # fmt: skip
-    refuse_problems(intake.table, problems)
+    text = (
+        "the same photo as in an earlier row, under another patient_id; give both rows one "
+        "patient_id, or delete the wrong row"
+    )
+    problems: list[Problem] = []
+    for photo, first in repeats(photos, "photo_id"):
+        if photo.patient_id != first.patient_id:
+            problems.append((photo.row, text, f"as row {first.row}"))
+            if on_bad_row == "reject":
+                problems.append((first.row, f"row {photo.row} gives its photo to another patient"))
+    return settle_problems(intake, problems, on_bad_row)
 
 
-def repeats(photos: Iterable[FacePhoto], *names: str) -> Iterator[tuple[FacePhoto, FacePhoto]]:
-    """Each photo that is like an earlier one in the fields `names`, with the first like it."""
-    first: dict[tuple[str, ...], FacePhoto] = {}
-    for photo in photos:
-        like = first.setdefault(tuple(getattr(photo, name) for name in names), photo)
-        if like is not photo:
-            yield photo, like
+def _check_columns(rows: _Rows, names: Sequence[str], reading: Reading) -> None:
+    """Report columns that are absent, once, instead of every row's empty cell."""
+    found = ", ".join(dict.fromkeys(names))
+    absent = [name for name in REQUIRED_COLUMNS if name not in rows.columns]
+    rows.problems[:] = [
+        problem
+        for problem in rows.problems
+        if not any(problem[1].startswith(f"{name} is missing") for name in absent)
+    ]
+    unknown = [n for n in reading.columns if n not in rows.columns and n not in REQUIRED_COLUMNS]
+    if absent or unknown:
+        missing = [f"{n} ('{reading.columns[n]}')" if n in reading.columns else n
+                   for n in [*absent, *unknown]]  # fmt: skip
+        remedy = f"say which it is: --column {[*absent, *unknown][0]}='…'"
+        text = f"missing column {', '.join(missing)} (found: {found}); {remedy}"
+        rows.problems.append((HEADER, text))
 
 
-def _check_columns(table: Path, columns: list[str], keep_columns: tuple[str, ...]) -> None:
-    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
-    if missing:
-        raise UserError(
-            f"{table}: missing column {', '.join(missing)} (found: {', '.join(columns)}); "
-            "add it, or rename the one that holds it"
-        )
+def _check_kept_columns(table: Path, columns: Sequence[str], keep_columns: tuple[str, ...]) -> None:
     for name in keep_columns:
         if name not in columns:
             raise UsageError(f"--keep-column {name}: {table} has {', '.join(columns)}")
         if name in REQUIRED_COLUMNS + OPTIONAL_COLUMNS or RESERVED.fullmatch(name):
             raise UsageError(f"--keep-column {name}: a dataset has a column of that name anyway")
-
-
-def _read_row(row: int, cells: dict[str, str], report: Report) -> FacePhoto:
-    for name in ("file_name", "patient_id", "label"):
-        if not cells.get(name):
-            report((row, f"{name} is missing; fill it in"))
-    file_name = cells.get("file_name", "").replace("\\", "/")
-    sex = SEX_SPELLINGS.get(cells.get("sex", "").lower(), "")
-    if not sex:
-        what = f"sex '{cells['sex']}' is not known" if cells.get("sex") else "sex is missing"
-        report((row, f"{what}; write female, male or unknown"))
-    view = cells.get("view", "").lower()
-    if view and view not in VIEWS:
-        report((row, f"view '{view}' is not known; write {', '.join(VIEWS)} or nothing"))
-    return FacePhoto(
-        row=row,
-        file_name=str(PurePosixPath(file_name)) if file_name else "",
-        patient_id=cells.get("patient_id", ""),
-        label=sys.intern(cells.get("label", "").lower()),
-        sex=sex,
-        **{name: _number(row, name, cells.get(name, ""), report) for name in NUMBER_COLUMNS},
-        **{name: sys.intern(cells.get(name, "")) for name in TEXT_COLUMNS if name != "view"},
-        view=view if view in VIEWS else "",
-    )
-
-
-def _number(row: int, name: str, text: str, report: Report) -> float | None:
-    if not text:
-        return None
-    low, high = NUMBER_RANGES[name]
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    grade = name == "severity"
-    if not low <= value <= high or (grade and not value.is_integer()):
-        kind = "whole number" if grade else "number"
-        what = f"{name} is not a {kind} from {low:g} to {high:g}; correct or empty it"
-        report((row, what, f"'{text}'"))
-        return None
-    return value
-
-
-def _repeated_files(photos: list[FacePhoto]) -> Iterator[Problem]:
-    for photo, first in repeats(photos, "file_name"):
-        if photo.file_name:
-            text = "file_name stands in an earlier row too; keep one"
-            yield photo.row, text, f"'{photo.file_name}' as row {first.row}"
-
-
-def _contradictions(photos: list[FacePhoto]) -> Iterator[Problem]:
-    """Rows of one patient with another label or sex."""
-    for photo, first in repeats(photos, "patient_id"):
-        for column in ("label", "sex"):
-            mine, theirs = getattr(photo, column), getattr(first, column)
-            if photo.patient_id and mine and theirs and mine != theirs:
-                text = f"{column} is another than in an earlier row of the same patient_id"
-                own = f"'{mine}', row {first.row} '{theirs}'"
-                yield photo.row, f"{text}; a patient has one {column}: correct one of the rows", own
-
-
-def _alike(photos: list[FacePhoto]) -> Iterator[tuple[str, FacePhoto, FacePhoto]]:
-    """Rows whose patient or pair id is an earlier one in another dress: column and both rows."""
-    for name in ("patient_id", "pair_id"):
-        for place, first in alike_ids([getattr(photo, name) for photo in photos]):
-            yield name, photos[place], photos[first]
-
-
-def _say_alike(alike: Iterable[tuple[str, FacePhoto, FacePhoto]]) -> list[str]:
-    """Name them by row only: an id may be a name."""
-    problems = []
-    for name, photo, first in alike:
-        other = [c for c in ("label", "sex") if getattr(photo, c) != getattr(first, c)]
-        what = {"patient_id": "person", "pair_id": "pair"}[name]
-        but = f", but another {' and '.join(other)}" if other and name == "patient_id" else ""
-        text = (
-            f"{name} differs from an earlier row's only in zeros, capitals, spaces or the like"
-            f"{but}; probably one {what}, so kept on one side of every split: write the id in one "
-            "way"
-        )
-        problems.append((photo.row, text, f"as row {first.row}"))
-    return group_problems(problems)
-
-
-def _wrong_labels(photos: list[FacePhoto], labels: Sequence[str]) -> Iterator[Problem]:
-    """Find label words outside the vocabulary, or that look like a slip of the pen."""
-    counts = Counter(photo.label for photo in photos if photo.label)
-    known = {label.lower() for label in labels or KNOWN_LABELS}
-    wrong = {}
-    for label, count in counts.items():
-        if labels and label not in known:
-            wrong[label] = f"is not one of {', '.join(sorted(known))}"
-        elif not labels and label in NOT_A_LABEL:
-            wrong[label] = f"names no disease; {NOT_A_LABEL[label]}"
-        elif not LABEL_PATTERN.fullmatch(label):
-            wrong[label] = "is not a word of letters, digits and _, beginning with a letter"
-        elif label not in known:
-            others = known | {other for other, n in counts.items() if n > count}
-            near = difflib.get_close_matches(label, sorted(others - {label}), n=1, cutoff=0.75)
-            if near:
-                wrong[label] = f"is not known; did you mean '{near[0]}'?"
-    remedy = "correct it, or name all labels with --labels"
-    for photo in photos:
-        if photo.label in wrong:
-            yield photo.row, f"label '{photo.label}' {wrong[photo.label]} ({remedy})"
-
-
-def _unlisted(raw: Path, table: Path, photos: list[FacePhoto]) -> list[str]:
-    listed = {photo.file_name for photo in photos}
-    files = (p for p in raw.rglob("*") if p.is_file() and p != table)
-    names = (p.relative_to(raw) for p in files)
-    visible = (n.as_posix() for n in names if not any(part.startswith(".") for part in n.parts))
-    return sorted(name for name in visible if name not in listed)

@@ -107,6 +107,9 @@ def build_intake_report(
     ]
     kept = [row["columns"] for row in rows if row["status"] == "kept"]
     losses = count_losses(crops.photos, crops.outcomes)
+    rows += [  # at the end, since a photo's place says where its crop is
+        {"public": False, "status": "rejected"} | asdict(row) for row in cohort.clinic.left_out
+    ]
     return IntakeReport(
         version=__version__,
         fingerprint=fingerprint,

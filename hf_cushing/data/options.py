@@ -75,6 +75,29 @@ class PrepareOptions:
         group=TABLE,
         commas=True,
     )
+    sheet: str = option("", "Sheet of an Excel workbook.", group=TABLE, metavar="NAME")
+    columns: tuple[str, ...] = option(
+        (),
+        "Which column of the table holds one of ours: patient_id='Patient ID'; repeatable.",
+        group=TABLE,
+        flag="--column",
+        metavar="OURS=THEIRS",
+    )
+    values: tuple[str, ...] = option(
+        (),
+        "What words of a column mean: sex W=female Frau=female; 'leave out' leaves rows out.",
+        group=TABLE,
+        flag="--map",
+        metavar="COLUMN THEIRS=OURS",
+    )
+    on_bad_row: Literal["reject", "fail"] = option(
+        "fail",
+        "Stop, or leave rows at fault out (of those that contradict each other, all).",
+        group=TABLE,
+    )
+    number_visits: bool = option(
+        False, "Write 1, 2, … for visits instead of their dates, in order.", group=TABLE
+    )
     folds: int = option(5, "Cross-validation folds over all patients, 3 or more.", group=SPLITTING)
     repeats: int = option(1, "How often the folds are dealt anew.", group=SPLITTING)
     validation_size: float = option(0.15, "Share of the photos.", group=SPLITTING)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
 import unicodedata
-import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
+from hf_cushing.data.workbook import is_blank, read_workbook
 from hf_cushing.schema import UserError
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".parquet")
+OTHER_TABLES = (".xls", ".xlsb", ".ods", ".numbers", ".mdb", ".sav", ".zip")
+OTHER_REMEDY = "save a table as .xlsx or .csv, unpack an archive"
+
 TABLE_NAMES = tuple(f"metadata{suffix}" for suffix in SUFFIXES)
 
 MISSING = frozenset(
@@ -39,6 +42,8 @@ MISSING = frozenset(
     )
 )
 """What R, pandas, Excel, databases and people write where there is nothing; see `plain`."""
+
+SECOND = " (2)"
 
 UNSEEN = "\u200b\ufeff"
 """Characters that no editor shows and `str.strip` keeps."""
@@ -64,22 +69,40 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).strip(UNSEEN).casefold().split())
 
 
-def find_tables(raw: Path) -> list[Path]:
-    """Paths of all metadata tables of a folder."""
-    return [raw / name for name in TABLE_NAMES if (raw / name).is_file()]
+def find_tables(raw: Path, *, below: bool = True) -> list[Path]:
+    """Paths of the tables of a folder: those called metadata, or else all, at its top or below."""
+    for files in (raw.glob("*"), raw.rglob("*"))[: 1 + below]:
+        tables = sorted(
+            path
+            for path in files
+            if path.suffix.lower() in SUFFIXES
+            and not any(part.startswith((".", "~$")) for part in path.relative_to(raw).parts)
+        )
+        if tables:
+            return [p for p in tables if p.stem.lower() == "metadata"] or tables
+    return []
 
 
 def find_table(raw: Path) -> Path:
-    """Path of the one metadata table of a clinic folder."""
+    """Path of the one table of a clinic folder."""
     if not raw.is_dir():
-        raise UserError(f"{raw} is not a folder; give the folder that holds metadata.csv")
+        unpack = "unpack it and " if raw.suffix.lower() == ".zip" else ""
+        raise UserError(f"{raw} is not a folder; {unpack}give the folder of photos and table")
     tables = find_tables(raw)
     if len(tables) == 1:
         return tables[0]
     if tables:
-        names = ", ".join(path.name for path in tables)
-        raise UserError(f"{raw} holds several tables ({names}); keep one of them")
-    raise UserError(f"{raw} holds none of {', '.join(TABLE_NAMES)}; write one row a photo into it")
+        names = ", ".join(str(path.relative_to(raw)) for path in tables)
+        raise UserError(
+            f"{raw} holds several tables ({names}); name one in {raw / 'clinic.yaml'} (table: "
+            f"NAME), or let `hf-cushing prepare {raw} --propose` choose"
+        )
+    others = sorted(path.name for path in raw.iterdir() if path.suffix.lower() in OTHER_TABLES)
+    there = f"; there is {', '.join(others)}: {OTHER_REMEDY}" if others else ""
+    raise UserError(
+        f"{raw} holds no table ({', '.join(TABLE_NAMES)}, or another of these kinds){there}; "
+        "put one there with a row for each photo"
+    )
 
 
 def refuse_problems(where: str | Path, problems: Iterable[Problem], advice: str = "") -> None:
@@ -116,14 +139,20 @@ def _line(text: str, rows: Sequence[tuple[int, str]]) -> str:
     what, mark, remedy = text.partition("; ")
     if len(rows) == 1:
         row, own = rows[0]
-        return f"row {row}: {what}{own and f' ({own})'}{mark}{remedy}"
+        where = f"row {row}: " if row else ""  # no row: of the whole table
+        return f"{where}{what}{own and f' ({own})'}{mark}{remedy}"
     shown = [f"{row} {own}".strip() for row, own in rows[:SHOWN_ROWS]]
     shown += ["…"] if len(rows) > SHOWN_ROWS else []
     return f"{what} in {len(rows)} rows ({', '.join(shown)}){mark}{remedy}"
 
 
 def read_table(
-    path: Path, report: Report | None = None, *, sheet: str = ""
+    path: Path,
+    report: Report | None = None,
+    *,
+    sheet: str = "",
+    encoding: str = "",
+    as_written: bool = False,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Read a table row by row; rows count as a spreadsheet shows them.
 
@@ -136,6 +165,11 @@ def read_table(
         end.
     sheet : str
         Of a workbook; needed where more than one holds anything.
+    encoding : str
+        Of CSV and JSON lines; by default UTF-8, or UTF-16 where the file begins so.
+    as_written : bool
+        Leave the words of `MISSING` as they are, for those who give them a meaning, and take
+        two columns of one name: the second's name ends in `SECOND`.
 
     Yields
     ------
@@ -157,18 +191,20 @@ def read_table(
     empty = True
     try:
         if suffix == ".jsonl":
-            rows = _read_jsonl(path, told)
+            rows = _read_jsonl(path, told, encoding)
         elif suffix == ".parquet":
             rows = _read_parquet(path)
         else:
-            cells = _read_xlsx(path, sheet) if suffix == ".xlsx" else _read_csv(path)
-            rows = _under_header(path, cells, told)
+            cells = read_workbook(path, sheet) if suffix == ".xlsx" else _read_csv(path, encoding)
+            rows = _under_header(path, cells, told, may_double=as_written)
         for number, row in rows:
             empty = False
-            yield number, {name.strip(): _text(value) for name, value in row.items()}
-    except UnicodeDecodeError:
+            cells = {name.strip(): _text(value) for name, value in row.items()}
+            yield number, cells if as_written else {n: present(text) for n, text in cells.items()}
+    except (UnicodeError, LookupError):
         raise UserError(
-            f"{path} is not UTF-8; save it as UTF-8 (in Excel: Save as, CSV UTF-8)"
+            f"{path} is not {encoding or 'UTF-8'}; save it as UTF-8 (in Excel: Save as, CSV "
+            f"UTF-8), or let `hf-cushing prepare {path.parent} --propose` find out what it is"
         ) from None
     refuse_problems(path, unread)
     if empty:
@@ -183,30 +219,40 @@ def _text(value: object) -> str:
         value = int(value)
     if isinstance(value, datetime) and value.time() == time():
         value = value.date()
-    text = str(value).strip().strip(UNSEEN).strip()
+    return str(value).strip().strip(UNSEEN).strip()
+
+
+def present(text: str) -> str:
+    """Empty for a word that says that nothing is there.
+
+    >>> present("N/A"), present("44")
+    ('', '44')
+    """
     return "" if plain(text) in MISSING else text
 
 
-def _is_blank(cell: object) -> bool:
-    return cell is None or not str(cell).strip()
-
-
 def _under_header(
-    path: Path, records: Iterator[tuple[int, Sequence[object]]], report: Report
+    path: Path,
+    records: Iterator[tuple[int, Sequence[object]]],
+    report: Report,
+    *,
+    may_double: bool,
 ) -> Iterator[tuple[int, dict[str, object]]]:
     """Name the cells of each record by the first one, without what is empty."""
     header: list[str] = []
     for number, record in records:
         cells = list(record)
-        while len(cells) > len(header) and _is_blank(cells[-1]):
+        while len(cells) > len(header) and is_blank(cells[-1]):
             cells.pop()
         if not header:
             header = [_text(cell) for cell in cells]
             doubled = [name for name, n in Counter(header).items() if name and n > 1]
-            if doubled:
+            if doubled and not may_double:
                 raise UserError(f"{path}: column {', '.join(doubled)} stands twice; delete one")
+            header = [name + SECOND * (name in doubled and name in header[:place])
+                      for place, name in enumerate(header)]  # fmt: skip
         elif len(cells) == len(header):
-            if not all(map(_is_blank, cells)):
+            if not all(map(is_blank, cells)):
                 named = zip(header, cells, strict=True)
                 yield number, {name: cell for name, cell in named if name}
         elif cells:
@@ -214,9 +260,16 @@ def _under_header(
             report((number, f"{text}; put quotation marks round a cell with a comma"))
 
 
-def _read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
+def encoding_of(path: Path) -> str:
+    """UTF-16 or UTF-8, by how the file begins."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _read_csv(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """Cells of each record; what Excel writes first to name the separator is no record."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding=encoding or encoding_of(path), newline="") as file:
         first = file.readline()
         named = re.fullmatch(r"sep=(.)\s*", first, re.IGNORECASE)
         if not named:
@@ -228,64 +281,8 @@ def _read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise UserError(f"{path}: {error}; close the quotation mark or save it again") from None
 
 
-def _read_xlsx(path: Path, sheet: str) -> Iterator[tuple[int, list[object]]]:
-    """Cells of each row of a sheet, from its header on: titles above hold fewer cells."""
-    table = _sheet_of(path, sheet)
-    filled = [len(cells) - sum(map(_is_blank, cells)) for _, cells in table]
-    start = next(n for n, count in enumerate(filled) if 2 * count >= max(filled))
-    width = len(table[start][1])
-    for number, cells in table[start:]:
-        yield number, (cells + [None] * width)[:width]
-
-
-def _sheet_of(path: Path, sheet: str) -> list[tuple[int, list[object]]]:
-    """Rows of the sheet of that name, or of the only one that holds anything."""
-    import openpyxl
-
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what is there beside the cells
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            found = {page.title: _rows_of(page) for page in book.worksheets}
-            book.close()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} can't be read as a workbook ({error}); open it and save it as .xlsx, without "
-            "a password"
-        ) from None
-    filled = {name: rows for name, rows in found.items() if rows}
-    chosen = [name for name in filled if plain(name) == plain(sheet)] if sheet else list(filled)
-    if not filled:
-        raise UserError(f"{path} is empty; write one row a photo into it")
-    if len(chosen) != 1:
-        what = f"no filled sheet '{sheet}'" if sheet else "several sheets"
-        raise UserError(
-            f"{path} has {what} (there are: {', '.join(filled)}); name one with --sheet"
-        )
-    return filled[chosen[0]]
-
-
-def _rows_of(page: Any) -> list[tuple[int, list[object]]]:
-    """Filled rows of a sheet, numbered, without empty cells at their end."""
-    page.reset_dimensions()  # some programs write wrong ones
-    rows = []
-    for number, row in enumerate(page.iter_rows(), start=1):
-        cells = [_cell(cell) for cell in row]
-        while cells and _is_blank(cells[-1]):
-            cells.pop()
-        if cells:
-            rows.append((number, cells))
-    return rows
-
-
-def _cell(cell: Any) -> object:
-    """Value of a cell; a number shown with zeros in front keeps them."""
-    if isinstance(cell.value, int) and re.fullmatch("0+", cell.number_format or ""):
-        return str(cell.value).zfill(len(cell.number_format))
-    return cell.value
-
-
-def _read_jsonl(path: Path, report: Report) -> Iterator[tuple[int, dict[str, Any]]]:
-    with open(path, encoding="utf-8-sig") as file:
+def _read_jsonl(path: Path, report: Report, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open(path, encoding=encoding or encoding_of(path)) as file:
         for number, line in enumerate(file, start=1):
             try:
                 cells = json.loads(line) if line.strip() else None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from hf_cushing.data.chunks import read_crops
 from hf_cushing.data.crops import align_intake
-from hf_cushing.data.intake import Intake, repeats, with_photo_ids
+from hf_cushing.data.intake import Intake, with_photo_ids
 from hf_cushing.data.loading import class_words
 from hf_cushing.data.options import Progress
+from hf_cushing.data.row_checks import repeats
 from hf_cushing.data.table import refuse_problems
 from hf_cushing.faces.align import CROP_SIDE
 from hf_cushing.followup.visits import DatedCohort

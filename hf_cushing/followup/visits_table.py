@@ -9,7 +9,7 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
-from hf_cushing.data.intake import repeats
+from hf_cushing.data.row_checks import repeats
 from hf_cushing.data.table import Problem, Report, read_table, refuse_problems
 from hf_cushing.schema import SEX_SPELLINGS, UserError
 

@@ -39,7 +39,8 @@ RULES = (
     Rule("pictures", ("dataset",), rules_files.pictures,
          "prepare again, and publish wide views with --context only"),
     Rule("free text", ("dataset",), rules_files.free_text,
-         "prepare again without --keep-column, and with codes instead of text or dates"),
+         "prepare again: --number-visits for dates of visits, --map for other text, and without "
+         "--keep-column"),
     Rule("free text", ("model",), rules_model.free_text,
          "stage the run again; only scores, classes, sex and numbers may go"),
     Rule("patient ids", ("dataset",), rules_files.patient_ids,

@@ -25,6 +25,7 @@ from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.models.foreign_code import ALIGNMENT, asked_code
 from hf_cushing.publish.alignment import CODE, PROCESSOR, is_own_code
+from hf_cushing.data.row_checks import ANY_DATE
 from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import (
     CONTEXT_COLUMNS,
@@ -53,7 +54,6 @@ TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
 MOST_LETTERS, MOST_WORDS = 40, 4
 """Of a code in a column of text; more is prose."""
 
-DATE = re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b")
 HASHED = re.compile(r"(public-)?[0-9a-f]{16}")
 """A patient id as ``prepare --hash-ids`` makes it."""
 
@@ -168,7 +168,7 @@ def free_text(staged: Staged) -> Iterator[str]:
 
 def _is_prose(value: str) -> bool:
     long = len(value) > MOST_LETTERS or len(value.split()) > MOST_WORDS
-    return long or "@" in value or bool(DATE.search(value))
+    return long or "@" in value or bool(ANY_DATE.search(value))
 
 
 def patient_ids(staged: Staged) -> Iterator[str]:
