@@ -110,7 +110,7 @@ def test_bad_input_exits_1_with_a_sentence_and_no_traceback(monkeypatch, capsys,
     error = capsys.readouterr().err
     assert code == 1
     assert error.startswith("hf-cushing: ")
-    assert "holds none of metadata.csv" in error
+    assert "holds no table (metadata.csv" in error
     assert "Traceback" not in error
 
 

@@ -140,7 +140,7 @@ def _why_not_read(intake: Intake, photo: FacePhoto) -> Outcome:
         except PhotoError as error:
             return Outcome(error.reason, str(error))
     if near := intake.near.get(photo.row):
-        return Outcome("absent", f"no such file, but {near}")
+        return Outcome("absent", f"no such file; {near}; correct the name")
     return Outcome("absent", "no such file that can be read; add it or delete the row")
 
 

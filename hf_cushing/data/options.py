@@ -96,7 +96,7 @@ class PrepareOptions:
         group=TABLE,
     )
     number_visits: bool = option(
-        False, "Write 1, 2, … for visits instead of their dates, in order.", group=TABLE
+        False, "Write the number of a visit instead of its date.", group=TABLE
     )
     folds: int = option(5, "Cross-validation folds over all patients, 3 or more.", group=SPLITTING)
     repeats: int = option(1, "How often the folds are dealt anew.", group=SPLITTING)

@@ -23,9 +23,9 @@ from PIL import Image, UnidentifiedImageError
 from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.datasheet import Datasheet
 from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.data.row_checks import ANY_DATE
 from hf_cushing.models.foreign_code import ALIGNMENT, asked_code
 from hf_cushing.publish.alignment import CODE, PROCESSOR, is_own_code
-from hf_cushing.data.row_checks import ANY_DATE
 from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import (
     CONTEXT_COLUMNS,
