@@ -1,6 +1,13 @@
 """Starts the Space; the setting `MODEL_ID` names another model than the one written here."""
 
+import sys
 from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036  what a Space runs, unless told
+    raise SystemExit(
+        "hf-cushing needs Python 3.11 or newer: write `python_version: '3.11'` into the Space's "
+        "README.md"
+    )
 
 from hf_cushing.app.app import main
 

@@ -25,6 +25,7 @@ from hf_cushing.app.served_model import ServedModel, load_model
 from hf_cushing.app.server import scratch_folder, serve, start
 from hf_cushing.app.vault import Guard, Rate, Vault
 from hf_cushing.run import Run
+from hf_cushing.schema import UserError
 
 PER_MINUTE = 120
 """Uploads and calls a minute that one client may make; a photo takes two."""
@@ -208,10 +209,25 @@ def main(model_id: str, *, embedded: Path) -> None:
     model = os.environ.get("MODEL_ID", "").strip() or model_id
     if not model and not embedded.is_dir():
         raise SystemExit("set MODEL_ID in the Space's settings, or put a run into ./model")
-    serve_app(
-        Run(model or str(embedded)),
-        host=None,
-        port=None,
-        tell=logging.getLogger(__name__).info,
-        drawn=not model,
-    )
+    tell = logging.getLogger(__name__).info
+    try:
+        run = Run(model or str(embedded))
+        serve_app(run, host=None, port=None, tell=tell, drawn=not model)
+    except UserError as error:
+        with scratch_folder() as scratch:
+            blocks = _without_model(model, str(error))
+            launch(blocks, Vault(scratch), host=None, port=None, per_minute=PER_MINUTE)
+            serve(blocks, "no model", host=None, risk="", tell=tell)
+
+
+def _without_model(model: str, error: str) -> gr.Blocks:
+    """What visitors see, and the owner, who may not look at the log."""
+    with gr.Blocks(title=texts.space_words("en")["title"], analytics_enabled=False) as blocks:
+        gr.Markdown(
+            f"# The model is not there\n\n{error}\n\n"
+            "If you own this Space: a private or gated model is read with a token of yours. Make "
+            f"a fine-grained one that may read {model or 'the model'} and nothing else, and give "
+            'it as the secret `HF_TOKEN` (Settings, "Variables and secrets"); the setting '
+            "`MODEL_ID` names another model. The Space then starts anew."
+        )
+    return blocks

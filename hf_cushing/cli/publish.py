@@ -102,6 +102,8 @@ def _publish(stage: Callable[[Path], Staged], yes: bool, as_json: bool) -> None:
         say("nothing was sent; add --yes to publish")
         return
     say(f"published: version {published.tag} (commit {published.commit[:7]})")
+    if published.warning:
+        say(f"warning: {published.warning}")
     if not as_json:
         print(published.url)
 

@@ -36,6 +36,9 @@ from hf_cushing.stats.metrics import METRICS, shown_in
 
 TAGS = ["hf-cushing", "medical", "face", "fairness", "research-only"]
 
+PYTHON = "3.11"
+"""What a Space is to run; without it, it runs 3.10, where the package doesn't."""
+
 GATED_PROMPT = (
     "These are photographs of people's faces, given for research. Access is granted to one person "
     f"at a time and may be withdrawn. {RESEARCH_NOTICE}"
@@ -218,28 +221,38 @@ def space_card(
     repo_id: str,
     *,
     model_id: str | None,
+    preload: bool,
     labels: Sequence[str],
     sdk_version: str,
     license: str = "",
     override: str = "",
     findings: Sequence[Finding] = (),
 ) -> RepoCard:
-    """The card of a Space, with what the Hub needs to run it."""
+    """The card of a Space, with what the Hub needs to run it.
+
+    `preload`: the model is public, and is fetched when the Space is built.
+    """
     data = SpaceCardData(
         title=repo_id.partition("/")[2],
         sdk="gradio",
         sdk_version=sdk_version,
+        python_version=PYTHON,
+        suggested_hardware="cpu-basic",
+        emoji="🔬",
+        colorFrom="blue",
+        colorTo="gray",
         app_file="app.py",
         license=license or None,
         models=[model_id] if model_id else None,
         tags=TAGS,
         short_description="Research demo on face photographs; no medical device",
-        preload_from_hub=[model_id] if model_id else None,
+        preload_from_hub=[model_id] if preload else None,
     )
     body = render_template(
         "space.md.jinja",
         title=repo_id.partition("/")[2],
         model_id=model_id,
+        preload=preload,
         labels=labels,
         notice=RESEARCH_NOTICE,
         version=__version__,

@@ -55,7 +55,7 @@ RULES = (
     Rule("remote code", ("model", "dataset"), rules_files.remote_code,
          "publish a plain model: no code and no auto_map; --align-on-hub adds ours"),
     Rule("traces of this machine", KINDS, rules_files.traces,
-         "take paths, user and host names out of the run's files"),
+         "take paths, user and host names and tokens out of the run's files"),
     Rule("app", ("space",), rules_files.app, "install hf-cushing again: a part of it is missing"),
     Rule("reproduces", ("model",), rules_model.reproduces,
          "give --dataset with the dataset of the run, and publish the run as training left it"),

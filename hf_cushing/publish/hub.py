@@ -36,6 +36,8 @@ class Published:
     tag : str
     collection : str or None
         Its slug.
+    warning : str
+        Why the collection does not link the repo; empty where all is well.
     private, gated : bool
         `gated`: the owner decides on each request for access.
     files : int
@@ -47,6 +49,7 @@ class Published:
     commit: str
     tag: str
     collection: str | None
+    warning: str
     private: bool
     gated: bool
     files: int
@@ -140,9 +143,7 @@ def _run(job: Upload) -> Published:
     job.state = f"{complete}; tag and collection are missing."
     tag = staged.options.tag or _version(remote.tags, commit)
     job.call("create_tag", tag=tag, revision=commit, exist_ok=True)
-    job.state = f"{complete}; only the collection is missing."
-    title = staged.options.collection
-    slug = job.retries(lambda: _add_to_collection(job, title)) if title else None
+    slug, warning = _collect(job)
     prefix = "" if staged.kind == "model" else f"{staged.kind}s/"
     return Published(
         kind=staged.kind,
@@ -151,6 +152,7 @@ def _run(job: Upload) -> Published:
         commit=commit,
         tag=tag,
         collection=slug,
+        warning=warning,
         private=staged.private,
         gated=job.may_gate or remote.gated,
         files=len(job.digests),
@@ -251,6 +253,20 @@ def _version(tags: dict[str, str], commit: str) -> str:
             return name
     numbers = [int(name[1:]) for name in tags if name[:1] == "v" and name[1:].isdecimal()]
     return f"v{max(numbers, default=0) + 1}"
+
+
+def _collect(job: Upload) -> tuple[str | None, str]:
+    """Link the repo, which is complete; the slug, or why there is none."""
+    title = job.staged.options.collection
+    if not title:
+        return None, ""
+    try:
+        return job.retries(lambda: _add_to_collection(job, title)), ""
+    except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError) as error:
+        return None, (
+            f"the collection '{title}' does not link {job.staged.repo_id} ({reason(error)}); run "
+            "again, add it on the Hub, or give --collection ''"
+        )
 
 
 def _add_to_collection(job: Upload, title: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from hf_cushing.config.option import option
@@ -12,6 +13,21 @@ from hf_cushing.schema import UsageError
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 COLLECTION = "Face models made with hf-cushing"
 """One collection links all that an owner publishes, unless another title is given."""
+
+LICENSES = {
+    "apache-2.0", "mit", "openrail", "bigscience-openrail-m", "creativeml-openrail-m",
+    "bigscience-bloom-rail-1.0", "bigcode-openrail-m", "afl-3.0", "artistic-2.0", "bsl-1.0",
+    "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "c-uda", "cc", "cc0-1.0",
+    "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0",
+    "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0",
+    "cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0",
+    "cdla-sharing-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "wtfpl", "ecl-2.0",
+    "epl-1.0", "epl-2.0", "etalab-2.0", "eupl-1.1", "agpl-3.0", "gfdl", "gpl", "gpl-2.0",
+    "gpl-3.0", "lgpl", "lgpl-2.1", "lgpl-3.0", "isc", "lppl-1.3c", "ms-pl", "mpl-2.0",
+    "odc-by", "odbl", "openrail++", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense",
+    "zlib", "pddl", "lgpl-lr", "deepfloyd-if-license", "llama2", "gemma", "unknown", "other",
+}  # fmt: skip
+"""The ids that the Hub's documentation lists."""
 
 REPO, FACTS = "Repo on the Hub", "What the card says"
 
@@ -23,7 +39,7 @@ class PublishOptions:
     Raises
     ------
     UsageError
-        A repo_id that is none, or an empty reason.
+        A repo_id or licence that is none, or an empty reason.
     """
 
     repo_id: str = option(MISSING, "OWNER/NAME on the Hub.")
@@ -44,6 +60,12 @@ class PublishOptions:
 
     def __post_init__(self):
         check_repo_id(self.repo_id)
+        if self.license and self.license not in LICENSES:
+            near = get_close_matches(self.license.lower(), LICENSES, n=3) or ["cc-by-nc-4.0"]
+            raise UsageError(
+                f"--license {self.license}: the Hub has no such id; give {' or '.join(near)}, or "
+                "'other'"
+            )
         if self.override is not None and not self.override.strip():
             raise UsageError("--override needs a reason; it is written into the card")
 

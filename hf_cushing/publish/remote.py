@@ -69,6 +69,18 @@ def preview_remote(staged: Staged) -> Remote | None:
         raise UserError(reason(error)) from None
 
 
+def is_public(model_id: str) -> bool:
+    """Whether everybody may load a model; no where the Hub can't be asked.
+
+    Spaces preload no others.
+    """
+    try:
+        info = HfApi().model_info(model_id, token=False)
+    except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError):
+        return False
+    return not info.private and not info.gated
+
+
 def read_remote(api: HfApi, staged: Staged, retries: Retries) -> Remote | None:
     """The repo's head, settings, files and tags; None where there is no such repo."""
     try:

@@ -49,6 +49,7 @@ PICKLES = (".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".npy",
 PICTURES = {"image", CONTEXT_COLUMNS[0]}
 """Columns of pictures in a dataset."""
 
+LEAST_PYTHON = (3, 11)
 CODE_FILES = (".py", ".pyc", ".so", ".ipynb", ".sh")
 TEXT = (".md", ".json", ".txt", ".yaml", ".yml", ".csv", ".html")
 MOST_LETTERS, MOST_WORDS = 40, 4
@@ -62,6 +63,9 @@ HOME = re.compile(
     r"|file://\S+|(?<!\w)[A-Za-z]:\\{1,2}\w[\w.-]*|(?<![\w\\])\\{2,4}\w[\w.-]*\\{1,2}\w"
 )
 """An absolute path of two parts or more, on Windows of one: no URL, link or route of an API."""
+
+
+TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{20,}\b")
 
 
 def licence(staged: Staged) -> Iterator[str]:
@@ -207,10 +211,13 @@ def ungated_photographs(staged: Staged) -> Iterator[str]:
 
 
 def app(staged: Staged) -> Iterator[str]:
-    """A Space starts something."""
+    """A Space starts something, on a Python that can run it."""
     for name in ("app.py", "hf_cushing/app/app.py", "requirements.txt"):
         if not (staged.folder / name).is_file():
             yield f"{name} is missing"
+    asked = str(_metadata(staged.folder).get("python_version", "3.10"))
+    if tuple(map(int, asked.split(".")[:2])) < LEAST_PYTHON:
+        yield f"README.md lets the Space run Python {asked}, and the package needs 3.11"
 
 
 def holds_photographs(staged: Staged) -> bool:
@@ -248,11 +255,14 @@ def remote_code(staged: Staged) -> Iterator[str]:
 
 
 def traces(staged: Staged) -> Iterator[str]:
-    """No path, user or host of the machine that made the files."""
+    """No path, user, host or token of the machine that made the files."""
     patterns = [HOME, *(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in _own_names())]
     for name, path in staged.files.items():
         if path.suffix in TEXT:
             text = path.read_text(encoding="utf-8")
+            if token := TOKEN.search(text):
+                line = text.count("\n", 0, token.start()) + 1
+                yield f"{name}, line {line} holds a token of the Hub"
             found = next((m for p in patterns if (m := p.search(text))), None)
             if found:
                 line = text.count("\n", 0, found.start()) + 1

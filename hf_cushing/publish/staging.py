@@ -14,6 +14,7 @@ from hf_cushing.data.audit_report import read_audit
 from hf_cushing.data.parquet import copy_shard
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
+from hf_cushing.evaluation.tables import report_tables
 from hf_cushing.files import write_json, write_text
 from hf_cushing.publish.alignment import add_alignment
 from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
@@ -23,14 +24,15 @@ from hf_cushing.publish.checklist import checklist_page
 from hf_cushing.publish.gate import check
 from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
 from hf_cushing.publish.raw_photos import measure_raw
+from hf_cushing.publish.remote import is_public
 from hf_cushing.publish.rules_files import holds_photographs
 from hf_cushing.publish.space_files import METRIC, METRIC_FILES, gradio_version, write_app
 from hf_cushing.publish.staged import Staged
+from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTEXT_COLUMNS, RESEARCH_NOTICE, UsageError, UserError
 
-MODEL_FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "metrics.json",
-               "metrics.md")  # fmt: skip
+MODEL_FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "metrics.json")
 """Taken from the run as they are; the card, the checklist, figures and tables are made anew."""
 
 PRIVATE = ("traces of this machine", "reproduces")
@@ -128,6 +130,7 @@ def stage_space(run: Run, options: SpaceOptions, work: Path) -> Staged:
         )
     facts = {
         "model_id": options.model_id,
+        "preload": options.model_id is not None and is_public(options.model_id),
         "labels": run.finished_manifest["labels"],
         "sdk_version": gradio_version(),
         "license": options.license,
@@ -183,6 +186,7 @@ def _copy_run(run: Run, folder: Path, facts: ModelFacts) -> None:
     """The plain model, its metrics, and what it did, naming nobody."""
     _copy(run.folder, folder, MODEL_FILES)
     anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
+    write_text(folder / "metrics.md", tables_to_markdown(report_tables(facts.report)))
     manifest = public_manifest(facts.manifest, drawn=facts.predictions.drawn)
     write_json(folder / "manifest.json", manifest)
 
@@ -191,6 +195,8 @@ def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
     for name in names:
         if not (source / name).is_file():
             raise UserError(f"{source} lacks {name}; make it again")
+        if not (source / name).resolve().is_relative_to(source.resolve()):
+            raise UserError(f"{source / name} is a link that leads elsewhere; put the file there")
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import html
 import io
+import json
 import re
 import socket
 import tomllib
@@ -333,7 +334,23 @@ def test_requirements_of_the_space_are_those_of_the_package():
     extras = declared["optional-dependencies"]
     wanted = declared["dependencies"] + extras["explain"] + extras["app"]
     listed = (ROOT / "spaces_app" / "requirements.txt").read_text().splitlines()
-    assert sorted(line for line in listed if not line.startswith("#")) == sorted(wanted)
+    assert sorted(line for line in listed if not line.startswith(("#", "--"))) == sorted(wanted)
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in listed  # 6.7 GB otherwise
+
+
+def test_space_without_its_model_says_on_the_page_what_to_do(monkeypatch, tmp_path):
+    def fail(run, **rest):
+        raise UserError(f"{run.name} can't be had")
+
+    pages = []
+    monkeypatch.setattr(app_module, "serve_app", fail)
+    monkeypatch.setattr(app_module, "launch", lambda blocks, *given, **rest: pages.append(blocks))
+    monkeypatch.setattr(app_module, "serve", lambda *given, **rest: None)
+    monkeypatch.setenv("MODEL_ID", "me/model")
+    app_module.main("", embedded=tmp_path)
+    text = json.dumps(pages[0].get_config_file())
+    assert "me/model can't be had" in text
+    assert "secret `HF_TOKEN`" in text
 
 
 def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp_path):

@@ -137,7 +137,12 @@ SPOILT = [
         case.folder / "manifest.json", lambda m: m.update(x="/home/jane/faces")), "/home/jane"),
     ("traces of this machine", "model", lambda case: change_json(
         case.folder / "metrics.json", lambda m: m.update(x="--out /gpfs/ward7/x")), "/gpfs/ward7"),
+    ("traces of this machine", "model", lambda case: change_json(
+        case.folder / "config.json", lambda c: c.update(x="hf_" + 17 * "aB")),
+     "line \\d+ holds a token of the Hub$"),
     ("app", "space", lambda case: (case.folder / "app.py").unlink(), "app.py is missing"),
+    ("app", "space", lambda case: rewrite(case.folder / "README.md", lambda text: re.sub(
+        "python_version.*", "", text)), "lets the Space run Python 3.10"),
     ("reproduces", "model", lambda case: change_json(
         case.source / "manifest.json", lambda m: m.update(dataset_revision="other")),
      "is not the dataset that the run was trained on"),

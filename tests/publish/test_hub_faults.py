@@ -108,7 +108,23 @@ def test_lasting_fault_leaves_the_repo_as_it_was_and_says_what_to_do(
     assert held(hub) == local(staged)
 
 
-@pytest.mark.parametrize("step", ["tag", "collection", "item"])
+@pytest.mark.parametrize("step", ["collection", "item"])
+@pytest.mark.parametrize("fault", ["500", "drop", "403"])
+def test_failing_collection_is_a_warning_and_the_next_run_adds_it(
+    hub, api, staged, waits, step, fault
+):
+    method, path = STEPS[step]
+    hub.fail(path, method=method, times=999, **LASTING[fault][0])
+    done = upload(staged, api=api)
+    assert done.collection is None
+    assert "the collection 'Faces' does not link me/x" in done.warning
+    assert (held(hub), done.tag) == (local(staged), "v1")
+    hub.faults.clear()
+    assert upload(staged, api=api).warning == ""
+    assert [len(c["items"]) for c in hub.collections.values()] == [1]
+
+
+@pytest.mark.parametrize("step", ["tag"])
 @pytest.mark.parametrize("fault", ["500", "drop", "403"])
 def test_fault_after_the_commit_says_what_is_missing_and_the_next_run_adds_it(
     hub, api, staged, waits, step, fault

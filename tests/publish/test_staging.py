@@ -1,6 +1,8 @@
 import ast
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -239,6 +241,55 @@ def test_photographs_are_gated_by_fields(run, dataset, tmp_path):
     assert data.extra_gated_fields["Institution"] == "text"
     assert "Research use only" in data.extra_gated_prompt
     assert "ungated photographs" not in {finding.rule for finding in made.findings}
+
+
+def test_link_out_of_the_run_folder_is_refused(run, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    (tmp_path / "secret.json").write_text((own / "config.json").read_text())
+    (own / "config.json").unlink()
+    (own / "config.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(UserError, match=r"config\.json is a link that leads elsewhere"):
+        model(own, tmp_path / "work", license=LICENCE)
+
+
+def test_page_of_metrics_is_made_anew_not_copied(run, dataset, tmp_path, quick):
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    with open(own / "metrics.md", "a") as page:
+        page.write("Jane Doe, born 1970\n")
+    made = model(own, tmp_path / "work", license=LICENCE, dataset=dataset)
+    assert (made.folder / "metrics.md").read_text() == (run / "metrics.md").read_text()
+
+
+@pytest.mark.parametrize("license", ["Apache-2.0", "cc-by-nc", "my own"])
+def test_licence_that_the_hub_does_not_know_is_refused_before_any_work(license):
+    with pytest.raises(UsageError, match=r"the Hub has no such id; give .*, or 'other'"):
+        PublishOptions(repo_id="me/x", license=license)
+
+
+@pytest.mark.parametrize(("private", "gated"), [(False, None), (True, None), (False, "manual")])
+def test_space_preloads_a_public_model_alone_and_else_asks_for_a_token(
+    run, hub, api, tmp_path, private, gated
+):
+    api.create_repo("me/faces", private=private)
+    if gated:
+        api.update_repo_settings("me/faces", gated=gated)
+    options = SpaceOptions(repo_id="me/app", license=LICENCE, model_id="me/faces")
+    made = stage_space(Run(run), options, tmp_path)
+    card = RepoCard.load(made.folder / "README.md")
+    open_to_all = not private and not gated
+    assert card.data.to_dict().get("preload_from_hub") == (["me/faces"] if open_to_all else None)
+    assert ("secret `HF_TOKEN`" in card.text) != open_to_all
+    assert card.data.to_dict()["python_version"] == "3.11"
+
+
+def test_space_on_an_old_python_says_what_to_do(run, dataset):
+    app = staged("space", run, dataset).folder / "app.py"
+    code = f"import sys; sys.version_info = (3, 10, 0); exec(open({str(app)!r}).read())"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hf-cushing needs Python 3.11 or newer: write")
 
 
 def test_space_holds_app_sources_resources_and_card(run, dataset):
