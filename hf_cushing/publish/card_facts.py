@@ -164,15 +164,14 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
 
 def plain_path(report: Report) -> PlainPath | None:
     """How the plain path does, of the disease that it serves worst; None where nobody looked."""
-    unaligned = getattr(report, "plain", None)
-    if unaligned is None:
+    if report.plain is None:
         return None
     found = []
     for label in report.labels:
         if label != MACRO:
             plain = next(
                 row.values["auroc"]
-                for row in unaligned.subgroups
+                for row in report.plain.subgroups
                 if (row.label, row.subgroup, row.unit) == (label, "all", "photo")
             )
             aligned = report.find(label, "all").values["auroc"].estimate

@@ -76,7 +76,7 @@ def measure_raw(run: Run, *, raw: Path, dataset: Path) -> RawFigures:
     reports = []
     for scores in (aligned, plain):
         table = np.array([[row[label] for label in rows.labels] for row in scores])
-        scored = replace(rows, probabilities=table)
+        scored = replace(rows, probabilities=table, plain=None)
         points = list(run.operating_points)
         reports.append(evaluate(scored, EvaluationOptions(), operating_points=points))
     return RawFigures(*reports, photos=len(rows), refused=int((~kept).sum()))

@@ -226,6 +226,16 @@ def test_first_example_is_the_better_path_and_the_widget_is_off_where_the_plain_
     assert card.text.count("nothing warns of it") == 1
 
 
+def test_card_tells_both_figures_or_that_the_plain_path_was_not_measured(facts):
+    text = str(model_card(facts))
+    assert facts.plain is not None
+    figures = f"{facts.plain.plain:.3f} ({facts.plain.low:.3f}–{facts.plain.high:.3f})"
+    assert f"AUROC {figures}, against {facts.plain.aligned:.3f} on the aligned faces" in text
+    unknown = "How the plain pipeline does on raw photographs of this dataset was **not measured**"
+    assert unknown not in text
+    assert unknown in str(model_card(replace(facts, plain=None)))
+
+
 def test_plain_path_is_that_of_the_disease_that_it_serves_worst(facts):
     row = facts.report.find("cushing", "all")
     aligned = row.values["auroc"].estimate

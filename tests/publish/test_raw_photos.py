@@ -44,7 +44,7 @@ def test_aligned_scores_of_original_photos_are_those_of_the_stored_crops(
 def test_card_shows_both_figures_and_no_longer_says_not_measured(run, measured):
     text = str(model_card(model_facts(Run(run), ModelOptions(repo_id="me/faces")), raw=measured))
     assert "| hf_cushing.pipeline | plain pipeline |" in text
-    assert "was **not measured**" not in text
+    assert "of this dataset was **not measured**" not in text
     assert measured.plain.find("cushing", "all").values["auroc"].estimate == 0.5
     brief = shown_in("brief")
     lines = dict(zip(brief, raw_table(measured).body, strict=False))
