@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 
 from hf_cushing.config import BASELINES
+from hf_cushing.evaluation.at_prevalence import prevalence_sentence
 from hf_cushing.evaluation.gaps import Gap
 from hf_cushing.evaluation.grades import GRADES, GradeRow
 from hf_cushing.evaluation.origin import Origin
@@ -144,6 +145,8 @@ def _people(report: Report) -> Iterator[str]:
     for label in diseases_of(report):
         for subgroup in ("all", *KNOWN_SEXES):
             yield people_sentence(_main(report, label, subgroup), label)
+        if report.prevalence:
+            yield prevalence_sentence(report, label)
 
 
 def people_sentence(row: SubgroupReport, label: str) -> str:

@@ -83,6 +83,13 @@ class EvaluationOptions:
         "matter; choose it before looking.",
         group=DECISIONS,
     )
+    prevalence: tuple[str, ...] = option(
+        (),
+        "What a call means where so many have the disease, as 0.001,0.01: PPV, NPV, people to "
+        "examine per case found.",
+        group=DECISIONS,
+        commas=True,
+    )
     draws: int = DRAWS
     shuffles: int = SHUFFLES
 
@@ -92,9 +99,23 @@ class EvaluationOptions:
             raise UsageError(f"--repeatability {self.repeatability}: give a number of photos")
         if not 0 <= self.abstain < 1:
             raise UsageError(f"--abstain {self.abstain}: give an error rate of 0 or more, below 1")
+        _ = self.shares  # refused at once
         if not 0 < self.margin < 1:
             raise UsageError(f"--margin {self.margin}: give a difference above 0, below 1")
         from hf_cushing.stats.metrics import METRICS  # scipy: not for the help of a command
 
         if self.primary not in METRICS:
             raise UsageError(f"--primary {self.primary}: choose one of {', '.join(METRICS)}")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The prevalences as numbers between 0 and 1."""
+        try:
+            shares = tuple(float(word) for word in self.prevalence)
+        except ValueError:
+            shares = (0.0,)
+        if not all(0 < share < 1 for share in shares):
+            raise UsageError(
+                f"--prevalence {','.join(self.prevalence)}: give shares between 0 and 1, as 0.01"
+            )
+        return shares

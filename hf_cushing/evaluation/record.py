@@ -51,6 +51,8 @@ class Report:
         Differences smaller than this don't matter.
     plain : PlainReport, optional
         The same photos without alignment, where the dataset has wide views.
+    prevalence : tuple of float
+        Shares of the ill at which calls are judged, too.
     origin : Origin, optional
         Model, run, dataset and day.
     """
@@ -68,6 +70,7 @@ class Report:
     primary: str = PRIMARY
     margin: float = MARGIN
     plain: PlainReport | None = None
+    prevalence: tuple[float, ...] = ()
     origin: Origin | None = None
 
     @property
@@ -138,6 +141,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         primary=metrics.get("primary", PRIMARY),
         margin=metrics.get("margin", MARGIN),
         plain=_plain(metrics["plain"]) if metrics.get("plain") else None,
+        prevalence=tuple(metrics.get("prevalence", ())),
         origin=_record(Origin, metrics["origin"]) if metrics.get("origin") else None,
     )
 

@@ -89,6 +89,7 @@ def evaluate(
         comparisons=_comparisons(predictions, points, against, options) if against else [],
         primary=options.primary,
         margin=options.margin,
+        prevalence=options.shares,
         grading=grading,
         plain=_plain(predictions.unaligned, plain_points, points, options),
     )

@@ -7,20 +7,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hf_cushing.evaluation.at_prevalence import prevalence_tables
 from hf_cushing.evaluation.comparison import Comparison
-from hf_cushing.evaluation.gaps import Gap
+from hf_cushing.evaluation.gap_tables import gap_table
 from hf_cushing.evaluation.grades import GRADES, GradeRow, Grading
 from hf_cushing.evaluation.operating_points import RULES
-from hf_cushing.evaluation.options import PRIMARY
 from hf_cushing.evaluation.plain import called_share
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, WITHIN, SubgroupReport
 from hf_cushing.evaluation.wording import (
-    KNOWN,
-    expectation,
     format_value,
-    gap_sentence,
     metric_and_role,
     title_of,
     verdict_text,
@@ -29,7 +26,6 @@ from hf_cushing.reports.table import Table, interval_text, number_text, p_text, 
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS, shown_in
-from hf_cushing.stats.paired_metrics import SIGNIFICANT
 
 PLAIN_METRICS = ("auroc", "recall", "specificity")
 """Shown of photos as they are."""
@@ -45,6 +41,7 @@ def report_tables(report: Report) -> list[Table]:
             tables += [gap_table(gaps, primary=report.primary)] if gaps else []
     if report.grading:
         tables += grade_tables(report.grading, report.split)
+    tables += prevalence_tables(report)
     if report.shared:
         tables.append(_shared_table(report))
     if report.plain:
@@ -172,60 +169,6 @@ def _threshold_notes(report: Report, label: str) -> Iterator[str]:
             meaning = RULES.get(rule) or rule.replace(":", " ")
             whose = "" if sex == "all" else f" for {sex}"
             yield f"Threshold{whose} {thresholds} ({rule} on {points[0].split}: {meaning})."
-
-
-def gap_table(
-    gaps: Sequence[Gap], metrics: Collection[str] | None = None, *, primary: str = PRIMARY
-) -> Table:
-    """Women minus men in one disease or in grades; of these metrics, if any are named.
-
-    The notes are about all gaps: what they support, and what the sample could have shown.
-    """
-    label, unit = gaps[0].label, gaps[0].unit
-    grades, source = label == GRADES, expectation(label)[1]
-    split = f"expected from {source}" if grades else f"beyond {source}"
-    header = ["metric", "women", "men", "gap", split, "p", "p (Holm)",
-              "minimum detectable difference"]  # fmt: skip
-    body = [
-        [
-            metric_and_role(gap.metric, primary),
-            number_text(gap.women),
-            number_text(gap.men),
-            gap.reason if math.isnan(gap.gap) else interval_text(gap.gap, gap.low, gap.high),
-            number_text(gap.expected)
-            if grades
-            else interval_text(gap.beyond, gap.beyond_low, gap.beyond_high),
-            p_text(gap.p),
-            "–" if gap.metric == primary else p_text(gap.p_holm),
-            f"{gap.detectable:.2f}" if math.isfinite(gap.detectable) else "–",
-        ]
-        for gap in gaps
-        if metrics is None or gap.metric in metrics
-    ]
-    title = f"{'Grades' if grades else label}, women minus men, by {unit}"
-    return Table(f"gaps_{label}_{unit}", title, header, body, _gap_notes(gaps, primary))
-
-
-def _gap_notes(gaps: Sequence[Gap], primary: str) -> list[str]:
-    grades = gaps[0].label == GRADES
-    shares, source = expectation(gaps[0].label)
-    told = [gap for gap in gaps if grades or gap.metric in {primary, *shown_in("sentence")}]
-    told = [gap for gap in told if KNOWN[gap.metric].goal]
-    notes = [gap_sentence(gap, primary) for gap in told]
-    more = [title_of(g.metric) for g in gaps if g.p_holm < SIGNIFICANT and g not in told]
-    if more:
-        notes.append(f"Also with p < 0.05 after Holm's correction: {', '.join(more)}.")
-    beyond = f"; what is beyond {source} is the rest, of metrics that change with it"
-    but = f" but {title_of(primary)}, the primary one, chosen before looking"
-    return [
-        *notes,
-        f"Sample: {gaps[0].size}, by the smaller sex. Gap: women minus men, 95 % interval. The "
-        f"sexes' different {shares} alone can make one{'' if grades else beyond}. p: whether there "
-        f"is a gap beyond that, by permuting the sexes within each {'grade' if grades else 'class'}"
-        f", by patient; p (Holm): adjusted for all metrics{'' if grades else but}.",
-        "Minimum detectable difference: the size of a gap that a sample like this finds four "
-        "times in five.",
-    ]
 
 
 def grade_tables(grading: Grading, split: str) -> Iterator[Table]:

@@ -19,10 +19,12 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
+from hf_cushing.evaluation.at_prevalence import USUAL, prevalence_tables
 from hf_cushing.evaluation.first_screen import first_screen
+from hf_cushing.evaluation.gap_tables import gap_table
 from hf_cushing.evaluation.repeatability import repeatability_table
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
-from hf_cushing.evaluation.tables import gap_table, grade_tables, subgroup_table
+from hf_cushing.evaluation.tables import grade_tables, subgroup_table
 from hf_cushing.evaluation.wording import title_of
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
@@ -83,6 +85,7 @@ def model_card(
         version=__version__,
         results=list(_results(facts)),
         grades=_grades(facts),
+        prevalences=list(prevalence_tables(facts.report, facts.report.prevalence or USUAL)),
         screen=screen_markdown(first_screen(facts.report)),
         title=facts.repo_id.partition("/")[2],
         override=override,
