@@ -46,7 +46,8 @@ def figure(source: str, text: str, caption: str) -> str:
 
 
 def marked_photo(photo: Image.Image, face: Face) -> Image.Image:
-    """A small copy of the photo with the face's box and landmarks."""
+    """A small copy of the photo, turned upright, with the face's box and landmarks."""
+    photo = face.upright(photo)
     scale = min(1.0, SHOWN_SIDE / max(photo.size))
     size = tuple(max(1, round(length * scale)) for length in photo.size)
     small = photo.resize(size, Image.Resampling.BOX)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from hf_cushing.faces.landmarks import Face, find_face
+from hf_cushing.faces.landmarks import Face, find_face, part_of
 from hf_cushing.schema import CROP_SIDE, Several
 
 CROP_SCALE = 1.7
@@ -68,8 +68,9 @@ def align_face(
 
 
 def crop_face(photo: Image.Image, face: Face, side: int = CROP_SIDE) -> AlignedFace:
-    """Cut out a face that was found already; see `align_face`."""
+    """Cut out a face that was found in `photo` already; see `align_face`."""
     to_photo = similarity(face.landmarks, side)
+    photo = face.upright(photo)
     landmarks = (face.landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
     return AlignedFace(warp(photo, to_photo, side), landmarks.astype(np.float32), face)
 
@@ -118,15 +119,8 @@ def warp(
         to_photo = to_photo / factor
     corners = np.array([(0, 0), (side, 0), (0, side), (side, side)]) @ to_photo[:, :2].T
     corners += to_photo[:, 2]
-    before = np.maximum(0, np.ceil(-corners.min(0))).astype(int)
-    after = np.maximum(0, np.ceil(corners.max(0) - photo.size)).astype(int)
-    if before.any() or after.any():
-        photo = _repeat_edge(photo, before, after)
-        to_photo = np.hstack([to_photo[:, :2], to_photo[:, 2:] + before[:, None]])
+    low = np.minimum(0, np.floor(corners.min(0))).astype(int)
+    high = np.maximum(photo.size, np.ceil(corners.max(0))).astype(int)
+    photo = part_of(photo, (*low.tolist(), *high.tolist()))
+    to_photo = np.hstack([to_photo[:, :2], to_photo[:, 2:] - low[:, None]])
     return photo.transform((side, side), Image.Transform.AFFINE, to_photo.ravel(), resample)
-
-
-def _repeat_edge(photo: Image.Image, before: np.ndarray, after: np.ndarray) -> Image.Image:
-    """Enlarge a photo by (x, y) pixels on either side, repeating its outermost pixels."""
-    sides = np.stack([before, after], 1)
-    return Image.fromarray(np.pad(np.asarray(photo), [*sides[::-1], (0, 0)], mode="edge"))

@@ -48,10 +48,11 @@ def wide_view(photo: Image.Image, face: Face) -> WideView:
     Parameters
     ----------
     photo : PIL.Image.Image
-        RGB, upright.
+        RGB.
     face : Face
-        In pixels of `photo`.
+        As it was found in `photo`.
     """
+    photo = face.upright(photo)
     corner, lengths = _window(np.array(photo.size), np.array(face.box))
     scale = min(1.0, CONTEXT_SIDE / lengths.min())
     size = np.rint(lengths * scale).astype(int)

@@ -22,6 +22,27 @@ dlib's detector knows is 80 px, a twelfth of it."""
 PYRAMID_STEP = 1.2
 """Ratio of neighbouring sizes at which dlib's detector looks."""
 
+FINER = 4
+"""Steps by which the copy is larger where no face was found: about twice the side."""
+
+CLEAR = 1.0
+"""Score of dlib's detector below which a face is doubtful, and the photo is turned to see whether
+another way is better: on LFW upright faces reach it but for one in twenty, upside-down ones don't."""
+
+CLEAR_TURNED = 0.5
+"""Score that a face needs to be taken from a photo that had to be turned."""
+
+TURNS = {
+    180: Image.Transpose.ROTATE_180,
+    90: Image.Transpose.ROTATE_270,
+    270: Image.Transpose.ROTATE_90,
+}
+"""Degrees clockwise, in the order of trying, to Pillow's name, which counts the other way."""
+
+EDGE = 0.15
+"""Width, over the photo's shorter side, of what is mirrored beyond its edges to find a face that
+they cut."""
+
 DOMINANCE = 4.0
 """A face is the sitter's when its box has at least this many times the area of any other."""
 
@@ -30,8 +51,10 @@ MIN_FACE = 32
 
 TOO_SMALL = f"the face is under {MIN_FACE} pixels wide; use the original photo, not a thumbnail"
 
-MAX_OUTSIDE = 0.15
-"""Largest share of the landmarks that may lie outside the photo."""
+CUT_OFF = "the edge of the photo cuts the face; use a photo that shows it whole"
+
+MAX_OUTSIDE = 0.05
+"""Largest part of the landmarks' box, over its side, that may lie beyond an edge of the photo."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
@@ -39,7 +62,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Face:
-    """One detected face, in pixels of the photo that was given.
+    """One detected face, in pixels of the photo turned upright.
 
     Attributes
     ----------
@@ -48,11 +71,18 @@ class Face:
         float32, shape (68, 2), x and y in the iBUG 300-W order.
     other_boxes : tuple of tuple of int
         Further faces that were passed over.
+    turn : int
+        Degrees clockwise by which the photo had to be turned: 0, 90, 180 or 270.
     """
 
     box: Box
     landmarks: np.ndarray
     other_boxes: tuple[Box, ...] = ()
+    turn: int = 0
+
+    def upright(self, photo: Image.Image) -> Image.Image:
+        """The photo, as it was given, turned so that the face stands upright."""
+        return photo.transpose(TURNS[self.turn]) if self.turn else photo
 
 
 def dlib_model(name: str) -> Path:
@@ -68,12 +98,12 @@ def dlib_model(name: str) -> Path:
 
 
 def find_face(photo: Image.Image, on_several: Several = "refuse") -> Face:
-    """Find the one face of a photo and its landmarks.
+    """Find the one face of a photo and its landmarks; where that is doubtful, turn the photo.
 
     Parameters
     ----------
     photo : PIL.Image.Image
-        Mode RGB, upright.
+        Mode RGB.
     on_several : str
         Of `Several`.
 
@@ -88,21 +118,18 @@ def find_face(photo: Image.Image, on_several: Several = "refuse") -> Face:
         raise UsageError(f"on_several {on_several}: give {' or '.join(get_args(Several))}")
     if min(photo.size) < MIN_FACE:
         raise PhotoError("too_small", TOO_SMALL)
-    boxes = detect_boxes(photo)
+    boxes, turn = _upright_boxes(photo)
     if not boxes:
-        raise PhotoError(
-            "no_face", "no face was found; use a frontal photo in which the whole face is seen"
-        )
+        raise _no_face(photo)
+    if turn:
+        photo = photo.transpose(TURNS[turn])
     box = _choose(boxes, photo.size, on_several)
     if box[2] - box[0] < MIN_FACE:
         raise PhotoError("too_small", TOO_SMALL)
     landmarks = _landmarks(photo, box)
-    outside = (landmarks < 0) | (landmarks > photo.size)
-    if outside.any(1).mean() > MAX_OUTSIDE:
-        raise PhotoError(
-            "cut_off", "the edge of the photo cuts the face; use a photo that shows it whole"
-        )
-    return Face(box, landmarks, tuple(other for other in boxes if other is not box))
+    if outside_share(landmarks, photo.size) > MAX_OUTSIDE:
+        raise PhotoError("cut_off", CUT_OFF)
+    return Face(box, landmarks, tuple(other for other in boxes if other is not box), turn)
 
 
 def _choose(boxes: list[Box], size: tuple[int, int], on_several: Several) -> Box:
@@ -122,26 +149,71 @@ def _choose(boxes: list[Box], size: tuple[int, int], on_several: Several) -> Box
     )
 
 
-def detect_boxes(photo: Image.Image) -> list[Box]:
-    """Boxes (left, top, right, bottom) of the faces, in pixels of `photo`.
+def _upright_boxes(photo: Image.Image) -> tuple[list[Box], int]:
+    """Boxes of the faces, and the turn of the photo (`Face.turn`) in which they are clearest.
 
-    The search runs on a copy of at most `DETECTION_SIDE` pixels, and where it finds nothing once
-    more on one of twice that size. The copy's side is the photo's, doubled, over a power of
-    `PYRAMID_STEP`: so the detector looks at the very face sizes at which it would in the full
-    photo upsampled once, the boxes agree, and with them the landmarks (`benchmarks/prepare.py`).
+    dlib takes a third of the upside-down faces for upright ones, with a low score.
+    """
+    for finer in (0, FINER):
+        found, turn = detect_boxes(photo, finer), 0
+        if _clearest(found) < CLEAR and (found or not finer):
+            for degrees, way in TURNS.items():
+                turned = detect_boxes(photo.transpose(way), finer)
+                if _clearest(turned) > _clearest(found):
+                    found, turn = turned, degrees
+        if turn and _clearest(found) < CLEAR_TURNED:
+            text = f"a face is seen only with the photo turned by {turn} degrees, and not clearly"
+            raise PhotoError("no_face", f"{text}; turn the photo upright, or use another")
+        if found:
+            return list(found), turn
+    return [], 0
+
+
+def _clearest(found: dict[Box, float]) -> float:
+    return max(found.values(), default=-math.inf)
+
+
+def _no_face(photo: Image.Image) -> PhotoError:
+    """Tell a photo without a face from one whose edge cuts it, where dlib sees it once there is
+    something beyond."""
+    small = photo.copy()
+    small.thumbnail((DETECTION_SIDE // 2, DETECTION_SIDE // 2))
+    more = max(1, round(EDGE * min(small.size)))
+    wider = np.pad(np.asarray(small), [(more, more), (more, more), (0, 0)], mode="symmetric")
+    for left, top, right, bottom in detect_boxes(Image.fromarray(wider)):
+        if min(left, top) < more or right > small.width + more or bottom > small.height + more:
+            return PhotoError("cut_off", CUT_OFF)
+    return PhotoError(
+        "no_face",
+        "no face was found, whichever way the photo is turned; use a frontal photo in which the "
+        "whole face is seen",
+    )
+
+
+def detect_boxes(photo: Image.Image, finer: int = 0) -> dict[Box, float]:
+    """Boxes of the upright faces, in pixels of `photo`, with the detector's score.
+
+    The search runs on a copy of at most `DETECTION_SIDE` pixels. The copy's side is the photo's,
+    doubled, over a power of `PYRAMID_STEP`: so the detector looks at the very face sizes at which
+    it would in the full photo upsampled once, the boxes agree, and with them the landmarks
+    (`benchmarks/prepare.py`).
+
+    Parameters
+    ----------
+    photo : PIL.Image.Image
+        Mode RGB.
+    finer : int
+        Steps of the pyramid by which the copy is larger, for small faces.
     """
     longest = 2 * max(photo.size)
     steps = max(0, math.ceil(math.log(longest / DETECTION_SIDE, PYRAMID_STEP)))
-    for fewer in (0, 4):
-        scale = 2 * PYRAMID_STEP ** (fewer - steps)
-        size = tuple(max(1, round(length * scale)) for length in photo.size)
-        found = _detector()(np.asarray(photo.resize(size, Image.Resampling.BILINEAR)))
-        if len(found):
-            return [
-                tuple(round(v / scale) for v in (r.left(), r.top(), r.right(), r.bottom()))
-                for r in found
-            ]
-    return []
+    scale = 2 * PYRAMID_STEP ** (finer - steps)
+    size = tuple(max(1, round(length * scale)) for length in photo.size)
+    copy = np.asarray(photo.resize(size, Image.Resampling.BILINEAR))
+    areas, scores, _ = _detector().run(copy, 0, 0.0)
+    boxes = [tuple(round(v / scale) for v in (r.left(), r.top(), r.right(), r.bottom()))
+             for r in areas]  # fmt: skip
+    return dict(zip(boxes, scores, strict=True))
 
 
 def _area(box: Box) -> int:
@@ -177,5 +249,31 @@ def _predictor() -> Any:
 
 
 def _landmarks(photo: Image.Image, box: Box) -> np.ndarray:
-    shape = _predictor()(np.asarray(photo), load_dlib().rectangle(*box))
-    return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float32)
+    """Points in a photo whose edge goes on for ever.
+
+    dlib takes what lies outside as black, and pulls the points of a missing chin to the edge; on
+    a repeated edge they stay where the rest of the face puts them.
+    """
+    sides = np.subtract(box[2:], box[:2])
+    window = (*np.subtract(box[:2], sides).tolist(), *np.add(box[2:], sides).tolist())
+    inner = load_dlib().rectangle(*sides.tolist(), *(2 * sides).tolist())
+    shape = _predictor()(np.asarray(part_of(photo, window)), inner)
+    return np.array([(p.x, p.y) for p in shape.parts()], np.float32) + np.float32(window[:2])
+
+
+def outside_share(landmarks: np.ndarray, size: tuple[int, int]) -> float:
+    """How far landmarks reach over an edge of a photo, over the side of their box."""
+    low, high = landmarks.min(0), landmarks.max(0)
+    return float((np.maximum(-low, high - size) / (high - low)).max())
+
+
+def part_of(photo: Image.Image, box: Box) -> Image.Image:
+    """The pixels of a box; where it reaches beyond the photo, the photo's edge is repeated."""
+    (width, height), (left, top, right, bottom) = photo.size, box
+    before = max(0, -left), max(0, -top)
+    after = max(0, right - width), max(0, bottom - height)
+    inner = photo.crop((max(0, left), max(0, top), min(width, right), min(height, bottom)))
+    if not any(before + after):
+        return inner
+    sides = [(before[1], after[1]), (before[0], after[0]), (0, 0)]
+    return Image.fromarray(np.pad(np.asarray(inner), sides, mode="edge"))
