@@ -176,11 +176,14 @@ def crop_photo(
         return {"reason": error.reason, "message": str(error)}
     except OSError as error:
         return {"reason": "unreadable", "message": f"{error.strerror}; check the file"}
+    notes = list(face.notes.values())
+    if face.others and context:
+        notes.append("other faces are filled with one colour in the wide view")
     image, landmarks = encode_crop(face.image), np.round(face.landmarks, 3)
     wide = wide_view(photo, face.face) if context else None
     stored = (encode_crop(wide.image), list(wide.box)) if wide else None
     return {
-        "message": _passed_over(face.others, context) if face.others else "",
+        "message": "; ".join(notes),
         "image": image,
         "landmarks": landmarks.ravel().tolist(),
         "face_box": list(face.face_box),
@@ -188,11 +191,6 @@ def crop_photo(
         **(dict(zip(CONTEXT_COLUMNS, (*stored, wide.share), strict=True)) if stored else {}),
         **measure_crop(image, landmarks, identity=identity, view=stored),
     }
-
-
-def _passed_over(others: int, context: bool) -> str:
-    hidden = ", filled with one colour in the wide view" if context else ""
-    return f"{others} smaller face(s) passed over{hidden}"
 
 
 PROFILE_MESSAGE = (

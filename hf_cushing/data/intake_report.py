@@ -16,9 +16,11 @@ from hf_cushing.data.controls import WHY_TRAIN_ONLY
 from hf_cushing.data.counts import count_cells
 from hf_cushing.data.crops import Crops
 from hf_cushing.data.datasheet import Datasheet
+from hf_cushing.data.intake import row_name
 from hf_cushing.data.losses import count_losses, loss_warnings
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.splits import Splits
+from hf_cushing.faces.align import RIVALLED
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.schema import (
     NUMBER_COLUMNS,
@@ -120,7 +122,12 @@ def build_intake_report(
         dropped_columns=cohort.clinic.dropped_columns,
         merged=crops.merged,
         notes=_notes(kept, options),
-        warnings=[*cohort.clinic.warnings, *loss_warnings(losses), *_warnings(kept)],
+        warnings=[
+            *cohort.clinic.warnings,
+            *loss_warnings(losses),
+            *_person_warnings(rows),
+            *_warnings(kept),
+        ],
         datasheet=asdict(options.datasheet),
         losses=losses,
     )
@@ -236,6 +243,14 @@ def _warnings(kept: Collection[dict[str, Any]]) -> Iterable[str]:
     unknown = sum(columns["sex"] == "unknown" for columns in kept)
     if unknown:
         yield f"{unknown} photos have sex 'unknown'; they count in no comparison of the sexes"
+
+
+def _person_warnings(rows: list[dict[str, Any]]) -> Iterable[str]:
+    """Name the photos in which a bystander may have been taken for the patient."""
+    unsure = [row_name(r["row"], r["public"]) for r in rows if RIVALLED in r["message"]]
+    if unsure:
+        shown = ", ".join(unsure[:10]) + ", …" * (len(unsure) > 10)
+        yield f"in {len(unsure)} photos (rows {shown}) {RIVALLED}"
 
 
 def kept_photos(dataset: Path) -> list[dict[str, str]]:

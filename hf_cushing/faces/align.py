@@ -13,6 +13,12 @@ from hf_cushing.schema import CROP_SIDE, Several
 CROP_SCALE = 1.7
 """Side of the crop over the longer side of the landmarks' bounding box."""
 
+RIVALLED = (
+    "another face is nearer the middle of the photo or reaches into the crop: check that the right "
+    "person was taken, or crop the photo to one person"
+)
+"""Said of a bystander nearer to the camera, who may have been taken for the patient."""
+
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 
 
@@ -27,12 +33,15 @@ class AlignedFace:
     landmarks : numpy.ndarray
         float32, shape (68, 2), pixels of the crop.
     face : Face
-        As it was found, in pixels of the photo.
+        As it was found, in pixels of the photo turned upright.
+    rivalled : bool
+        Another face is nearer the middle of the photo, or reaches into the crop.
     """
 
     image: Image.Image
     landmarks: np.ndarray
     face: Face
+    rivalled: bool = False
 
     @property
     def face_box(self) -> tuple[int, int, int, int]:
@@ -43,6 +52,17 @@ class AlignedFace:
     def others(self) -> int:
         """Further faces of the photo that were passed over."""
         return len(self.face.other_boxes)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What must be said about a face that was found, as word and sentence."""
+        notes = {
+            "turned_photo": f"the photo was turned by {self.face.turn} degrees clockwise",
+            "other_faces": f"{self.others} other face(s) passed over",
+            "rivalled": RIVALLED,
+        }
+        said = bool(self.face.turn), bool(self.others), self.rivalled
+        return {word: notes[word] for word, say in zip(notes, said, strict=True) if say}
 
 
 def align_face(
@@ -72,7 +92,17 @@ def crop_face(photo: Image.Image, face: Face, side: int = CROP_SIDE) -> AlignedF
     to_photo = similarity(face.landmarks, side)
     photo = face.upright(photo)
     landmarks = (face.landmarks - to_photo[:, 2]) @ np.linalg.inv(to_photo[:, :2]).T
-    return AlignedFace(warp(photo, to_photo, side), landmarks.astype(np.float32), face)
+    others = np.reshape(face.other_boxes, (-1, 2, 2))
+    far = np.abs(np.array([face.box, *face.other_boxes]).reshape(-1, 2, 2).mean(1) * 2 - photo.size)
+    central = np.hypot(*far.T).argmin() > 0
+    corners = _corners(side, to_photo)
+    inside = (others[:, 0] < corners.max(0)) & (others[:, 1] > corners.min(0))
+    return AlignedFace(
+        warp(photo, to_photo, side),
+        landmarks.astype(np.float32),
+        face,
+        rivalled=bool(central or inside.all(1).any()),
+    )
 
 
 def similarity(landmarks: np.ndarray, side: int) -> np.ndarray:
@@ -117,10 +147,15 @@ def warp(
     if factor > 1:
         photo = photo.reduce(factor)
         to_photo = to_photo / factor
-    corners = np.array([(0, 0), (side, 0), (0, side), (side, side)]) @ to_photo[:, :2].T
-    corners += to_photo[:, 2]
+    corners = _corners(side, to_photo)
     low = np.minimum(0, np.floor(corners.min(0))).astype(int)
     high = np.maximum(photo.size, np.ceil(corners.max(0))).astype(int)
     photo = part_of(photo, (*low.tolist(), *high.tolist()))
     to_photo = np.hstack([to_photo[:, :2], to_photo[:, 2:] - low[:, None]])
     return photo.transform((side, side), Image.Transform.AFFINE, to_photo.ravel(), resample)
+
+
+def _corners(side: int, to_photo: np.ndarray) -> np.ndarray:
+    """Where the crop's corners lie in the photo, shape (4, 2)."""
+    ends = np.array([(0, 0), (side, 0), (0, side), (side, side)])
+    return ends @ to_photo[:, :2].T + to_photo[:, 2]

@@ -37,10 +37,11 @@ class Remark:
     Attributes
     ----------
     reason : str
-        ``trained``, ``validated``, ``other_faces``, ``few_patients`` or ``quality``.
+        ``trained``, ``validated``, ``few_patients``, ``quality`` or a word of
+        `AlignedFace.notes`.
     message : str
     count : int
-        Other faces, or patients.
+        Other faces, degrees, or patients.
     flags : tuple of str
         Names of `QUALITY_LIMITS`.
     """
@@ -238,9 +239,9 @@ class Predictor:
             validated = self.run.validation is not None and photo_id in self.run.validation.photo_id
             word = "validated" if validated else "trained"
             yield Remark(word, f"this photo {word} the model: its score is too good")
-        if face.others:
-            message = f"{face.others} other faces were passed over"
-            yield Remark("other_faces", message, count=face.others)
+        for word, message in face.notes.items():
+            count = face.face.turn if word == "turned_photo" else face.others
+            yield Remark(word, message, count=count)
         if decision.plausible == self.run.labels and decision.few_patients:
             yield Remark(
                 "few_patients",

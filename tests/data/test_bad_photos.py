@@ -12,6 +12,7 @@ from PIL import Image
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
 from hf_cushing.faces import photo as photo_module
+from hf_cushing.faces.landmarks import find_face
 from tests.conftest import cohort_rows
 
 SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, identity=False)
@@ -63,6 +64,8 @@ def corpus(face):
     dds[80:84] = bytes(4)  # a kind of pixels that Pillow doesn't know
     phone = {"phone.heic": (encode(face, "HEIF"), "")} if heic_is_read() else {}
     third = face.width // 3
+    points = find_face(face).landmarks
+    chin = round(0.9 * points[:, 1].max() + 0.1 * points[:, 1].min())
     return {
         "truncated.jpg": (jpeg[: len(jpeg) // 2], "unreadable"),
         "zero.jpg": (b"", "empty"),
@@ -95,6 +98,9 @@ def corpus(face):
         "noface.png": (encode(Image.new("RGB", (300, 300), "grey")), "no_face"),
         "five.png": (encode(side_by_side(face, 5)), "several_faces"),
         "half.png": (encode(face.crop((0, 0, face.width // 2, face.height))), "cut_off"),
+        "chinless.png": (encode(face.crop((0, 0, face.width, chin))), "cut_off"),
+        "upside_down.png": (encode(face.transpose(Image.Transpose.ROTATE_180)), ""),
+        "sideways.png": (encode(face.transpose(Image.Transpose.ROTATE_90)), ""),
         "border.png": (encode(face.crop((0, third // 2, face.width, face.height))), ""),
         **{f"turn{n}.jpg": (oriented(face, n), "") for n in range(1, 9)},
     }
@@ -157,6 +163,12 @@ def test_turned_photos_give_the_same_face(prepared):
     sides = [row["file"] for row in report["rows"] if row["file_name"].startswith("turn")]
     assert len(sides) == 8
     assert {fact["format"] for fact in sides} == {"JPEG"}
+
+
+def test_the_account_names_the_turn_of_a_photo(prepared):
+    rows = {row["file_name"]: row["message"] for row in prepared[0]["rows"]}
+    assert "turned by 180 degrees" in rows["upside_down.png"]
+    assert "turned by 90 degrees" in rows["sideways.png"]
 
 
 def test_file_that_is_too_large_to_be_a_photo_is_not_read(tmp_path, monkeypatch):

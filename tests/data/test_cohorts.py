@@ -69,7 +69,7 @@ def test_three_labels_at_once(make_clinic, tmp_path):
 def test_profile_without_a_detected_face_says_that_profiles_are_not_found(
     clinic, monkeypatch, view, reason
 ):
-    monkeypatch.setattr(landmarks, "detect_boxes", lambda photo: [])
+    monkeypatch.setattr(landmarks, "detect_boxes", lambda photo, finer=0: {})
     name = next((clinic / "images").iterdir()).relative_to(clinic).as_posix()
     row = crop_photo(clinic, name, view, side=256, identity=False, context=False)
     assert row["reason"] == reason

@@ -59,10 +59,13 @@ def test_other_faces_have_one_colour_and_the_sitters_own_box_is_untouched(place)
     assert (now == was).all()
 
 
+SHAPE = np.linspace(80, 160, 136).reshape(68, 2)
+
+
 def test_detected_bystander_is_told_to_the_view(monkeypatch):
     from hf_cushing.faces import landmarks
 
     boxes = [(0, 0, 40, 40), (60, 60, 190, 190)]
-    monkeypatch.setattr(landmarks, "detect_boxes", lambda photo: list(boxes))
-    monkeypatch.setattr(landmarks, "_landmarks", lambda photo, box: np.full((68, 2), 99.0))
+    monkeypatch.setattr(landmarks, "detect_boxes", lambda photo, finer=0: dict.fromkeys(boxes, 2.0))
+    monkeypatch.setattr(landmarks, "_landmarks", lambda photo, box: SHAPE)
     assert landmarks.find_face(noise(250, 250)).other_boxes == ((0, 0, 40, 40),)

@@ -117,5 +117,5 @@ def test_predict_takes_the_same_face_as_the_pipeline(run, classify, pair):
         answer = Predictor(str(run), on_several=rule)(pair)
         assert answer.face.face_box == tuple(classify(pair, on_several=rule)[0]["box"].values())
         assert [remark.message for remark in answer.warnings if remark.reason == "other_faces"] == [
-            "1 other faces were passed over"
+            "1 other face(s) passed over"
         ]
