@@ -303,7 +303,9 @@ def test_csv_of_failures_has_as_many_columns_as_its_header(model):
 REMARKS = (
     Remark("trained", ""),
     Remark("validated", ""),
+    Remark("turned_photo", "", count=180),
     Remark("other_faces", "", count=3),
+    Remark("rivalled", "", count=3),
     Remark("few_patients", "", count=4),
     Remark("quality", "", flags=tuple(QUALITY_LIMITS)),
 )
@@ -320,7 +322,9 @@ def test_warnings_stand_on_the_photo_page_and_in_the_table_in_all_languages(
     page = photo_page(model, PhotoSource("a", faces[0]), heatmap=False, words=words)
     rows = list(rows_of(model.predictor, [PhotoSource("a", faces[0])]))
     table = batch_page(model, rows, words)
-    for text in (words["trained"], words["validated"], *words["flags"].values()):
+    told = [words[name] for name in ("trained", "validated", "rivalled")]
+    told.append(words["turned_photo"].format(count=180))
+    for text in (*told, *words["flags"].values()):
         assert html.escape(text) in page
         assert html.escape(text) in table
     few = words["few_patients"].format(count=4)
