@@ -229,17 +229,20 @@ def leaking(make_clinic):
 SMALL = ("--folds", "3", "--validation-size", "0.25", "--test-size", "0.25", "--num-proc", "1")
 
 
+APART = (*SMALL, "--no-merge-identities")
+
+
 def test_leakage_exits_1_with_the_remedy_unless_allowed(monkeypatch, capsys, leaking, tmp_path):
     out = tmp_path / "out"
     for _ in range(2):  # the finished dataset is judged again
-        assert run_main(monkeypatch, "prepare", leaking, "--out", out, *SMALL) == 1
+        assert run_main(monkeypatch, "prepare", leaking, "--out", out, *APART) == 1
         said = capsys.readouterr().err
-        assert "--overwrite --merge-identities" in said
+        assert "--overwrite, without --no-merge-identities" in said
         assert "audit.html" in said
     assert run_main(monkeypatch, "audit", out, "--out", tmp_path / "again") == 1
     assert run_main(monkeypatch, "audit", out, "--out", tmp_path / "again", "--allow") == 0
     assert (tmp_path / "again" / "audit.html").exists()
-    assert run_main(monkeypatch, "prepare", leaking, "--out", out, *SMALL, "--allow") == 0
+    assert run_main(monkeypatch, "prepare", leaking, "--out", out, *APART, "--allow") == 0
 
 
 def test_audit_of_a_clinic_folder_needs_a_place_for_its_report(

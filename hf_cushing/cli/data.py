@@ -15,6 +15,9 @@ from hf_cushing.cli.common import AsJson, print_json, progress_bars, say
 from hf_cushing.data.options import ControlsOptions, PrepareOptions
 from hf_cushing.schema import UsageError, UserError
 
+SHOWN_PERSONS = 10
+"""Persons under several ids that the terminal names."""
+
 Allow = Annotated[bool, typer.Option("--allow", help="Exit 0 in spite of leakage.")]
 Processes = Annotated[int | None, typer.Option(help="Processes; all cores by default.")]
 
@@ -32,6 +35,9 @@ def prepare(
     datasheet: Annotated[
         Path | None, typer.Option(help="YAML with consent, licence, … for the card.")
     ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="pairs.csv in which a person wrote same or different.")
+    ] = None,
     allow: Allow = False,
     num_proc: Processes = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another dataset in --out.")] = False,
@@ -40,6 +46,7 @@ def prepare(
     """Turn a clinic folder into an aligned, split, audited dataset for load_dataset."""
     from hf_cushing.data.audit_report import read_audit
     from hf_cushing.data.datasheet import read_datasheet
+    from hf_cushing.data.persons import read_decisions
     from hf_cushing.data.prepare import prepare as run
 
     if propose:
@@ -51,6 +58,7 @@ def prepare(
         options,
         controls=controls if controls.folder else None,
         datasheet=read_datasheet(datasheet),
+        decisions=read_decisions(decisions),
     )
     with progress_bars(kept=out.parent / f".{out.name}.partial") as progress:
         report = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
@@ -59,10 +67,11 @@ def prepare(
     if as_json:
         print_json({
             "out": str(out), "kept": len(report.kept), "rows": len(report.rows),
-            "rejected": report.rejected, "leaks": found["leaks"], "warnings": found["warnings"],
+            "rejected": report.rejected, "merged": report.merged, "leaks": found["leaks"],
+            "contradictions": found.get("contradictions", 0), "warnings": found["warnings"],
         })  # fmt: skip
     found["warnings"] = [text for text in found["warnings"] if text not in report.warnings]
-    _say_audit(found, out, allow=allow, again="--overwrite --merge-identities")
+    _say_audit(found, out, allow=allow, again="--overwrite, without --no-merge-identities")
 
 
 @command(quiet=False)
@@ -96,7 +105,7 @@ def audit(
         )  # fmt: skip
     if as_json:
         print_json(found)
-    _say_audit(found, out, allow=allow, again="--merge-identities")
+    _say_audit(found, out, allow=allow, again="`hf-cushing prepare`, which puts such ids together")
 
 
 @command(quiet=False)
@@ -181,7 +190,15 @@ def _say_intake(report: Any, out: Path) -> None:
     for note in report.notes:
         say(f"note: {note}")
     if report.merged:
-        say(f"{len(report.merged)} persons under several ids were put together")
+        say(
+            f"warning: {len(report.merged)} persons stand under several patient ids; each was put "
+            f"into one split and fold. Look at {out / 'pairs.html'}; --decisions takes them apart"
+        )
+    for person in report.merged[:SHOWN_PERSONS]:
+        ids, rows = " + ".join(person["patient_ids"]), ", ".join(person["rows"])
+        say(f"  {ids} (rows {rows})")
+    if len(report.merged) > SHOWN_PERSONS:
+        say(f"  … and {len(report.merged) - SHOWN_PERSONS} more in intake.md")
     for warning in report.warnings:
         say(f"warning: {warning}")
     if report.dropped_columns:
@@ -193,13 +210,23 @@ def _say_audit(found: dict[str, Any], out: Path, *, allow: bool, again: str) -> 
     """Say what the audit found, photos by photo_id only; leakage is an error."""
     for warning in found["warnings"]:
         say(f"audit: {warning}")
-    leaks = [finding for finding in found["findings"] if finding["leak"]]
-    for finding in leaks[:10]:
-        say(f"audit: leak: photos {' and '.join(finding['photo_ids'])}: {finding['text']}")
+    leaks, wrong = (
+        [finding for finding in found["findings"] if finding.get(name)]
+        for name in ("leak", "contradicts")
+    )
+    for word, findings in (("leak", leaks), ("contradiction", wrong)):
+        for finding in findings[:10]:
+            say(f"audit: {word}: photos {' and '.join(finding['photo_ids'])}: {finding['text']}")
     say(f"audit: {len(leaks)} leaks; report: {out / 'audit.html'}")
     if leaks and not allow:
         raise UserError(
             f"a person may be on both sides of a split ({len(leaks)} pairs). Look at "
             f"{out / 'audit.html'}; then correct the table, or prepare with {again}, "
             "or, if they are different people, add --allow"
+        )
+    if wrong and not allow:
+        raise UserError(
+            f"one person seems to stand under two ids with two labels or sexes ({len(wrong)} "
+            f"pairs). Look at {out / 'audit.html'}; then correct the table, or, if they are "
+            "different people, say so in pairs.csv (--decisions), or add --allow"
         )

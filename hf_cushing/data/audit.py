@@ -12,13 +12,20 @@ import numpy as np
 
 from hf_cushing.data.audit_photos import AuditPhotos
 from hf_cushing.data.groups import alike_ids
-from hf_cushing.data.pairs import exact_copies, local_scales, near_duplicates, same_person_pairs
+from hf_cushing.data.pairs import (
+    LOOK_ALIKES,
+    exact_copies,
+    local_scales,
+    near_duplicates,
+    same_person_pairs,
+)
+from hf_cushing.data.persons import decided
 from hf_cushing.faces.quality import QUALITY_LIMITS
 from hf_cushing.schema import CONTROL
 
-OTHER_FACE_RATIO = 1.0
+OTHER_FACE_RATIO = 1.05
 """A photo at least this far from all others of its patient shows somebody else: 99 % of the
-pairs of strangers lie above, 1 of 410 pairs of one person (`benchmarks/identity.py`)."""
+pairs of strangers lie above, 1 of 411 pairs of one person (`benchmarks/identity.py`)."""
 
 ALIKE = {
     "same_photo": "the same file",
@@ -44,6 +51,8 @@ class Finding:
     text : str
     ratio : float
         Of the descriptors' or miniatures' distance; NaN where it does not apply.
+    contradicts : bool
+        One person under two ids with two labels or sexes: one of them is wrong.
     """
 
     kind: str
@@ -51,6 +60,7 @@ class Finding:
     photos: tuple[int, ...]
     text: str
     ratio: float = math.nan
+    contradicts: bool = False
 
 
 def find_problems(photos: AuditPhotos, more: Sequence[Finding] = ()) -> list[Finding]:
@@ -59,7 +69,7 @@ def find_problems(photos: AuditPhotos, more: Sequence[Finding] = ()) -> list[Fin
     findings += _find_contradictions(photos)
     if photos.identity_checked:
         findings += _find_other_faces(photos)
-    return sorted(findings, key=lambda f: (not f.leak, f.kind))
+    return sorted(findings, key=lambda f: (not f.leak, not f.contradicts, f.kind))
 
 
 def shared_persons(photos: AuditPhotos, other: AuditPhotos) -> Iterator[Finding]:
@@ -112,7 +122,9 @@ def _alike(
 def _find_alike(photos: AuditPhotos) -> Iterator[Finding]:
     """One finding for each pair of patients, the strongest; copies within a patient too."""
     patient, measures = photos.columns["patient_id"], photos.measures
-    seen: set[tuple[Any, Any]] = set()
+    names = (photos.columns["photo_id"].tolist(), patient.tolist())
+    said = decided(*names, photos.decisions)
+    seen: set[tuple[Any, Any]] = {pair for pair, word in said.items() if word == "different"}
     for kind, i, j, ratio in _alike(
         photos.columns["photo_id"], patient, measures.thumbprint, measures.descriptor
     ):
@@ -124,9 +136,16 @@ def _find_alike(photos: AuditPhotos) -> Iterator[Finding]:
         if one:
             yield Finding(kind, False, (i, j), "one photo twice, of one patient", ratio)
         else:
-            where = _apart(photos, i, j)
-            text = f"{ALIKE[kind]} under two patient ids{where and ', ' + where}"
-            yield Finding(kind, bool(where), (i, j), text, ratio)
+            where, unlike = _apart(photos, i, j), _unlike(photos, i, j)
+            more = ", ".join(["", *filter(None, [where, unlike])])
+            text = f"{ALIKE[kind]} under two patient ids{more}"
+            yield Finding(kind, bool(where), (i, j), text, ratio, bool(unlike))
+
+
+def _unlike(photos: AuditPhotos, i: int, j: int) -> str:
+    """Say in words where two photos differ that show one person."""
+    values = {name: photos.columns[name][[i, j]].tolist() for name in ("label", "sex")}
+    return " and ".join(f"with {n} '{a}' and '{b}'" for n, (a, b) in values.items() if a != b)
 
 
 def _find_alike_ids(photos: AuditPhotos) -> Iterator[Finding]:
@@ -154,7 +173,7 @@ def _apart(photos: AuditPhotos, i: int, j: int) -> str:
 def _find_other_faces(photos: AuditPhotos) -> Iterator[Finding]:
     """Photos that resemble none of the others of their patient."""
     patients, vectors = photos.columns["patient_id"], photos.measures.descriptor
-    scales = local_scales(vectors, patients)
+    scales = local_scales(vectors, patients, LOOK_ALIKES)
     for rows in _rows_by(patients).values():
         if len(rows) < 2:
             continue

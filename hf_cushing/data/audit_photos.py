@@ -15,9 +15,16 @@ from hf_cushing.data.crops import Crops, align_intake
 from hf_cushing.data.intake import read_intake, row_name, with_photo_ids
 from hf_cushing.data.intake_report import read_intake_report
 from hf_cushing.data.losses import count_losses
-from hf_cushing.data.measure import QUALITY_NAMES, Measures, measure_crop, measures_from
+from hf_cushing.data.measure import (
+    QUALITY_NAMES,
+    Measures,
+    describe_crops,
+    measure_crop,
+    measures_from,
+)
 from hf_cushing.data.options import Progress
 from hf_cushing.data.parquet import shards_of
+from hf_cushing.data.persons import Decisions
 from hf_cushing.data.splits import Splits
 from hf_cushing.data.table import TABLE_NAMES, find_tables
 from hf_cushing.schema import CROP_SIDE, SPLITS, UserError
@@ -45,6 +52,8 @@ class AuditPhotos:
         From row numbers to the JPEGs of their crops.
     losses : list of dict
         Of `count_losses`; empty where it isn't known what was rejected.
+    decisions : Decisions
+        What a person decided of pairs of photos.
     """
 
     columns: dict[str, np.ndarray]
@@ -52,6 +61,7 @@ class AuditPhotos:
     measures: Measures
     pictures: Callable[[Sequence[int]], dict[int, bytes]]
     losses: list[dict[str, Any]] = field(default_factory=list)
+    decisions: Decisions = ()
 
     def __len__(self) -> int:
         return len(self.columns["photo_id"])
@@ -100,7 +110,9 @@ def photos_of_clinic(
     return photos_of_crops(crops)
 
 
-def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
+def photos_of_crops(
+    crops: Crops, splits: Splits | None = None, decisions: Decisions = ()
+) -> AuditPhotos:
     """Audit input from crops that were just made; kept photos only."""
     places, photos = list(crops.kept), list(crops.kept.values())
     outcomes = [crops.outcomes[place] for place in places]
@@ -118,7 +130,7 @@ def photos_of_crops(crops: Crops, splits: Splits | None = None) -> AuditPhotos:
 
     measures = measures_from([outcome.measures for outcome in outcomes])
     losses = count_losses(crops.photos, crops.outcomes)
-    return AuditPhotos(columns, file, measures, pictures, losses)
+    return AuditPhotos(columns, file, measures, pictures, losses, decisions)
 
 
 def photos_of_folder(
@@ -140,7 +152,7 @@ def photos_of_folder(
         advance(len(rows))
     measures = measures_from([row for number in sorted(measured) for row in measured[number]])
     columns = _table_columns(table) | {"split": np.array(splits)}
-    columns["row"], file_facts, losses = _from_report(folder, columns["photo_id"].tolist())
+    columns["row"], file_facts, *known = _from_report(folder, columns["photo_id"].tolist())
 
     def pictures(rows: Sequence[int]) -> dict[int, bytes]:
         found, first = {}, 0
@@ -151,7 +163,7 @@ def photos_of_folder(
             first += images.num_rows
         return found
 
-    return AuditPhotos(columns, file_facts, measures, pictures, losses)
+    return AuditPhotos(columns, file_facts, measures, pictures, *known)
 
 
 def _shards_without_pictures(folder: Path) -> tuple[list[tuple[Path, int]], Any, list[str]]:
@@ -185,15 +197,16 @@ def _read_group(path: Path, group: int, names: Sequence[str]) -> Any:
 def _measure_group(
     number: int, path: Path, group: int, identity: bool
 ) -> tuple[int, list[dict[str, bytes]]]:
-    return number, [
-        measure_crop(
-            row["image"]["bytes"],
-            np.array(row["landmarks"], np.float32),
-            identity=identity,
-            view=(row["context"]["bytes"], row["context_box"]) if "context" in row else None,
-        )
-        for row in _read_group(path, group, PICTURES).to_pylist()
+    rows = _read_group(path, group, PICTURES).to_pylist()
+    crops = [(row["image"]["bytes"], np.array(row["landmarks"], np.float32)) for row in rows]
+    views = [
+        (row["context"]["bytes"], row["context_box"]) if "context" in row else None for row in rows
     ]
+    measured = [measure_crop(*crop, view) for crop, view in zip(crops, views, strict=True)]
+    if identity:
+        for measures, vector in zip(measured, describe_crops(crops), strict=True):
+            measures["descriptor"] = vector
+    return number, measured
 
 
 def _table_columns(table: Any) -> dict[str, np.ndarray]:
@@ -222,11 +235,11 @@ def _columns(
 
 def _from_report(
     folder: Path, photo_ids: list[str]
-) -> tuple[np.ndarray, dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Row of the table and file facts of each photo, and losses, where intake.json has them."""
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[dict[str, Any]], Decisions]:
+    """Row and file facts of each photo, losses and decisions, where intake.json has them."""
     report = read_intake_report(folder)
     if report is None:
-        return np.full(len(photo_ids), ""), {}, []
+        return np.full(len(photo_ids), ""), {}, [], ()
     known = {row["columns"]["photo_id"]: row for row in report.kept.values()}
     if not all(photo_id in known for photo_id in photo_ids):
         raise UserError(
@@ -235,4 +248,5 @@ def _from_report(
     rows = [known[photo_id] for photo_id in photo_ids]
     facts = {name: np.array([row["file"][name] for row in rows]) for name in FILE_NAMES}
     names = np.array([row_name(row["row"], row["columns"]["public"]) for row in rows])
-    return names, facts, report.losses
+    decisions = tuple(map(tuple, report.options.get("decisions", ())))
+    return names, facts, report.losses, decisions

@@ -98,6 +98,7 @@ def write_audit(
         "identity_ratio": IDENTITY_RATIO,
         "identity_distance": IDENTITY_DISTANCE,
         "leaks": sum(finding.leak for finding in findings),
+        "contradictions": sum(finding.contradicts for finding in findings),
         "warnings": list(_warnings(photos, findings, probes)),
         "findings": [_finding_to_json(finding, photos) for finding in findings],
         "probes": [_probe_to_json(probe) for probe in probes],
@@ -136,6 +137,7 @@ def _finding_to_json(finding: Finding, photos: AuditPhotos) -> dict[str, Any]:
     return {
         "kind": finding.kind,
         "leak": finding.leak,
+        "contradicts": finding.contradicts,
         "text": finding.text,
         "ratio": round(finding.ratio, 3),
         **named,
@@ -200,10 +202,11 @@ def _thumbnails(facts: dict[str, Any], photos: AuditPhotos) -> dict[str, str]:
     photo_ids = photos.columns["photo_id"]
     shown = np.isin(photo_ids, [name for names in some for name in names])
     pictures = photos.pictures(np.flatnonzero(shown).tolist()) if shown.any() else {}
-    return {str(photo_ids[row]): _thumbnail(image) for row, image in pictures.items()}
+    return {str(photo_ids[row]): thumbnail(image) for row, image in pictures.items()}
 
 
-def _thumbnail(image: bytes) -> str:
+def thumbnail(image: bytes, side: int = THUMBNAIL_SIDE) -> str:
+    """A small copy of a picture as data URI."""
     small = Image.open(io.BytesIO(image)).convert("RGB")
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.thumbnail((side, side))
     return "data:image/jpeg;base64," + base64.b64encode(encode_crop(small)).decode()

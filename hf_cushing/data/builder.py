@@ -126,7 +126,6 @@ class CushingFaces(datasets.GeneratorBasedBuilder):
             repeats=config.repeats,
             seed=config.split_seed,
             identity=identity,
-            merge_identities=identity,
         )
         prepare(raw, cache / "dataset", options, num_proc=config.num_proc, overwrite=True)
         return cache / "dataset"

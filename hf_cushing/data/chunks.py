@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hf_cushing.data.intake import locate
-from hf_cushing.data.measure import MEASURE_NAMES, measure_crop
+from hf_cushing.data.measure import MEASURE_NAMES, describe_crops, measure_crop
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.context import wide_view
 from hf_cushing.faces.photo import (
@@ -74,7 +75,7 @@ def run_tasks(function: Callable[..., Any], tasks: list[tuple], *, num_proc: int
         return
     context = multiprocessing.get_context("spawn")
     workers = min(num_proc, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         try:
             for done in as_completed([pool.submit(function, *task) for task in tasks]):
                 yield done.result()
@@ -153,15 +154,19 @@ def crop_chunk(
     rows = []
     for index, name, view in photos:
         row = {"index": index, "reason": ""}
-        found = crop_photo(root, name, view, side=side, identity=identity, context=context)
-        rows.append(row | found)
+        rows.append(row | crop_photo(root, name, view, side=side, context=context))
+    if identity:
+        kept = [row for row in rows if not row["reason"]]
+        crops = [(row["image"], np.reshape(row["landmarks"], (68, 2))) for row in kept]
+        for row, vector in zip(kept, describe_crops(crops), strict=True):
+            row["descriptor"] = vector
     with written_aside(path) as aside:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
     return len(photos)
 
 
 def crop_photo(
-    root: Path, file_name: str, view: str, *, side: int, identity: bool, context: bool
+    root: Path, file_name: str, view: str, *, side: int, context: bool
 ) -> dict[str, Any]:
     """Open, align and measure one photo; one that can't be used gives a reason, no exception."""
     try:
@@ -189,7 +194,7 @@ def crop_photo(
         "face_box": list(face.face_box),
         **dataclasses.asdict(file_facts(data)),
         **(dict(zip(CONTEXT_COLUMNS, (*stored, wide.share), strict=True)) if stored else {}),
-        **measure_crop(image, landmarks, identity=identity, view=stored),
+        **measure_crop(image, landmarks, stored),
     }
 
 
@@ -199,8 +204,9 @@ PROFILE_MESSAGE = (
 )
 
 
-def _leave_ctrl_c() -> None:
-    """Let the first process alone answer Ctrl-C; the workers finish their chunk."""
+def _start_worker() -> None:
+    """One thread each; the first process alone answers Ctrl-C, the workers finish their chunk."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is first imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

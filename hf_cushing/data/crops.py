@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from hf_cushing.data.chunks import CHUNK, Outcome, crop_chunk, read_outcomes, run_tasks
 from hf_cushing.data.cohort import Cohort
 from hf_cushing.data.controls import choose_controls
@@ -15,7 +13,7 @@ from hf_cushing.data.groups import group_patients
 from hf_cushing.data.intake import Intake, locate, row_name
 from hf_cushing.data.measure import measures_from
 from hf_cushing.data.options import PrepareOptions, Progress
-from hf_cushing.data.pairs import same_person_pairs
+from hf_cushing.data.persons import Alike, find_alike
 from hf_cushing.data.row_checks import repeats
 from hf_cushing.faces.photo import PhotoError
 from hf_cushing.schema import CONTROL, FacePhoto, UserError
@@ -37,15 +35,18 @@ class Crops:
         Files with the crops; a photo's index there is its place in `photos`.
     links : list of (str, str)
         Patients found to be one person, who must stay on one side of every split.
-    merged : list of list of str
-        Rows of each person found under several ids.
+    merged : list of dict
+        patient_ids and rows of each person found under several ids.
+    alike : list of Alike
+        Pairs of ids that are or may be one person.
     """
 
     photos: list[FacePhoto]
     outcomes: list[Outcome]
     chunks: list[Path]
     links: list[tuple[str, str]] = field(default_factory=list)
-    merged: list[list[str]] = field(default_factory=list)
+    merged: list[dict[str, list[str]]] = field(default_factory=list)
+    alike: list[Alike] = field(default_factory=list)
 
     @property
     def kept(self) -> dict[int, FacePhoto]:
@@ -91,8 +92,8 @@ def align_cohort(
         crops = Crops(
             crops.photos + more.photos, crops.outcomes + more.outcomes, crops.chunks + more.chunks
         )
-        crops = _without_doubles(crops) if options.identity else crops
-    return merge_identities(crops) if options.merge_identities else crops
+        crops = _without_doubles(crops, _find_alike(crops, options))
+    return merge_identities(crops, options)
 
 
 def align_intake(
@@ -201,20 +202,19 @@ def explain_rejections(rejected: Iterable[tuple[str, str, str]]) -> list[str]:
     return [*lines, f"and {more} more kinds, in intake.md"] if more > 0 else lines
 
 
-def identity_links(crops: Crops) -> list[tuple[str, str]]:
-    """Pairs of patient ids whose photos seem to show one person."""
+def _find_alike(crops: Crops, options: PrepareOptions) -> list[Alike]:
     kept = crops.kept
-    patients = [photo.patient_id for photo in kept.values()]
-    descriptors = measures_from([crops.outcomes[place].measures for place in kept]).descriptor
-    pairs = same_person_pairs(descriptors, np.array(patients))
-    links = [(patients[i], patients[j]) for i, j in zip(pairs.first, pairs.second, strict=True)]
-    return [(one, other) for one, other in links if one != other]
+    descriptors = None
+    if options.identity:
+        descriptors = measures_from([crops.outcomes[place].measures for place in kept]).descriptor
+    return find_alike(list(kept.values()), descriptors, options.decisions)
 
 
-def _without_doubles(crops: Crops) -> Crops:
+def _without_doubles(crops: Crops, alike: list[Alike]) -> Crops:
     """Leave out public controls who seem to be in the clinic's photos, too."""
     public = {photo.patient_id: photo.public for photo in crops.photos}
-    crossing = [pair for pair in identity_links(crops) if public[pair[0]] != public[pair[1]]]
+    pairs = [pair.patient_ids for pair in alike if pair.state in ("found", "same")]
+    crossing = [pair for pair in pairs if public[pair[0]] != public[pair[1]]]
     doubles = {patient for pair in crossing for patient in pair if public[patient]}
     outcomes = list(crops.outcomes)
     for place, photo in crops.kept.items():
@@ -224,20 +224,25 @@ def _without_doubles(crops: Crops) -> Crops:
     return replace(crops, outcomes=outcomes)
 
 
-def merge_identities(crops: Crops) -> Crops:
-    """Give ids found to be one person one id, where label and sex agree; link them all."""
-    links = identity_links(crops)
+def merge_identities(crops: Crops, options: PrepareOptions) -> Crops:
+    """Give ids found or decided to be one person one id, where label and sex agree; link them."""
+    alike = _find_alike(crops, options)
+    trusted = ("found", "same") if options.merge_identities else ("same",)
+    links = [pair.patient_ids for pair in alike if pair.state in trusted]
     group = group_patients((photo.patient_id for photo in crops.photos), links)
     several = {patient for pair in links for patient in pair}
     first: dict[tuple[str, str, str], str] = {}
-    rows: dict[str, list[str]] = {}
+    merged: dict[str, dict[str, list[str]]] = {}
     photos = []
     for photo in crops.photos:
         if photo.patient_id in several:
             person = group[photo.patient_id]
-            rows.setdefault(person, []).append(row_name(photo.row, photo.public))
+            names = merged.setdefault(person, {"patient_ids": [], "rows": []})
+            names["rows"].append(row_name(photo.row, photo.public))
+            if photo.patient_id not in names["patient_ids"]:
+                names["patient_ids"].append(photo.patient_id)
             patient = first.setdefault((person, photo.label, photo.sex), photo.patient_id)
             links.append((photo.patient_id, patient))
             photo = replace(photo, patient_id=patient)
         photos.append(photo)
-    return replace(crops, photos=photos, links=links, merged=sorted(rows.values()))
+    return replace(crops, photos=photos, links=links, merged=list(merged.values()), alike=alike)

@@ -61,8 +61,8 @@ class IntakeReport:
         Files that no row names.
     dropped_columns : list of str
         Columns of the table that were not carried over.
-    merged : list of list of str
-        Rows whose patients were found to be one person and put together.
+    merged : list of dict
+        patient_ids (of the table, or hashed) and rows of each person found under several ids.
     notes, warnings : list of str
     datasheet : dict
         Answers of a person, empty where missing.
@@ -77,7 +77,7 @@ class IntakeReport:
     rows: list[dict[str, Any]]
     unlisted: list[str]
     dropped_columns: list[str]
-    merged: list[list[str]]
+    merged: list[dict[str, list[str]]]
     notes: list[str]
     warnings: list[str]
     datasheet: dict[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageStat
 
-from hf_cushing.faces.identity import DESCRIPTOR_SIZE, face_descriptor
+from hf_cushing.faces.identity import DESCRIPTOR_SIZE, face_chip
 from hf_cushing.faces.quality import Quality, measure_quality
 
 THUMBPRINT_SIDE = 32
@@ -40,7 +40,7 @@ class Measures:
     Attributes
     ----------
     descriptor : numpy.ndarray
-        float32, shape (n, 128); NaN where identity was not to be checked.
+        float32, shape (n, 128), of length 1; NaN where identity was not to be checked.
     thumbprint : numpy.ndarray
         uint8, shape (n, 1024): grey levels.
     surround : numpy.ndarray
@@ -62,13 +62,9 @@ MEASURE_NAMES = tuple(field.name for field in dataclasses.fields(Measures))
 
 
 def measure_crop(
-    image: bytes,
-    landmarks: np.ndarray,
-    *,
-    identity: bool,
-    view: tuple[bytes, Sequence[int]] | None = None,
+    image: bytes, landmarks: np.ndarray, view: tuple[bytes, Sequence[int]] | None = None
 ) -> dict[str, bytes]:
-    """Measure a stored crop, and the wide view if there is one.
+    """Measure a stored crop, and the wide view if there is one; not whose face it is.
 
     Parameters
     ----------
@@ -76,27 +72,37 @@ def measure_crop(
         The JPEG as it is stored, so that an audit of the finished dataset sees the same.
     landmarks : numpy.ndarray
         Shape (68, 2), pixels of the crop.
-    identity : bool
-        Compute the face descriptor: biometric data.
     view : (bytes, sequence of int), optional
         The wide view's JPEG, and the face's box in it.
 
     Returns
     -------
     dict
-        A field of `Measures` to the row's raw bytes.
+        A field of `Measures` to the row's raw bytes; the descriptor is NaN, see `describe_crops`.
     """
     crop = Image.open(io.BytesIO(image)).convert("RGB")
     nothing = np.full(DESCRIPTOR_SIZE, np.nan, np.float32)
     quality = dataclasses.astuple(measure_quality(crop, landmarks))
     colour = crop.resize((SURROUND_SIDE, SURROUND_SIDE), Image.Resampling.BOX)
     return {
-        "descriptor": (face_descriptor(crop, landmarks) if identity else nothing).tobytes(),
+        "descriptor": nothing.tobytes(),
         "thumbprint": thumbprint(crop).tobytes(),
         "surround": np.asarray(colour)[_outside()].tobytes(),
         "context_surround": context_surround(*view).tobytes() if view else b"",
         "quality": np.array(quality, np.float32).tobytes(),
     }
+
+
+def describe_crops(crops: Sequence[tuple[bytes, np.ndarray]]) -> list[bytes]:
+    """Face descriptors, as `Measures` has them, of stored crops and their landmarks.
+
+    Many at once take half the time of one by one. Biometric data.
+    """
+    from hf_cushing.data.descriptors import identity_vectors
+
+    images = (Image.open(io.BytesIO(image)).convert("RGB") for image, _ in crops)
+    chips = [face_chip(image, points) for image, (_, points) in zip(images, crops, strict=True)]
+    return [vector.tobytes() for vector in identity_vectors(chips)]
 
 
 def thumbprint(crop: Image.Image) -> np.ndarray:

@@ -119,7 +119,7 @@ class PrepareOptions:
     )
     identity: bool = option(True, "Compare faces (biometric data; not stored).", group=FACES)
     merge_identities: bool = option(
-        False, "Keep ids that seem to be one person together.", group=FACES
+        True, "Put ids together whose faces seem to be one person.", group=FACES
     )
     keep_columns: tuple[str, ...] = option(
         (),
@@ -139,6 +139,7 @@ class PrepareOptions:
     controls: ControlsOptions | None = None
     thumbnails: bool = option(True, "Show faces in audit.html.", group=FACES)
     datasheet: Datasheet = field(default_factory=Datasheet)
+    decisions: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self):
         check_choices(self)
@@ -155,8 +156,6 @@ class PrepareOptions:
             )
         if not 32 <= self.crop_size <= 2048:
             raise UsageError(f"--crop-size {self.crop_size}: give 32 to 2048 pixels")
-        if self.merge_identities and not self.identity:
-            raise UsageError("--merge-identities needs the comparison of faces: drop --no-identity")
 
     def recorded(self) -> dict[str, Any]:
         """The options as the intake report tells them: no salt, no path of this machine."""

@@ -20,6 +20,7 @@ from hf_cushing.data.intake_report import (
     write_intake_report,
 )
 from hf_cushing.data.options import PrepareOptions, Progress, no_progress
+from hf_cushing.data.pairs_page import write_pairs
 from hf_cushing.data.parquet import write_shards
 from hf_cushing.data.splits import split_cohort
 from hf_cushing.files import read_json, replace_folder, write_json
@@ -81,7 +82,9 @@ def prepare(
         shutil.rmtree(result, ignore_errors=True)
         write_shards(result, report, crops.chunks)
         write_intake_report(result, report)
-        write_audit(result, photos_of_crops(crops, splits), thumbnails=options.thumbnails)
+        photos = photos_of_crops(crops, splits, options.decisions)
+        write_audit(result, photos, thumbnails=options.thumbnails)
+        write_pairs(result, crops.alike, photos, thumbnails=options.thumbnails)
     return report
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hf_cushing.faces.identity import CHIP_MEAN, CHIP_STD
 from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
@@ -188,8 +189,8 @@ FACE_RESNET = Backbone(
     side=134,
     field=134 / 210,
     free_side=200,
-    mean=(122.782 / 255, 117.001 / 255, 104.298 / 255),
-    std=(256 / 255,) * 3,
+    mean=tuple(value / 255 for value in CHIP_MEAN),
+    std=(CHIP_STD / 255,) * 3,
     origin="dlib's face-recognition ResNet (davisking/dlib-models, `dlib_face_recognition_resnet_"
     "model_v1`: in the public domain, trained on about 3 million photographs of 7,485 persons)",
 )  # fmt: skip

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 JAW = slice(0, 17)
 """Of the 68 landmarks."""
 
-CHIPS = 16
-"""Faces that go through dlib's network at once."""
-
 
 def demographics(photos: Dataset, train: Dataset) -> np.ndarray:
     """Sex, age and BMI, as far as they are known: shape (n, up to 6).
@@ -113,21 +110,14 @@ def _unit(shapes: np.ndarray) -> np.ndarray:
 
 def descriptor(photos: Dataset, train: Dataset) -> np.ndarray:
     """dlib's 128-D descriptor of identity: shape (n, 128). Biometric: kept in memory only."""
-    import torch
-
+    from hf_cushing.data.descriptors import describe_faces
     from hf_cushing.faces.identity import face_chip
-    from hf_cushing.models.face_resnet import dlib_network, normalised
 
     chips = [
         face_chip(image.convert("RGB"), landmarks)
         for image, landmarks in zip(photos["image"], _landmarks(photos), strict=True)
     ]
-    network, rows = dlib_network(), []
-    for start in range(0, len(chips), CHIPS):
-        pixels = normalised(np.stack(chips[start : start + CHIPS]))
-        with torch.inference_mode():
-            rows.append(network.descriptors(pixels).numpy())
-    return np.concatenate(rows)
+    return describe_faces(chips)
 
 
 Features = Callable[["Dataset", "Dataset"], np.ndarray]

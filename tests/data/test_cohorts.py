@@ -10,12 +10,14 @@ import pytest
 from datasets import load_dataset
 
 from hf_cushing.data import crops
+from hf_cushing.data import prepare as prepare_module
 from hf_cushing.data.chunks import crop_photo
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
+from hf_cushing.data.persons import Alike
 from hf_cushing.data.prepare import prepare
 from hf_cushing.faces import landmarks
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UserError
 from tests.conftest import cohort_rows, shared
 
 SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, identity=False)
@@ -71,7 +73,7 @@ def test_profile_without_a_detected_face_says_that_profiles_are_not_found(
 ):
     monkeypatch.setattr(landmarks, "detect_boxes", lambda photo, finer=0: {})
     name = next((clinic / "images").iterdir()).relative_to(clinic).as_posix()
-    row = crop_photo(clinic, name, view, side=256, identity=False, context=False)
+    row = crop_photo(clinic, name, view, side=256, context=False)
     assert row["reason"] == reason
     assert ("45 degrees" in row["message"]) is (view == "left")
 
@@ -130,33 +132,30 @@ def test_ids_that_differ_only_in_dress_stay_together_without_comparing_faces(mak
 
 
 def link(monkeypatch, *pairs):
-    monkeypatch.setattr(crops, "identity_links", lambda found: list(pairs))
+    alike = [Alike(("", ""), pair, ("", ""), 0.5, "found") for pair in pairs]
+    monkeypatch.setattr(crops, "find_alike", lambda *found: alike)
+    monkeypatch.setattr(prepare_module, "write_pairs", lambda *found, **options: None)
 
 
 def test_merged_ids_become_one_patient_in_one_split(make_clinic, tmp_path, monkeypatch):
     link(monkeypatch, ("000", "004"), ("004", "008"))
     raw, out = make_clinic(cohort_rows()), tmp_path / "out"
-    result = prepare(raw, out, replace(SMALL, identity=True, merge_identities=True), num_proc=1)
+    result = prepare(raw, out, replace(SMALL, identity=True), num_proc=1)
     ids = [columns["patient_id"] for columns in result.columns]
     assert ids.count("000") == 3
     assert not {"004", "008"} & set(ids)
-    assert result.merged == [["2", "6", "10"]]
-    assert "2 + 6 + 10" in (out / "intake.md").read_text()
+    assert result.merged == [{"patient_ids": ["000", "004", "008"], "rows": ["2", "6", "10"]}]
+    assert "000 + 004 + 008 (rows 2, 6, 10)" in (out / "intake.md").read_text()
 
 
 def test_merged_ids_that_disagree_stay_two_patients_on_one_side(make_clinic, tmp_path, monkeypatch):
     link(monkeypatch, ("000", "001"), ("002", "004"))
-    options = replace(SMALL, identity=True, merge_identities=True, repeats=3)
+    options = replace(SMALL, identity=True, repeats=3)
     result = prepare(make_clinic(cohort_rows(24)), tmp_path / "out", options, num_proc=1)
     where = {c["patient_id"]: c for c in result.columns}
     for one, other in (("000", "001"), ("002", "004")):
         for column in ("split", "fold", "fold_2", "fold_3"):
             assert where[one][column] == where[other][column]
-
-
-def test_merging_without_comparing_is_a_contradiction():
-    with pytest.raises(UsageError, match="--merge-identities needs"):
-        PrepareOptions(identity=False, merge_identities=True)
 
 
 def test_real_persons_under_two_ids_are_brought_together(tmp_path):
@@ -174,7 +173,7 @@ def test_real_persons_under_two_ids_are_brought_together(tmp_path):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(chosen)
-    options = replace(SMALL, identity=True, merge_identities=True)
+    options = replace(SMALL, identity=True)
     result = prepare(folder, tmp_path / "out", options, num_proc=2)
     found = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert len(result.merged) >= 8

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from hf_cushing.faces.align import align_face
-from hf_cushing.faces.identity import face_descriptor
 from hf_cushing.faces.photo import file_facts, open_photo
 from hf_cushing.faces.quality import measure_quality, quality_flags
 
@@ -72,15 +71,6 @@ def test_other_formats_have_no_jpeg_quality(face):
     buffer = io.BytesIO()
     face.image.save(buffer, "PNG")
     assert file_facts(buffer.getvalue()).jpeg_quality == 0
-
-
-def test_descriptor_of_the_mirror_image_is_the_same(face):
-    mirrored = face.image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    again = align_face(mirrored)
-    distance = np.linalg.norm(
-        face_descriptor(face.image, face.landmarks) - face_descriptor(again.image, again.landmarks)
-    )
-    assert distance < 0.1
 
 
 def test_dark_skin_in_good_light_is_not_called_dimly_lit(face):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from transformers import AutoModelForImageClassification
 
+from hf_cushing.data import descriptors
+from hf_cushing.data.descriptors import FILE, STAGES, dlib_network, normalised
 from hf_cushing.faces.align import align_face
 from hf_cushing.faces.photo import open_photo
 from hf_cushing.models import face_resnet
 from hf_cushing.models.backbones import FACE_RESNET
 from hf_cushing.models.face_resnet import (
-    dlib_network,
     load_face_resnet,
-    normalised,
     set_statistics,
 )
 from hf_cushing.schema import UserError
@@ -37,7 +37,7 @@ def check_against_dlib(photos):
     from hf_cushing.faces.landmarks import dlib_model
 
     chips = [chip_of(photo) for photo in photos]
-    original = dlib.face_recognition_model_v1(str(dlib_model(face_resnet.FILE)))
+    original = dlib.face_recognition_model_v1(str(dlib_model(FILE)))
     expected = np.array([original.compute_face_descriptor(chip) for chip in chips])
     with torch.no_grad():
         found = dlib_network().descriptors(normalised(np.stack(chips))).numpy()
@@ -69,7 +69,7 @@ def test_native_network_computes_what_dlibs_does_away_from_the_border(native):
     """A shift of one pixel, and one position of the map: see the module's text."""
     pixels = torch.randn(1, 3, 641, 641, generator=torch.Generator().manual_seed(0)) * 0.2
     network = dlib_network()
-    count = sum(blocks for _, blocks in face_resnet.STAGES[:3])  # up to a stride of 16
+    count = sum(blocks for _, blocks in STAGES[:3])  # up to a stride of 16
     with torch.no_grad():
         expected = network._replace(blocks=network.blocks[:count]).features(pixels)
         found = native.resnet(pixels[:, :, 1:, 1:], output_hidden_states=True).hidden_states[3]
@@ -113,7 +113,7 @@ def test_shortcut_channels_carry_nothing_into_the_output(native):
 
 def test_another_file_is_refused_with_the_remedy(monkeypatch, tmp_path):
     (tmp_path / "network.dat").write_bytes(b"another")
-    monkeypatch.setattr(face_resnet, "dlib_model", lambda name: tmp_path / "network.dat")
+    monkeypatch.setattr(descriptors, "dlib_model", lambda name: tmp_path / "network.dat")
     dlib_network.cache_clear()
     try:
         with pytest.raises(UserError, match="pip install --force-reinstall"):
