@@ -38,6 +38,11 @@ def prepare(
     decisions: Annotated[
         Path | None, typer.Option(help="pairs.csv in which a person wrote same or different.")
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Keeps crops for the next call (photographs!); by default beside OUT."),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no crops.")] = False,
     allow: Allow = False,
     num_proc: Processes = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another dataset in --out.")] = False,
@@ -45,6 +50,7 @@ def prepare(
 ) -> None:
     """Turn a clinic folder into an aligned, split, audited dataset for load_dataset."""
     from hf_cushing.data.audit_report import read_audit
+    from hf_cushing.data.cache import NAME
     from hf_cushing.data.datasheet import read_datasheet
     from hf_cushing.data.persons import read_decisions
     from hf_cushing.data.prepare import prepare as run
@@ -60,9 +66,17 @@ def prepare(
         datasheet=read_datasheet(datasheet),
         decisions=read_decisions(decisions),
     )
+    if no_cache and cache:
+        raise UsageError("--no-cache and --cache contradict each other; give one of them")
+    kept = None if no_cache else cache or out.parent / NAME
     with progress_bars(kept=out.parent / f".{out.name}.partial") as progress:
-        report = run(raw, out, options, num_proc=num_proc, overwrite=overwrite, progress=progress)
+        report = run(
+            raw, out, options, num_proc=num_proc, overwrite=overwrite, cache=kept,
+            progress=progress,
+        )  # fmt: skip
     _say_intake(report, out)
+    if kept is not None:
+        say(f"crops are kept in {kept} (photographs: keep it private, delete it when done)")
     found = read_audit(out)
     if as_json:
         print_json({

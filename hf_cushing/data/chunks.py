@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hf_cushing.data.cache import entry_path, read_entry, write_entry
 from hf_cushing.data.intake import locate
 from hf_cushing.data.measure import MEASURE_NAMES, describe_crops, measure_crop
 from hf_cushing.faces.align import align_face
@@ -37,6 +38,9 @@ CHUNK = 32
 """Photos a chunk: the unit of work, of resuming, and of a row group in the Parquet shards."""
 
 FILE_NAMES = tuple(field.name for field in dataclasses.fields(FileFacts))
+
+
+SIDE_VIEWS = ("left", "right")
 
 
 class WorkerLost(UserError):
@@ -128,41 +132,63 @@ def _rows(paths: list[Path], names: list[str]) -> Iterator[dict[str, Any]]:
 
 def crop_chunk(
     root: Path,
-    photos: list[tuple[int, str, str]],
+    photos: list[tuple[int, str, str, str]],
     side: int,
     identity: bool,
     context: bool,
+    cache: Path | None,
     path: Path,
 ) -> int:
     """Align and measure photos of the folder `root` into one Parquet file; give their number.
 
     Parameters
     ----------
-    photos : list of (int, str, str)
-        Index by which the photo is known in the file, its file name and its view.
+    photos : list of (int, str, str, str)
+        Index by which the photo is known in the file, its photo_id, file name and view.
     side : int
         Side of the crops in pixels.
     identity : bool
         Compute face descriptors too.
     context : bool
         Keep wide views too.
+    cache : Path or None
+        Of `open_cache`: what is there isn't computed again, and what isn't is kept there.
     """
     import pyarrow
     import pyarrow.parquet
 
-    schema = _schema()
-    rows = []
-    for index, name, view in photos:
-        row = {"index": index, "reason": ""}
-        rows.append(row | crop_photo(root, name, view, side=side, context=context))
+    schema, entries = _schema(), {}
+    if cache is not None:
+        for index, photo_id, _, view in photos:
+            entries[index] = cache_entry(cache, photo_id, view, side, identity, context)
+    rows, fresh = [], []
+    for index, _, name, view in photos:
+        row = read_entry(entries[index]) if entries else None
+        if row is None:
+            row = {"reason": ""} | crop_photo(root, name, view, side=side, context=context)
+            fresh.append(row)
+        row["index"] = index
+        rows.append(row)
     if identity:
-        kept = [row for row in rows if not row["reason"]]
-        crops = [(row["image"], np.reshape(row["landmarks"], (68, 2))) for row in kept]
-        for row, vector in zip(kept, describe_crops(crops), strict=True):
-            row["descriptor"] = vector
+        _describe(fresh)
+    for row in fresh if entries else ():
+        write_entry(entries[row["index"]], row, schema)
     with written_aside(path) as aside:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), aside)
     return len(photos)
+
+
+def cache_entry(cache: Path, photo_id: str, view: str, *settings: Any) -> Path:
+    """Path of a photo's entry in a cache; whether it is a side view decides on a message."""
+    return entry_path(cache, photo_id, view in SIDE_VIEWS, *settings)
+
+
+def _describe(rows: list[dict[str, Any]]) -> None:
+    """Add the faces' descriptors to the rows of kept photos."""
+    kept = [row for row in rows if not row["reason"]]
+    crops = [(row["image"], np.reshape(row["landmarks"], (68, 2))) for row in kept]
+    for row, vector in zip(kept, describe_crops(crops), strict=True):
+        row["descriptor"] = vector
 
 
 def crop_photo(
@@ -176,7 +202,7 @@ def crop_photo(
     except FileNotFoundError:
         return {"reason": "absent", "message": "no such file; add it or delete the row"}
     except PhotoError as error:
-        if error.reason == "no_face" and view in ("left", "right"):
+        if error.reason == "no_face" and view in SIDE_VIEWS:
             return {"reason": "profile", "message": PROFILE_MESSAGE}
         return {"reason": error.reason, "message": str(error)}
     except OSError as error:

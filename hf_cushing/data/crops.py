@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hf_cushing.data.chunks import CHUNK, Outcome, crop_chunk, read_outcomes, run_tasks
+from hf_cushing.data.chunks import CHUNK, Outcome, cache_entry, crop_chunk, read_outcomes, run_tasks
 from hf_cushing.data.cohort import Cohort
 from hf_cushing.data.controls import choose_controls
 from hf_cushing.data.groups import group_patients
@@ -56,7 +56,13 @@ class Crops:
 
 
 def align_cohort(
-    cohort: Cohort, work: Path, options: PrepareOptions, *, num_proc: int, progress: Progress
+    cohort: Cohort,
+    work: Path,
+    options: PrepareOptions,
+    *,
+    num_proc: int,
+    progress: Progress,
+    cache: Path | None = None,
 ) -> Crops:
     """Align and measure the clinic's photos and the public controls that are chosen for them.
 
@@ -67,6 +73,8 @@ def align_cohort(
         Folder for the crops; what an interrupted call left there is taken over.
     num_proc : int
         Worker processes.
+    cache : Path, optional
+        Of `open_cache`.
 
     Raises
     ------
@@ -74,7 +82,7 @@ def align_cohort(
         A bad photo, if there must be none; no photo kept, or none of a label.
     """
     how = {"side": options.crop_size, "identity": options.identity, "context": options.context}
-    how |= {"num_proc": num_proc, "progress": progress}
+    how |= {"num_proc": num_proc, "progress": progress, "cache": cache}
     crops = align_intake(cohort.clinic, work / "clinic", **how)
     if options.on_bad_photo == "fail":
         _refuse_bad(cohort.clinic, crops)
@@ -106,21 +114,29 @@ def align_intake(
     num_proc: int,
     progress: Progress,
     first: int = 0,
+    cache: Path | None = None,
 ) -> Crops:
     """Align all photos of an intake that can be read; their places count from `first`.
 
     Chunk files that are already under `work` are taken over.
     """
     indexed = list(enumerate(intake.photos, start=first))
-    there = [(index, p.file_name, p.view) for index, p in indexed if p.photo_id]
+    there = [(index, p.photo_id, p.file_name, p.view) for index, p in indexed if p.photo_id]
     parts = [there[start : start + CHUNK] for start in range(0, len(there), CHUNK)]
     chunks = [work / f"chunk-{number:06d}.parquet" for number in range(len(parts))]
     todo = [(part, path) for part, path in zip(parts, chunks, strict=True) if not path.exists()]
     advance = progress("Finding and aligning faces", len(there))
     advance(len(there) - sum(len(part) for part, _ in todo))
-    tasks = [(intake.root, part, side, identity, context, path) for part, path in todo]
-    for done in run_tasks(crop_chunk, tasks, num_proc=num_proc):
-        advance(done)
+    slow, quick = [], []  # workers take longer to start than to read a cache
+    for part, path in todo:
+        kept = cache is not None and all(
+            cache_entry(cache, photo_id, view, side, identity, context).exists()
+            for _, photo_id, _, view in part
+        )
+        (quick if kept else slow).append((intake.root, part, side, identity, context, cache, path))
+    for tasks, workers in ((quick, 1), (slow, num_proc)):
+        for done in run_tasks(crop_chunk, tasks, num_proc=workers):
+            advance(done)
     found = read_outcomes(chunks)
     copies = {copy.row: one.row for copy, one in repeats(intake.photos, "photo_id", "patient_id")}
     outcomes = []

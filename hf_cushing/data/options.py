@@ -66,7 +66,8 @@ class ControlsOptions:
 class PrepareOptions:
     """How a clinic folder becomes a dataset.
 
-    Of `salt`, and of the faces' descriptors (biometric data), nothing is ever written anywhere.
+    Of `salt` nothing is ever written anywhere, of the faces' descriptors (biometric data) nothing
+    into a dataset.
     """
 
     labels: tuple[str, ...] = option(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hf_cushing.data.audit_photos import photos_of_crops
 from hf_cushing.data.audit_report import write_audit
+from hf_cushing.data.cache import open_cache
 from hf_cushing.data.chunks import WorkerLost
 from hf_cushing.data.cohort import alike_links, fingerprint_of, read_cohort
 from hf_cushing.data.crops import align_cohort
@@ -34,6 +35,7 @@ def prepare(
     *,
     num_proc: int | None = None,
     overwrite: bool = False,
+    cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> IntakeReport:
     """Turn a clinic folder into a dataset folder that `datasets.load_dataset` reads.
@@ -53,6 +55,8 @@ def prepare(
         ``if __name__ == "__main__":``, since the workers import it.
     overwrite : bool
         Replace an existing dataset folder that was made from other input.
+    cache : Path, optional
+        Folder that keeps crops, measures and descriptors for the next call: photographs!
 
     Raises
     ------
@@ -62,13 +66,20 @@ def prepare(
     raw, out = Path(raw), Path(out)
     if out.resolve().is_relative_to(raw.resolve()):
         raise UsageError(f"--out {out} lies inside {raw}; choose a folder outside")
+    if cache and cache.resolve().is_relative_to(raw.resolve()):
+        raise UsageError(f"--cache {cache} lies inside {raw}; choose a folder outside")
     cohort = read_cohort(raw, options, progress)
     fingerprint = fingerprint_of(cohort, options)
     if (report := _finished(out, fingerprint, overwrite)) is not None:
         return report
     with _work_folder(out, fingerprint) as work:
         crops = align_cohort(
-            cohort, work, options, num_proc=num_proc or os.cpu_count() or 1, progress=progress
+            cohort,
+            work,
+            options,
+            num_proc=num_proc or os.cpu_count() or 1,
+            progress=progress,
+            cache=open_cache(cache) if cache else None,
         )
         kept = list(crops.kept.values())
         splits = split_cohort(
