@@ -186,6 +186,8 @@ def cache_entry(cache: Path, photo_id: str, view: str, *settings: Any) -> Path:
 def _describe(rows: list[dict[str, Any]]) -> None:
     """Add the faces' descriptors to the rows of kept photos."""
     kept = [row for row in rows if not row["reason"]]
+    if not kept:  # torch takes seconds to import
+        return
     crops = [(row["image"], np.reshape(row["landmarks"], (68, 2))) for row in kept]
     for row, vector in zip(kept, describe_crops(crops), strict=True):
         row["descriptor"] = vector

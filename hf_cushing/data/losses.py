@@ -81,13 +81,11 @@ def exact_p(part: dict[int, tuple[int, int]], whole: dict[int, tuple[int, int]])
     part, whole : dict
         Stratum to (members, affected ones) of the group, and of all with the group.
     """
-    from scipy.stats import hypergeom
-
     chance, least = np.ones(1), 0
     for stratum, (members, _) in part.items():
         total, affected = whole[stratum]
         low, high = max(0, members + affected - total), min(members, affected)
-        values = hypergeom.pmf(np.arange(low, high + 1), total, affected, members)
+        values = _hypergeometric(np.arange(low, high + 1), total, affected, members)
         seen = np.flatnonzero(values > 1e-18)  # short enough for the sums of large cohorts
         chance = np.convolve(chance, values[seen[0] : seen[-1] + 1])
         least += low + int(seen[0])
@@ -95,6 +93,17 @@ def exact_p(part: dict[int, tuple[int, int]], whole: dict[int, tuple[int, int]])
     if not 0 <= place < len(chance):
         return 0.0
     return min(1.0, float(chance[chance <= chance[place] * (1 + 1e-7)].sum()))
+
+
+def _hypergeometric(k: np.ndarray, total: int, affected: int, members: int) -> np.ndarray:
+    """Chance that `k` of `members`, drawn from `total`, are among the `affected`."""
+    from scipy.special import gammaln  # scipy.stats takes a second to import
+
+    def ways(n: int, some: np.ndarray | int) -> np.ndarray:
+        return gammaln(n + 1) - gammaln(some + 1) - gammaln(n - some + 1)
+
+    drawn = ways(affected, k) + ways(total - affected, members - k)
+    return np.exp(drawn - ways(total, members))
 
 
 def loss_warnings(losses: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -27,7 +27,7 @@ RULES = (
     Rule("patient in two splits", ("model",), rules_model.crossing,
          "correct the table, then prepare and train again"),
     Rule("patient in two splits", ("dataset",), rules_files.crossing,
-         "look at audit.html; prepare again with --merge-identities, or correct the table"),
+         "look at audit.html; prepare again, without --no-merge-identities, or correct the table"),
     Rule("counts", ("model",), rules_model.counts,
          "run training again, so that metrics.json and predictions.parquet fit each other"),
     Rule("threshold", ("model",), rules_model.threshold,
