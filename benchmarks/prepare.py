@@ -1,9 +1,10 @@
 """Speed, memory and safety of `prepare`, on photographs of ../shared/data/lfw_moonface.
 
-    python benchmarks/prepare.py speed|context|memory|rows|kills --work build/prepare
+    python benchmarks/prepare.py speed|descriptors|context|memory|rows|kills --work build/prepare
 
 speed   12-megapixel photos against the plain way: dlib on the full photo, upsampled once, in one
         process. Ratio of times, faces found by both, distance of the landmarks.
+descriptors   the whole work on a photo with dlib's own descriptors and with torch's.
 context what the wide views cost: processor time and bytes a photo, with and without them.
 memory  peak memory of the first process and of its largest worker with 500 and 5,000 photos.
 rows    a table of a million rows, of which 30 have a photo.
@@ -12,20 +13,22 @@ kills   kill -9 at ten moments, then run again: are the bytes those of an undist
 
 import argparse
 import csv
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import dlib
 import numpy as np
 from PIL import Image
 
-from hf_cushing.data.chunks import crop_photo
+from hf_cushing.data.chunks import CHUNK, crop_chunk, crop_photo, read_crops
+from hf_cushing.data.descriptors import identity_vectors
+from hf_cushing.faces.identity import face_chip
 from hf_cushing.faces.landmarks import dlib_model, find_face
 from hf_cushing.faces.photo import PhotoError, open_photo
 from hf_cushing.files import sha256_file
@@ -105,24 +108,16 @@ def speed(work: Path) -> None:
     """Print the ratio of times and how well both agree."""
     names = draw_large(work, 60)
     plain_way(work / names[0])  # loads dlib's models
-    crop_photo(work, names[0], "", side=256, identity=True, context=True)
+    crop_photo(work, names[0], "", side=256, context=True)
     started = time.perf_counter()
     plain = [plain_way(work / name) for name in names]
     slow = (time.perf_counter() - started) / len(names)
-    timed = {}
-    for identity in (False, True):
-        started = time.perf_counter()
-        for name in names:
-            crop_photo(work, name, "", side=256, identity=identity, context=True)
-        timed[identity] = (time.perf_counter() - started) / len(names)
-    with ProcessPoolExecutor(2) as pool:
-        list(pool.map(_one, [work] * 2, names[:2]))
-        started = time.perf_counter()
-        list(pool.map(_one, [work] * len(names), names))
-        pooled = (time.perf_counter() - started) / len(names)
-    print(f"a 12-megapixel photo: plain way {slow:.2f} s; crop alone {timed[False]:.2f} s "
-          f"({slow / timed[False]:.0f}×); with identity and quality {timed[True]:.2f} s "
-          f"({slow / timed[True]:.0f}×); the same on 2 processes {slow / pooled:.0f}×")  # fmt: skip
+    started = time.perf_counter()
+    for name in names:
+        crop_photo(work, name, "", side=256, context=True)
+    alone = (time.perf_counter() - started) / len(names)
+    print(f"a 12-megapixel photo: plain way {slow:.2f} s; crop, views and measures {alone:.2f} s "
+          f"({slow / alone:.0f}×)")  # fmt: skip
     same, errors = 0, []
     for name, there in zip(names, plain, strict=True):
         here = find_face(open_photo(work / name))
@@ -139,8 +134,36 @@ def speed(work: Path) -> None:
           f"{(errors <= 0.02).sum()} photos")  # fmt: skip
 
 
-def _one(work: Path, name: str) -> None:
-    crop_photo(work, name, "", side=256, identity=True, context=True)
+def descriptors(work: Path) -> None:
+    """Print processor time of the whole work on a photo, with descriptors by dlib and by torch."""
+    network = dlib.face_recognition_model_v1(
+        str(dlib_model("dlib_face_recognition_resnet_model_v1.dat"))
+    )
+    small = [row["file_name"] for row in rows()[:64]]
+    for what, root, names in (("250 × 250", RAW, small), ("12 MP", work, draw_large(work, 32))):
+        photos = [(number, "", name, "") for number, name in enumerate(names)]
+        chunk = work / "chunk.parquet"
+        crop_chunk(root, photos[:2], 256, True, True, None, chunk)  # loads the models
+        started = time.process_time()
+        for start in range(0, len(photos), CHUNK):
+            crop_chunk(root, photos[start : start + CHUNK], 256, True, True, None, chunk)
+        fast = time.process_time() - started
+        started = time.process_time()
+        for start in range(0, len(photos), CHUNK):
+            crop_chunk(root, photos[start : start + CHUNK], 256, False, True, None, chunk)
+        crops = [crop for part in read_crops([chunk]) for crop in part.values()]
+        plain, chips = time.process_time() - started, []
+        for crop in crops:
+            image = Image.open(io.BytesIO(crop["image"]["bytes"])).convert("RGB")
+            chips.append(face_chip(image, np.array(crop["landmarks"], np.float32)))
+        started = time.process_time()
+        theirs = [network.compute_face_descriptor([chip, chip[:, ::-1].copy()]) for chip in chips]
+        slow = plain + (time.process_time() - started) / len(chips) * len(photos)
+        both = np.array(theirs).sum(1)
+        apart = np.abs(identity_vectors(chips) - both / np.linalg.norm(both, axis=1)[:, None])
+        print(f"{len(names)} photos of {what}: {1000 * slow / len(names):.0f} ms a photo with "
+              f"dlib's descriptors, {1000 * fast / len(names):.0f} ms with torch's "
+              f"({slow / fast:.1f}×); descriptors differ by at most {apart.max():.1e}", flush=True)  # fmt: skip
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -154,11 +177,11 @@ def context(work: Path) -> None:
     small = [row["file_name"] for row in rows()[:200]]
     for what, root, names in (("250 × 250", RAW, small), ("12 MP", work, draw_large(work, 40))):
         seconds, kept = {False: 0.0, True: 0.0}, []
-        crop_photo(root, names[0], "", side=256, identity=True, context=True)
+        crop_photo(root, names[0], "", side=256, context=True)
         for name in names:
             for wide in seconds:
                 started = time.process_time()
-                row = crop_photo(root, name, "", side=256, identity=True, context=wide)
+                row = crop_photo(root, name, "", side=256, context=wide)
                 seconds[wide] += time.process_time() - started
             kept += [row] if "image" in row else []
         without, with_views = (1000 * s / len(names) for s in seconds.values())
@@ -244,7 +267,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    ways = {"speed": speed, "context": context, "memory": memory, "rows": million, "kills": kills}
+    ways = {
+        "speed": speed,
+        "descriptors": descriptors,
+        "context": context,
+        "memory": memory,
+        "rows": million,
+        "kills": kills,
+    }
     parser.add_argument("what", choices=ways)
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
