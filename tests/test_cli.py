@@ -50,7 +50,9 @@ def test_help_shows_the_options_of_a_dataclass_in_groups(monkeypatch):
                   "--no-identity", "[default: 0.15]"):  # fmt: skip
         assert shown in text
     assert "--no-overwrite" not in text  # known all the same
-    assert "…" not in text.replace("<str>…", "").replace("licence, …", "")
+    for whole in ("<str>…", "licence, …", "--no-merge-ident…"):  # the last is too long for 80
+        text = text.replace(whole, "")
+    assert "…" not in text
 
 
 @dataclass(frozen=True, kw_only=True)

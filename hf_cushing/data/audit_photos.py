@@ -88,10 +88,10 @@ def photos_of(
 ) -> AuditPhotos:
     """Audit input from a prepared dataset or a clinic folder, with crops under `work`."""
     how = {"identity": identity, "num_proc": num_proc, "progress": progress}
+    if any((source / "data").glob("*.parquet")):  # before tables: pairs.csv lies beside it
+        return photos_of_folder(source, **how)
     if (source / CLINIC_FILE).is_file() or find_tables(source, below=False):
         return photos_of_clinic(source, work, **how)
-    if (source / "data").is_dir():
-        return photos_of_folder(source, **how)
     raise UserError(
         f"{source} is neither a prepared dataset (data/*.parquet) nor a clinic folder "
         f"({', '.join(TABLE_NAMES)}); give one of them"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ import numpy as np
 
 from hf_cushing.data.intake import row_name
 from hf_cushing.data.pairs import IDENTITY_RATIO, LOOK_RATIO, same_person_pairs
-from hf_cushing.data.table import read_table
 from hf_cushing.schema import FacePhoto, UserError
 
 SHOWN_PAIRS = 100
@@ -53,7 +54,7 @@ def read_decisions(path: Path | None) -> Decisions:
         No such table, a column missing, or another word than same and different.
     """
     decisions = []
-    for row, cells in read_table(path) if path else ():
+    for row, cells in enumerate(_pairs_table(path) if path else (), start=2):
         photo_ids = sorted(cells.get(name, "") for name in ("photo_id_1", "photo_id_2"))
         word = cells.get("decision", "").lower()
         if not all(photo_ids) or (word and word not in WORDS):
@@ -64,6 +65,17 @@ def read_decisions(path: Path | None) -> Decisions:
         if word:
             decisions.append((*photo_ids, word))
     return tuple(sorted(set(decisions)))
+
+
+def _pairs_table(path: Path) -> list[dict[str, str]]:
+    """Rows of ``pairs.csv``, which may be none, as the page or a spreadsheet saved it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError):
+        raise UserError(f"{path} can't be read; give the pairs.csv beside pairs.html") from None
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return [{name: (cell or "").strip() for name, cell in row.items() if name} for row in rows]
 
 
 def decided(

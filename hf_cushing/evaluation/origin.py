@@ -73,7 +73,7 @@ def origin_of(manifests: Sequence[Mapping[str, Any]], names: Sequence[str]) -> O
         dataset_revision=_same(m["dataset_revision"] for m in known),
         model_revision=_some(revisions),
         date=max(m.get("finished", UNKNOWN) for m in known),
-        version=_same(m["environment"]["hf-cushing"] for m in known),
+        version=_same(m.get("environment", {}).get("hf-cushing", UNKNOWN) for m in known),
     )
 
 

@@ -120,6 +120,7 @@ def test_command_says_photo_ids_and_no_patient_or_file(make_clinic, tmp_path, mo
     (raw / "jane_3.png").write_bytes(b"")
     arguments = ["prepare", str(raw), "--out", str(tmp_path / "out"), "--folds", "3"]
     arguments += ["--validation-size", "0.25", "--test-size", "0.25", "--num-proc", "1"]
+    arguments += ["--no-merge-identities"]
     monkeypatch.setattr("sys.argv", ["hf-cushing", *arguments])
     with pytest.raises(SystemExit):
         cli.main()

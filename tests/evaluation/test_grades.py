@@ -141,7 +141,7 @@ def test_report_of_grades_is_in_every_file(rng, tmp_path):
     assert shown in (tmp_path / "metrics.md").read_text()
     page = (tmp_path / "report.html").read_text()
     assert shown in page
-    assert "Grades, female: quadratic kappa" in page
+    assert "(0): quadratic kappa" in page
     written = json.loads((tmp_path / "metrics.json").read_text())["grading"]
     assert written["grades"] == list(labels)
     assert written["rows"][1]["values"][KAPPA]["estimate"] == value.estimate
