@@ -163,7 +163,8 @@ def descriptors(work: Path) -> None:
         apart = np.abs(identity_vectors(chips) - both / np.linalg.norm(both, axis=1)[:, None])
         print(f"{len(names)} photos of {what}: {1000 * slow / len(names):.0f} ms a photo with "
               f"dlib's descriptors, {1000 * fast / len(names):.0f} ms with torch's "
-              f"({slow / fast:.1f}×); descriptors differ by at most {apart.max():.1e}", flush=True)  # fmt: skip
+              f"({slow / fast:.1f}×); descriptors differ by at most {apart.max():.1e}",
+              flush=True)  # fmt: skip
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
