@@ -1,5 +1,6 @@
 """Hospitals' own tables: proposed, confirmed and read as they are."""
 
+import io
 import json
 import unicodedata
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from hf_cushing.cli import app
@@ -24,6 +26,15 @@ from tests.data.tables import write_table
 COLUMNS = ("file_name", "patient_id", "sex", "label")
 
 
+def as_heic(content):
+    """The same picture as a phone stores it."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    pillow_heif.register_heif_opener()
+    stored = io.BytesIO()
+    Image.open(io.BytesIO(content)).save(stored, "HEIF")
+    return stored.getvalue()
+
+
 def hospital_folder(raw, faces):
     """A workbook in German and Chinese, with photos in a folder for each patient."""
     book = openpyxl.Workbook()
@@ -38,7 +49,8 @@ def hospital_folder(raw, faces):
     for n, (_, patient, sex, label) in enumerate(cohort_rows(18)):
         (raw / patient).mkdir(parents=True)
         content = distinct_jpeg(faces[n % len(faces)], n)
-        (raw / patient / f"IMG_{n}.JPG").write_bytes(content)
+        name = "IMG_1.HEIC" if n == 1 else f"IMG_{n}.JPG"  # one from a phone
+        (raw / patient / name).write_bytes(as_heic(content) if n == 1 else content)
         day = datetime(2024, 3, n + 1) if n % 2 else f"{n + 1}.3.2024"
         page.append([f"P{patient}", "A. N.", sexes[sex == "male"][n % 3],
                      labels[label == "cushing"][n % 3], f"img_{n}{('.jpg', '')[n % 2]}", day,
