@@ -100,6 +100,6 @@ def free_window(
 def _first_edge(start: int, end: int, side: float, length: int, rng: np.random.Generator) -> float:
     """Where a window begins along one axis, so that it holds the face and stays inside."""
     lowest, highest = max(0.0, end - side), min(length - side, start)
-    if lowest > highest:  # the face reaches over the edge of the view
+    if lowest >= highest:  # one place alone, or a face that reaches over the edge of the view
         lowest = highest = min(max(0.0, (start + end - side) / 2), length - side)
     return rng.uniform(lowest, highest)
