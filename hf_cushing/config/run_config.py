@@ -171,17 +171,6 @@ def _combination_problems(config: RunConfig) -> list[str]:
         for name in names
         if not used and values[name] != DEFAULTS[name]
     ]
-    if config.is_baseline and not (config.is_probe and config.training.mitigation == "none"):
-        problems.append(
-            f"--model {config.model.model} is a baseline without a network: give --finetune head "
-            "--head probe --mitigation none"
-        )
-    unused = config.grades or config.model.views or config.model.average_mirrored
-    if config.is_baseline and (unused or config.training.framing == "any"):
-        problems.append(
-            f"--model {config.model.model} takes neither --task ordinal nor --views nor "
-            "--average_mirrored nor --framing any"
-        )
     if config.model.average_mirrored and config.training.framing == "any":
         problems.append(
             "--average_mirrored: --framing any is for the plain pipeline, which can't average; "
@@ -198,7 +187,26 @@ def _combination_problems(config: RunConfig) -> list[str]:
         problems.append("--mitigation group_dro weighs the groups itself; give --imbalance class")
     if config.training.label_smoothing and config.training.focal_gamma:
         problems.append("--label_smoothing and --focal_gamma pull apart: leave one out")
-    return problems + _ordinal_problems(config)
+    return problems + _baseline_problems(config) + _ordinal_problems(config)
+
+
+def _baseline_problems(config: RunConfig) -> list[str]:
+    """What a baseline without a network can't take."""
+    if not config.is_baseline:
+        return []
+    problems = []
+    if not (config.is_probe and config.training.mitigation == "none"):
+        problems.append(
+            f"--model {config.model.model} is a baseline without a network: give --finetune head "
+            "--head probe --mitigation none"
+        )
+    unused = config.grades or config.model.views or config.model.average_mirrored
+    if unused or config.training.framing == "any":
+        problems.append(
+            f"--model {config.model.model} takes neither --task ordinal nor --views nor "
+            "--average_mirrored nor --framing any"
+        )
+    return problems
 
 
 def _ordinal_problems(config: RunConfig) -> list[str]:

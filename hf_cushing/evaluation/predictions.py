@@ -141,18 +141,9 @@ class Predictions:
 
 def load_predictions(path: Path) -> Predictions:
     """Read ``predictions.parquet``; `path` may be the run folder that holds it."""
-    import pyarrow
-    import pyarrow.parquet
-
     path = Path(path)
     path = path / "predictions.parquet" if path.is_dir() else path
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a finished run folder or predictions.parquet")
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise UserError(f"{path} can't be read as predictions ({error})") from None
-    table, plain = _by_framing(table)
+    table, plain = _by_framing(_read(path))
     labels = tuple(
         name.removeprefix(PROBABILITY_PREFIX)
         for name in table.column_names
@@ -184,6 +175,18 @@ def load_predictions(path: Path) -> Predictions:
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> pyarrow.Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a finished run folder or predictions.parquet")
+    try:
+        return pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise UserError(f"{path} can't be read as predictions ({error})") from None
 
 
 def _by_framing(table: pyarrow.Table) -> tuple[pyarrow.Table, pyarrow.Table | None]:
