@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy.special import softmax
 
@@ -22,6 +21,7 @@ from hf_cushing.data.intake_report import original_files
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.record import points_from_json
 from hf_cushing.faces.photo import open_photo
+from hf_cushing.models.score import score_crops
 from hf_cushing.run import Run
 from hf_cushing.stats.intervals import clustered_auroc
 from hf_cushing.stats.resampling import Patients
@@ -71,7 +71,8 @@ def main() -> None:
         rows["aligned crop"].append((test.score(label), *who, limits[:1]))
         for name, cut in framings.items():
             views = [cut(p, photo) for p, photo in zip(photos, test.photo_id, strict=True)]
-            rows[name].append((_scores(run, views, test.labels.index(label)), *who, limits))
+            scores = softmax(score_crops(run.classifier, views, cpu=True), axis=1)
+            rows[name].append((scores[:, test.labels.index(label)], *who, limits))
     for name, parts in rows.items():
         print(f"{name}: {_figures(parts)}")
 
@@ -81,16 +82,6 @@ def _boxes(dataset: Path) -> dict[str, list[int]]:
     roles = load_faces(str(dataset)).roles.values()
     pairs = (zip(rows["photo_id"], rows["face_box"], strict=True) for rows in roles)
     return {name: box for own in pairs for name, box in own}
-
-
-@torch.inference_mode()
-def _scores(run: Run, views: list[Image.Image], column: int) -> np.ndarray:
-    """Probabilities by processor and network alone, as transformers' pipeline does it."""
-    network, logits = run.classifier, []
-    for start in range(0, len(views), 32):
-        pixels = network.processor(views[start : start + 32], return_tensors="pt")["pixel_values"]
-        logits.append(network.model(pixel_values=pixels).logits.double().numpy())
-    return softmax(np.concatenate(logits), axis=1)[:, column]
 
 
 def _figures(parts: list[tuple]) -> str:

@@ -85,8 +85,7 @@ def prevalence_tables(report: Report, shares: Sequence[float] = ()) -> Iterator[
             "By Bayes' rule from sensitivity and specificity at the threshold in use, 95 % "
             "intervals. It takes for granted that the ill and the healthy elsewhere look as they "
             "do here; a rarer disease is often a milder one, too.",
-            f"Insufficient: {'fewer than ' + str(INSUFFICIENT)} patients with or without the "
-            "disease.",
+            f"Insufficient: fewer than {INSUFFICIENT} patients with or without the disease.",
         ]
         yield Table(f"prevalence_{label}", f"{label}: where it is rarer", header, body, notes)
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_cushing.data.framing import columns_of, free_window, show
+from hf_cushing.data.framing import free_window, show
 from hf_cushing.data.loading import FacePhotos, load_faces
 from hf_cushing.schema import ALIGNED, ANY, PLAIN
 
@@ -63,6 +63,9 @@ def test_views_follow_seed_and_epoch_alone(dataset, run):
     assert not any(np.array_equal(first[i], later[i]) for i in first)
 
 
-def test_only_what_is_shown_is_decoded():
-    assert columns_of(ALIGNED) == ["image"]
-    assert columns_of(PLAIN) == ["context"]
+def test_only_what_is_shown_is_decoded(dataset):
+    photos = load_faces(str(dataset)).roles["test"]
+    shown = {ALIGNED: {"image"}, PLAIN: {"context"}, ANY: {"image", "context"}}
+    for framing, expected in shown.items():
+        held = set(FacePhotos(photos, None, framing=framing).photos.column_names)
+        assert held & {"image", "context"} == expected
