@@ -1,8 +1,9 @@
 """Modules import from folders above theirs in this list, and never in a circle.
 
-DESIGN's tree, with two differences: `training` stands under `evaluation`, since it calibrates,
-chooses thresholds and reports; and the command of `evaluation` stands before the other commands,
-which let it score datasets.
+DESIGN's tree, with three differences: `training` stands under `evaluation`, since it calibrates,
+chooses thresholds and reports; the one formula of F1 lies in the folder of a metric that must be
+complete for `evaluate.load`, and stands before `stats`, which uses it; and the command of
+`evaluation` stands before the other commands, which let it score datasets.
 """
 
 import ast
@@ -16,8 +17,8 @@ PACKAGE = Path(hf_cushing.__file__).parent
 COMMANDS = ("explain", "readers", "followup", "compare")
 LAYERS = [
     ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("heatmaps",),
-    ("stats",), ("reports",), ("evaluation",), ("training",), ("run",), ("predict",),
-    ("evaluation.command",), COMMANDS,
+    ("evaluation.subgroup_f1.f1_formula",), ("stats",), ("reports",), ("evaluation",),
+    ("training",), ("run",), ("predict",), ("evaluation.command",), COMMANDS,
     ("publish",), ("app",), ("demo",), ("cli",),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

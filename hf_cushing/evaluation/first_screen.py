@@ -13,6 +13,7 @@ from hf_cushing.evaluation.grades import GRADES, GradeRow
 from hf_cushing.evaluation.origin import Origin
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_verdicts
+from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
 from hf_cushing.evaluation.wording import expectation, format_value, title_of, verdict_text
 from hf_cushing.reports.screen import Section
@@ -83,7 +84,7 @@ def _chance(report: Report) -> Iterator[str]:
             "not shown to be better than chance (0.5)"
         )  # fmt: skip
         share = row.positives / row.rows
-        constant = 2 * share / (1 + share)
+        constant = float(f1_score(share, 1))
         if area.high < 0.5:
             better = "worse than chance (0.5), the scores run against the truth"
         beaten = "which calling everybody ill does not reach" if f1.low > constant else (

@@ -13,6 +13,7 @@ from scipy.stats import fisher_exact
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.options import PRIMARY, SHUFFLES
+from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.evaluation.subgroups import Resampled, Sample
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.decisions import Decisions
@@ -294,7 +295,7 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
     for hits, errors in (women, men):
         jaccard = hits / (hits + errors) if hits + errors else math.nan
         bounds = (jaccard, *wilson(jaccard, hits + errors))
-        sides.append(tuple(2 * x / (1 + x) for x in bounds))
+        sides.append(tuple(f1_score(np.array(bounds), 1).tolist()))
     p = float(fisher_exact([women, men]).pvalue)
     return _gap(
         sides[0][0], sides[1][0], difference_interval(*sides), (0.0, p), goal=1,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.schema import KNOWN_SEXES, UsageError, UserError
 from hf_cushing.stats.decisions import Decisions, threshold_curve
 
@@ -142,7 +143,7 @@ def _gain(
     """What a rule maximises, at each cut from the lowest up."""
     hits, alarms = recall * prevalence, false_rate * (1 - prevalence)
     if kind == "f1":
-        return 2 * hits / (prevalence + hits + alarms)
+        return f1_score(hits, prevalence + alarms)
     if kind == "youden":
         return recall - false_rate
     if kind == "cost":

@@ -20,7 +20,8 @@ PACKAGE = Path(hf_cushing.__path__[0])
 METRIC = PACKAGE / "evaluation" / "subgroup_f1"
 """The metric's own files; `evaluate` looks for a file of the repo's name."""
 
-METRIC_FILES = ("README.md", "app.py", "requirements.txt", f"{METRIC.name}.py")
+METRIC_FILES = ("README.md", "app.py", "requirements.txt", f"{METRIC.name}.py",
+                "f1_formula.py")  # fmt: skip
 
 
 def write_app(folder: Path, model_id: str | None) -> None:

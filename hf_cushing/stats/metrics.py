@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.stats.decisions import (
     EPSILON,
     Cells,
@@ -204,11 +205,6 @@ def mean_auroc(probabilities: np.ndarray, numbers: np.ndarray) -> float:
     return float(np.mean([auroc(numbers == c, probabilities[:, c]) for c in classes]))
 
 
-def _dice(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """F1 from the Jaccard index part / whole, of which it is 2J / (1 + J)."""
-    return 2 * part / (whole + part)
-
-
 def _balanced_accuracy(w: WeightedDecisions) -> np.ndarray:
     c = w.cells
     return (c.tp / (c.tp + c.fn) + c.tn / (c.tn + c.fp)) / 2
@@ -310,7 +306,7 @@ METRICS = {
                           ratio=lambda c: (c.tn, c.tn + c.fp)),
     "npv": Metric("NPV", "no negatives, or nobody is called negative", needs="negatives",
                   mixed=True, shown="forest card space", ratio=lambda c: (c.tn, c.tn + c.fn)),
-    "f1": Metric("F1", "no positives", _dice, needs="positives", mixed=True, hub="f1",
+    "f1": Metric("F1", "no positives", f1_score, needs="positives", mixed=True, hub="f1",
                  shown="forest sentence brief card space first",
                  ratio=lambda c: (c.tp, c.tp + c.fn + c.fp)),
     "mcc": Metric("MCC", "one class only, or everybody is called the same", _mcc, mixed=True),

@@ -1,12 +1,19 @@
+import ast
+import inspect
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+import hf_cushing
 from hf_cushing.evaluation import subgroup_metric
 from hf_cushing.evaluation.report import evaluate
+from hf_cushing.evaluation.subgroup_f1 import f1_formula
 from hf_cushing.evaluation.subgroup_metric import f1_by_group
+from hf_cushing.stats.metrics import METRICS
 from hf_cushing.training.selection import validation_metrics
 from tests.evaluation.test_report import FEW, make_predictions
 
@@ -35,3 +42,17 @@ def test_loaded_from_the_package_without_a_network_it_agrees_with_scikit_learn(r
     assert gap == pytest.approx(max(by_group.values()) - min(by_group.values()))
     nobody = np.zeros(90, bool)
     assert math.isnan(f1_by_group(nobody, nobody, groups)[0])
+
+
+def test_package_has_one_formula_of_f1_which_the_loaded_metric_uses_too():
+    loaded = sys.modules[type(subgroup_metric.load_metric()).__module__]
+    assert inspect.getsource(loaded.f1_score) == inspect.getsource(f1_formula.f1_score)
+    assert METRICS["f1"].formula is f1_formula.f1_score
+    doubled = []  # quotients of twice something, as 2 TP / (2 TP + FP + FN) is one
+    for path in Path(hf_cushing.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+                above = node.left
+                if isinstance(above, ast.BinOp) and getattr(above.left, "value", None) == 2:
+                    doubled.append(path.name)
+    assert doubled == ["f1_formula.py"]

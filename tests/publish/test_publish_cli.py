@@ -15,7 +15,7 @@ from tests.publish.loopback_hub import WRITE_TOKEN
 from tests.publish.loopback_repo import File
 
 METRIC = ("metric", "--repo-id", "me/subgroup_f1")
-FILES = {"README.md", "app.py", "requirements.txt", "subgroup_f1.py"}
+FILES = {"README.md", "app.py", "requirements.txt", "subgroup_f1.py", "f1_formula.py"}
 
 
 def publish(monkeypatch, *arguments):

@@ -1,7 +1,8 @@
 """F1 of every subgroup with intervals, and the gap between the groups: a metric for `evaluate`.
 
-`evaluate.load` copies this file alone into its cache and runs it there. So it imports nothing of
-the package it comes from, and repeats two intervals of it (a test holds them equal).
+`evaluate.load` copies this file and the one it imports into its cache and runs them there. So they
+import nothing of the package they come from, and two intervals of it are repeated here (a test
+holds them equal).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import datasets
 import evaluate
 import numpy as np
 from scipy.special import ndtri
+
+from .f1_formula import f1_score
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 LABELS = ("predictions", "references")
@@ -224,16 +227,14 @@ def f1_of(tables: np.ndarray, options: Options) -> np.ndarray:
     support = tables.sum(-1)
     either = support + tables.sum(-2)
     if options.average == "micro":
-        return _ratio(2 * hits.sum(-1), either.sum(-1), math.nan)
-    each = _ratio(2 * hits, either, options.zero_division)
+        return f1_score(hits.sum(-1), (either - hits).sum(-1))
+    each = np.where(either > 0, f1_score(hits, either - hits), options.zero_division)
     if options.average == "binary":
         return each[..., 1]
     weight = support if options.average == "weighted" else ~np.isnan(each)
-    return _ratio((np.nan_to_num(each) * weight).sum(-1), weight.sum(-1), math.nan)
-
-
-def _ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray:
-    return np.where(below > 0, above / np.maximum(below, 1), undefined)
+    total = weight.sum(-1)
+    sums = (np.nan_to_num(each) * weight).sum(-1)
+    return np.where(total > 0, sums / np.maximum(total, 1), math.nan)
 
 
 def _group(
@@ -250,7 +251,7 @@ def _group(
         used = (truth + called) > 0
         share = (truth * called)[used].mean() if used.any() else math.nan
         bounds = wilson(float(share), len(np.unique(who[used])), options.level)
-        ends = [2 * bound / (1 + bound) for bound in bounds]
+        ends = f1_score(np.array(bounds), 1).tolist()
     elif options.bootstrap and rarer < INSUFFICIENT:
         few = f"no interval: fewer than {INSUFFICIENT} of the rarest label"
         reason = f"{reason}; {few}" if reason else few
