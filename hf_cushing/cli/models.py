@@ -83,6 +83,10 @@ def predict(
     on_several: Annotated[
         Several, typer.Option(help="Which face counts where several are there, none dominating.")
     ] = "refuse",
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Also the probability where this share has the disease, as 0.01."),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write all numbers into this CSV.")] = None,
     revision: Revision = None,
     cpu: Cpu = False,
@@ -94,7 +98,8 @@ def predict(
     from hf_cushing.predict.batch import photo_sources, rows_of, rows_to_csv, sentence
 
     sources = photo_sources(photos, sex)
-    predictor = Predictor(*open_runs([run], revision), cpu=cpu, on_several=on_several)
+    predictor = Predictor(*open_runs([run], revision), cpu=cpu, on_several=on_several,
+                          prevalence=prevalence)  # fmt: skip
     rows = []
     with progress_bars() as progress:
         advance = progress("Reading photos", len(sources))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from scipy.special import expit, logit
+
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
 from hf_cushing.reports.table import Table
@@ -15,6 +17,27 @@ USUAL = (0.001, 0.01, 0.05)
 """Shares of the ill that a card tells of."""
 
 Ends = tuple[float, float, float]
+
+
+def shifted_probability(probability: float, *, own: float, share: float) -> float:
+    """A calibrated probability where another share of people has the disease.
+
+    The log-odds move by those of the shares (Saerens et al. 2002, Neural Comput 14:21); it takes
+    for granted that the ill and the healthy look as they did where it was calibrated.
+
+    Parameters
+    ----------
+    probability : float
+        0..1, calibrated where the share `own` has the disease.
+    own, share : float
+        Between 0 and 1: there, and where it is asked for.
+
+    Examples
+    --------
+    >>> round(shifted_probability(0.5, own=0.5, share=0.01), 3)
+    0.01
+    """
+    return float(expit(logit(probability) + logit(share) - logit(own)))
 
 
 def predictive_values(row: SubgroupReport, share: float) -> tuple[Value, Value]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hf_cushing.evaluation.at_prevalence import shifted_probability
 from hf_cushing.faces.align import AlignedFace, align_face
 from hf_cushing.faces.photo import PhotoError, clean_photo, open_photo, read_file
 from hf_cushing.faces.quality import quality_flags
@@ -21,7 +22,7 @@ from hf_cushing.models.score import input_pixels, log_odds, logits_of
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
 from hf_cushing.run import Run
-from hf_cushing.schema import CONTROL, Several, UserError
+from hf_cushing.schema import CONTROL, Several, UsageError, UserError
 
 AT_ONCE = 8
 """Faces that go through the network at once."""
@@ -63,11 +64,14 @@ class Answer(Decision):
     face : AlignedFace
         The aligned crop that the network saw, and the face in the photo.
     warnings : tuple of Remark
+    elsewhere : float or None
+        Probability of the disease at `Predictor.prevalence`; None where none was asked for.
     """
 
     log_odds: dict[str, float]
     face: AlignedFace
     warnings: tuple[Remark, ...]
+    elsewhere: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The answer as the command, the Space's interface and the CSV give it."""
@@ -83,7 +87,7 @@ class Answer(Decision):
             "sex": self.sex,
             "face_box": list(self.face.face_box),
             "warnings": [remark.message for remark in self.warnings],
-        }
+        } | ({} if self.elsewhere is None else {"probability_at_prevalence": self.elsewhere})
 
 
 class Predictor:
@@ -99,11 +103,14 @@ class Predictor:
         Do not use an accelerator.
     on_several : str
         Of `schema.Several`: which face of several counts, none by default.
+    prevalence : float, optional
+        Share of people with the disease, for `Answer.elsewhere`; calls stay as they are.
 
     Raises
     ------
     UserError
-        No such model, or one whose labels aren't `control` and a disease or more.
+        No such model, or one whose labels aren't `control` and a disease or more; with
+        `prevalence`, one that isn't calibrated, or that knows several diseases.
 
     Examples
     --------
@@ -119,6 +126,7 @@ class Predictor:
         open_with: Callable[[bytes], Image.Image] = open_photo,
         cpu: bool = False,
         on_several: Several = "refuse",
+        prevalence: float | None = None,
     ):
         self.run = run if isinstance(run, Run) else Run(run)
         labels = self.run.labels
@@ -126,6 +134,8 @@ class Predictor:
             raise UserError(
                 f"{self.run.name} knows {', '.join(labels)}: it is no model of hf-cushing"
             )
+        self.prevalence = prevalence
+        self._own_share = None if prevalence is None else _own_share(self.run, prevalence)
         self.open_with = open_with
         self.on_several = on_several
         self._logits = Together(self._forward, AT_ONCE)
@@ -231,8 +241,15 @@ class Predictor:
                     log_odds=dict(zip(self.run.labels, row, strict=True)),
                     face=face,
                     warnings=tuple(self._remarks(face, photo_id, decision)),
+                    elsewhere=self._elsewhere(decision),
                 )
         return iter(answers)
+
+    def _elsewhere(self, decision: Decision) -> float | None:
+        if self._own_share is None:
+            return None
+        own, here = self._own_share, decision.probabilities[decision.disease]
+        return shifted_probability(here, own=own, share=self.prevalence)
 
     def _remarks(self, face: AlignedFace, photo_id: str, decision: Decision) -> Iterator[Remark]:
         if photo_id in (self.run.seen_photo_ids or ()):
@@ -252,3 +269,17 @@ class Predictor:
         flags = tuple(quality_flags(face.image, face.landmarks, face.face_box))
         if flags:
             yield Remark("quality", f"quality of the photo: {', '.join(flags)}", flags=flags)
+
+
+def _own_share(run: Run, prevalence: float) -> float:
+    """The share of the disease among the photos that the model was calibrated on."""
+    if not 0 < prevalence < 1:
+        raise UsageError(f"--prevalence {prevalence}: give a share between 0 and 1, as 0.01")
+    if len(run.diseases) != 1:
+        raise UserError(f"--prevalence: {run.name} knows several diseases; it is for one alone")
+    if not run.calibrated or run.validation is None:
+        raise UserError(
+            f"--prevalence: {run.name} is not calibrated, or its validation scores are not there; "
+            "train with --calibration auto, and keep predictions.parquet in the run folder"
+        )
+    return float(np.mean(run.validation.label == run.diseases[0]))

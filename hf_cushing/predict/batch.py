@@ -21,6 +21,9 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".a
           ".heif")  # fmt: skip
 """Endings of the files that are taken from a folder."""
 
+ELSEWHERE = "probability_at_prevalence"
+"""Column of the CSV, where a prevalence was asked for."""
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Starts of a cell that a spreadsheet would compute."""
 
@@ -135,6 +138,8 @@ def rows_to_csv(run: Run, rows: Sequence[Row]) -> str:
     thresholds = {label: f"threshold_{label}" for label in run.diseases}
     columns = ["photo", "sex", "answer", *probabilities.values(), *thresholds.values(),
                "plausible", "warnings", "error", "message", "model", "notice"]  # fmt: skip
+    if any(row.answer and row.answer.elsewhere is not None for row in rows):
+        columns.append(ELSEWHERE)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -146,6 +151,8 @@ def rows_to_csv(run: Run, rows: Sequence[Row]) -> str:
             cells |= {"sex": answer.sex, "answer": answer.label}
             cells |= {name: f"{answer.probabilities[x]:.6f}" for x, name in probabilities.items()}
             cells |= {name: f"{answer.thresholds[x]:.6f}" for x, name in thresholds.items()}
+            if answer.elsewhere is not None:
+                cells[ELSEWHERE] = f"{answer.elsewhere:.6f}"
             cells["plausible"] = " ".join(answer.plausible or ())
             cells["warnings"] = "; ".join(remark.message for remark in answer.warnings)
         writer.writerow(cells)
@@ -164,6 +171,8 @@ def sentence(row: Row) -> str:
     if answer.label == UNCERTAIN and answer.band:
         low, high = answer.band
         numbers += f"; from {low:.3f} to {high:.3f} there is no answer for sex {answer.sex}"
+    if answer.elsewhere is not None:
+        numbers += f"; at the prevalence asked for {answer.elsewhere:.3g}"
     remarks = "".join(f"\n  {remark.message}" for remark in answer.warnings)
     return f"{row.name}: {answer.label}; {numbers}{remarks}"
 

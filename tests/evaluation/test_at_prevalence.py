@@ -4,7 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hf_cushing.evaluation.at_prevalence import predictive_values, prevalence_tables
+from hf_cushing.evaluation.at_prevalence import (
+    predictive_values,
+    prevalence_tables,
+    shifted_probability,
+)
 from hf_cushing.evaluation.first_screen import first_screen
 from hf_cushing.evaluation.report import evaluate
 from hf_cushing.evaluation.subgroups import Value
@@ -71,3 +75,11 @@ def test_share_that_is_none_is_refused():
     for word in ("0", "1", "many"):
         with pytest.raises(UsageError, match="--prevalence"):
             replace(FEW, prevalence=(word,))
+
+
+def test_shift_of_the_prior_calibrates_where_the_disease_is_rarer():
+    logits = np.linspace(-4, 4, 9)  # of scores whose likelihood ratio is exp(logit) at a share 0.5
+    for own, share in ((0.5, 0.01), (0.3, 0.05)):
+        here = 1 / (1 + np.exp(-logits) * (1 - own) / own)
+        there = [shifted_probability(p, own=own, share=share) for p in here]
+        assert there == pytest.approx(1 / (1 + np.exp(-logits) * (1 - share) / share))

@@ -114,3 +114,19 @@ def test_command_writes_a_csv_and_ends_with_1_for_a_bad_photo(run, folder, capsy
     assert [photo["error"] for photo in photos] == ["", "", "unreadable"]
     assert len(out.read_text().splitlines()) == 4
     assert "1 of 3 photos could not be used" in told
+
+
+def test_prevalence_shifts_the_probability_and_not_the_call(run, predictor, folder):
+    shares = predictor.run.validation.label == "cushing"
+    rare = Predictor(str(run), prevalence=0.01)
+    rows = [list(rows_of(p, photo_sources([folder / "0.jpg"]))) for p in (predictor, rare)]
+    before, after = (row[0].answer for row in rows)
+    odds = before.probabilities["cushing"] / before.probabilities["control"]
+    odds *= 0.01 / 0.99 * (1 - shares.mean()) / shares.mean()
+    assert after.elsewhere == pytest.approx(odds / (1 + odds))
+    assert (after.label, after.probabilities) == (before.label, before.probabilities)
+    assert f"{after.elsewhere:.6f}" in rows_to_csv(rare.run, rows[1])
+    assert f"at the prevalence asked for {after.elsewhere:.3g}" in sentence(rows[1][0])
+    assert "probability_at_prevalence" not in before.to_json()
+    with pytest.raises(UserError, match="between 0 and 1"):
+        Predictor(str(run), prevalence=1.0)
