@@ -23,7 +23,7 @@ from hf_cushing.cli.common import (
     say,
     show,
 )
-from hf_cushing.evaluation.options import EvaluationOptions
+from hf_cushing.evaluation.options import EvaluationOptions, PlanOptions
 from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.schema import RESEARCH_NOTICE, Several, UserError
 
@@ -67,6 +67,40 @@ def evaluate(
     write_report(out, report, predictions, full=True)
     text = screen_text(first_screen(report), RESEARCH_NOTICE)
     show(report_to_json(report), text, as_json=as_json, page=out / "report.html")
+
+
+@command(quiet=False)
+def plan(
+    options: PlanOptions,
+    run: Annotated[
+        str | None,
+        typer.Option("--from", help="Run or report folder: what it found is what is expected."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many women and men a study needs, or what those that there are can show."""
+    from hf_cushing.evaluation.planning import (
+        make_plan,
+        observed,
+        plan_sentences,
+        plan_table,
+        plan_to_json,
+    )
+    from hf_cushing.reports.screen import Section, screen_text
+    from hf_cushing.reports.table import markdown_lines
+
+    if run:
+        (source,) = open_runs([run])
+        if source.report is None:
+            raise UserError(f"--from {run} holds no metrics.json; give a finished run or report")
+        options = observed(source.report, options)
+    made = make_plan(options)
+    table = plan_table(made)
+    parts = [Section("Answer", tuple(plan_sentences(made)))]
+    notes = [Section("Notes", tuple(table.notes))]
+    lines = ["", *markdown_lines(table.header, table.body), ""]
+    text = "\n".join([screen_text(parts), *lines, screen_text(notes, RESEARCH_NOTICE)])
+    show(plan_to_json(made), text, as_json=as_json)
 
 
 @command()

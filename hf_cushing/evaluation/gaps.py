@@ -16,11 +16,12 @@ from hf_cushing.evaluation.options import PRIMARY, SHUFFLES
 from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.evaluation.subgroups import Resampled, Sample
 from hf_cushing.schema import KNOWN_SEXES
+from hf_cushing.stats import POWER
 from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, SIZES, difference_interval, size_word, wilson
 from hf_cushing.stats.metrics import CALIBRATION, METRICS, Metric, weighted_metrics
 from hf_cushing.stats.resampling import percentile_interval
-from hf_cushing.stats.significance import POWER, detectable_difference, permutation_p, with_holm
+from hf_cushing.stats.significance import detectable_difference, permutation_p, with_holm
 
 WOMEN, MEN = KNOWN_SEXES
 NOTHING = (math.nan, math.nan)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hf_cushing.config.option import Split, check_choices, option, split_option
 from hf_cushing.config.options import REPEATED
 from hf_cushing.schema import UsageError
-from hf_cushing.stats import DRAWS
+from hf_cushing.stats import DRAWS, POWER
 
 SHUFFLES = 2000
 """Of the sexes among patients, for the test of a gap."""
@@ -20,6 +20,7 @@ PRIMARY = "auroc"
 MARGIN = 0.05
 
 DECISIONS, SUBGROUPS, SAME_PHOTO = "Decisions", "Subgroups and grades", "The same photo once more"
+EXPECTED = "What is expected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +120,50 @@ class EvaluationOptions:
                 f"--prevalence {','.join(self.prevalence)}: give shares between 0 and 1, as 0.01"
             )
         return shares
+
+
+ASSUMED = {"recall": 0.8, "specificity": 0.8, "auroc": 0.85}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """What a study should show, and what is expected of the model.
+
+    Raises
+    ------
+    UsageError
+        A share outside 0 and 1, an AUROC of 0.5 or less, or a count below 1.
+    """
+
+    sensitivity: float | None = option(
+        None, f"Expected; by default that of --from, or {ASSUMED['recall']:g}.", group=EXPECTED
+    )
+    specificity: float | None = option(
+        None, f"Expected; by default that of --from, or {ASSUMED['specificity']:g}.", group=EXPECTED
+    )
+    auroc: float | None = option(
+        None, f"Expected; by default that of --from, or {ASSUMED['auroc']:g}.", group=EXPECTED
+    )
+    photos: float | None = option(
+        None, "Photos a patient, on average; by default those of --from, or 1.", group=EXPECTED
+    )
+    icc: float = option(
+        0.6, "Correlation of the calls on one patient's photos, 0 to 1.", group=EXPECTED
+    )
+    width: float = option(0.2, "Widest 95 % interval, from end to end, in each sex.")
+    gap: float = option(0.15, "Difference of women and men that must not be missed.")
+    power: float = option(POWER, "How often it is found.")
+    patients: int | None = option(
+        None, "The other way round: what so many patients of each class and sex can show."
+    )
+
+    def __post_init__(self):
+        for name in ("sensitivity", "specificity", "auroc", "width", "gap", "power"):
+            value, low = getattr(self, name), 0.5 if name == "auroc" else 0
+            if value is not None and not low < value < 1:
+                raise UsageError(f"--{name} {value}: give a share above {low:g}, below 1")
+        if not 0 <= self.icc <= 1:
+            raise UsageError(f"--icc {self.icc}: give a correlation from 0 to 1")
+        for name, least in (("photos", 1), ("patients", 2)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise UsageError(f"--{name} {value}: give {least} or more")

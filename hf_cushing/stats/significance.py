@@ -12,11 +12,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from hf_cushing.schema import UserError
+from hf_cushing.stats import POWER
 
 NAN = float("nan")
-
-POWER = 0.8
-"""A difference is called detectable if a test at 5 % finds it this often."""
 
 Row = TypeVar("Row")
 
