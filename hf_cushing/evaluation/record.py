@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from hf_cushing.evaluation.adjusted import Adjusted
 from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.gaps import Gap
@@ -55,6 +56,8 @@ class Report:
         Shares of the ill at which calls are judged, too.
     origin : Origin, optional
         Model, run, dataset and day.
+    adjusted : list of Adjusted
+        Of each disease, where age, BMI or sex are known.
     """
 
     split: str
@@ -72,6 +75,7 @@ class Report:
     plain: PlainReport | None = None
     prevalence: tuple[float, ...] = ()
     origin: Origin | None = None
+    adjusted: list[Adjusted] = field(default_factory=list)
 
     @property
     def labels(self) -> list[str]:
@@ -143,6 +147,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         plain=_plain(metrics["plain"]) if metrics.get("plain") else None,
         prevalence=tuple(metrics.get("prevalence", ())),
         origin=_record(Origin, metrics["origin"]) if metrics.get("origin") else None,
+        adjusted=[_adjusted(row) for row in metrics.get("adjusted", ())],
     )
 
 
@@ -153,6 +158,11 @@ def _record(kind: type, row: dict[str, Any]) -> Any:
     if "values" in row:
         row["values"] = {name: _record(Value, value) for name, value in row["values"].items()}
     return kind(**row)
+
+
+def _adjusted(row: dict[str, Any]) -> Adjusted:
+    values = {name: _record(Value, row[name]) for name in ("crude", "adjusted", "odds_ratio")}
+    return _record(Adjusted, row | values | {"covariates": tuple(row["covariates"])})
 
 
 def _grading(grading: dict[str, Any]) -> Grading:

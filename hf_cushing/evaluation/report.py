@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_cushing.evaluation.adjusted import Adjusted, adjust
 from hf_cushing.evaluation.comparison import Comparison, compare_models
 from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
 from hf_cushing.evaluation.curves import plot_roc
@@ -92,7 +93,13 @@ def evaluate(
         prevalence=options.shares,
         grading=grading,
         plain=_plain(predictions.unaligned, plain_points, points, options),
+        adjusted=_adjusted(samples[-1]) if not options.grades else [],
     )
+
+
+def _adjusted(sample: Sample) -> list[Adjusted]:
+    found = (adjust(sample, label) for label in sample.rows.positive_labels)
+    return [item for item in found if item]
 
 
 def _plain(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hf_cushing.evaluation.adjusted import adjusted_tables
 from hf_cushing.evaluation.at_prevalence import prevalence_tables
 from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.gap_tables import gap_table
@@ -41,7 +42,7 @@ def report_tables(report: Report) -> list[Table]:
             tables += [gap_table(gaps, primary=report.primary)] if gaps else []
     if report.grading:
         tables += grade_tables(report.grading, report.split)
-    tables += prevalence_tables(report)
+    tables += [*prevalence_tables(report), *adjusted_tables(report.adjusted)]
     if report.shared:
         tables.append(_shared_table(report))
     if report.plain:
