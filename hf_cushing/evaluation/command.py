@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hf_cushing.data.loading import FaceData
 from hf_cushing.evaluation.altered_photos import measure_repeatability
+from hf_cushing.evaluation.grouping import asks_for_quality
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.origin import Origin, origin_of
@@ -128,7 +129,11 @@ def _score_dataset(
     plain_points = [point for own in of_views for point in own] if all(of_views) else []
     views = all(data.has_views for data in faces) and (bool(plain_points) or not alone)
     predictions = concatenate(
-        [_scored(run, data, split, views=views, cpu=cpu) for run, data in pairs for split in splits]
+        [
+            _scored(run, data, split, views=views, by=options.by, cpu=cpu)
+            for run, data in pairs
+            for split in splits
+        ]
     )
     options = replace(
         options,
@@ -164,7 +169,9 @@ def _unseen_faces(run: Run, dataset: str, split: str) -> FaceData:
     return data
 
 
-def _scored(run: Run, data: FaceData, split: str, *, views: bool, cpu: bool) -> Predictions:
+def _scored(
+    run: Run, data: FaceData, split: str, *, views: bool, by: Sequence[str], cpu: bool
+) -> Predictions:
     """Scores of a split's crops and, with `views`, of its wide views."""
     logits_of = partial(score, run.classifier, data.roles[split], cpu=cpu)
     return predictions_of(
@@ -175,6 +182,7 @@ def _scored(run: Run, data: FaceData, split: str, *, views: bool, cpu: bool) -> 
         split=split,
         seed=run.manifest["config"]["training"]["seed"] if run.manifest else 0,
         revision=run.weights_revision or run.name,
+        quality=asks_for_quality(by),
     )
 
 

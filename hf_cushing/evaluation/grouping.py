@@ -14,6 +14,15 @@ AGE_BANDS = (30.0, 45.0, 60.0)
 """Years at which age is cut where the user names no others."""
 
 
+QUALITY = {"blur": "sharpness", "pose": "turned", "face_size": "face_size"}
+"""Strata of the photo's quality, and the columns that `scoring.quality_columns` measures."""
+
+
+def asks_for_quality(by: Sequence[str]) -> bool:
+    """Whether any of these subgroups is one of `QUALITY`."""
+    return any(part.partition(":")[0] in QUALITY for term in by for part in term.split("*"))
+
+
 def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str, np.ndarray]:
     """Name each subgroup and mark its rows.
 
@@ -22,7 +31,8 @@ def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str,
     rows : Predictions
     by : sequence of str
         ``sex``, another column, a column of numbers with the edges of its bands
-        (``bmi:25,30``), or several joined by ``*``.
+        (``bmi:25,30``), a word of `QUALITY` (in thirds, or with edges), or several joined by
+        ``*``.
 
     Returns
     -------
@@ -54,10 +64,17 @@ def _levels(rows: Predictions, part: str) -> dict[str, np.ndarray]:
     column, _, edges = part.partition(":")
     if column == "sex":
         return {sex: rows.sex == sex for sex in KNOWN_SEXES}
+    measured, column = column in QUALITY, QUALITY.get(column, column)
     if column not in rows.attributes:
         known = ", ".join(["sex", *rows.attributes])
-        raise UsageError(f"--by {part}: the predictions have no column '{column}' (known: {known})")
+        remedy = "; add --dataset, whose photos are measured" if measured else ""
+        raise UsageError(
+            f"--by {part}: the predictions have no column '{column}' (known: {known}){remedy}"
+        )
     values = rows.attributes[column]
+    if measured and not edges:
+        thirds = np.nanquantile(values, [1 / 3, 2 / 3])
+        return _bands(column, values, [float(f"{edge:.3g}") for edge in np.unique(thirds)])
     if values.dtype.kind != "f":
         return {f"{column} {word}": values == word for word in sorted(set(values.tolist()) - {""})}
     return _bands(column, values, _edges(part, column, edges))

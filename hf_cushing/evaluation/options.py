@@ -43,7 +43,10 @@ class EvaluationOptions:
         None, "That of the models of --against; by default their own.", group=DECISIONS
     )
     by: tuple[str, ...] = option(
-        ("sex",), "Further ones: site, age, bmi:25,30, sex*age; may be repeated.", group=SUBGROUPS
+        ("sex",),
+        "Further ones: site, age, bmi:25,30, sex*age:40 (women under 40, …); with --dataset blur, "
+        "pose, face_size, in thirds; may be repeated.",
+        group=SUBGROUPS,
     )
     per_sex: bool = option(
         False,

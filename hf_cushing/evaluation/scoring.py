@@ -8,7 +8,10 @@ import numpy as np
 from scipy.special import softmax
 
 from hf_cushing.data.loading import NEEDED, FaceData, class_words
+from hf_cushing.evaluation.grouping import QUALITY
 from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.faces.quality import measure_quality
+from hf_cushing.schema import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,8 +26,12 @@ def predictions_of(
     seed: int,
     revision: str,
     plain: np.ndarray | None = None,
+    quality: bool = False,
 ) -> Predictions:
-    """Join scores with who is in the photos; `plain` are the logits of their wide views."""
+    """Join scores with who is in the photos; `plain` are the logits of their wide views.
+
+    With `quality` the photos are measured, too (`quality_columns`).
+    """
     return Predictions(
         photo_id=np.array(photos["photo_id"]),
         patient_id=np.array(photos["patient_id"]),
@@ -38,8 +45,30 @@ def predictions_of(
         model_revision=revision,
         dataset_revision=data.revision,
         plain=None if plain is None else softmax(plain, axis=1),
-        attributes=_attributes(photos, known={*NEEDED, "pair_id"}),
+        attributes=_attributes(photos, known={*NEEDED, "pair_id"})
+        | (quality_columns(photos) if quality else {}),
     )
+
+
+def quality_columns(photos: Dataset) -> dict[str, np.ndarray]:
+    """How sharp each photo is, how far the head is turned, and how wide the face is in the photo.
+
+    As the audit measures them (`faces.quality.Quality`): sharpness; absolute yaw, 0 to 1; pixels.
+
+    Raises
+    ------
+    UserError
+        A dataset without landmarks.
+    """
+    if not {"landmarks", "face_box"} <= set(photos.column_names):
+        raise UserError("--by blur, pose, face_size: this dataset has no landmarks and face boxes")
+    found = []
+    for row in photos.select_columns(["image", "landmarks", "face_box"]):
+        points = np.array(row["landmarks"], np.float32)
+        quality = measure_quality(row["image"].convert("RGB"), points)
+        left, _, right, _ = row["face_box"]
+        found.append((quality.sharpness, abs(quality.yaw), float(right - left)))
+    return dict(zip(QUALITY.values(), np.array(found).T, strict=True))
 
 
 def _attributes(photos: Dataset, known: set[str]) -> dict[str, np.ndarray]:
