@@ -26,8 +26,12 @@ def test_quality_of_the_photos_makes_strata_in_thirds_with_dataset_and_later_wit
     assert {"turned < 0.02", "turned ≥ 0.02"} <= set(rows)
     assert any(name.startswith("face_size") for name in rows)
     write_report(tmp_path, report, predictions)
-    points = report.operating_points
-    again = evaluate(load_predictions(tmp_path), options, operating_points=points)
+    again = evaluate(
+        load_predictions(tmp_path),
+        options,
+        operating_points=report.operating_points,
+        plain_points=report.plain.operating_points,
+    )
     assert [row.subgroup for row in again.subgroups] == [row.subgroup for row in report.subgroups]
 
 
