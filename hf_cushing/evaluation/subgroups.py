@@ -170,7 +170,11 @@ def make_sample(rows: Predictions, unit: str = "photo", *, draws: int) -> Sample
 
 
 def make_samples(scored: Predictions, *, draws: int) -> list[Sample]:
-    """The photos, and the patients beside them where any of them has several photos."""
+    """The photos, and the patients beside them where any of them has several photos.
+
+    A patient has the attributes of the first photo by photo_id, whatever the order of the file.
+    """
+    scored = scored.select(np.argsort(scored.photo_id, kind="stable"))
     samples, patients = [make_sample(scored, draws=draws)], by_patient(scored)
     if len(patients) < len(scored):
         samples.append(make_sample(patients, "patient", draws=draws))
