@@ -4,7 +4,7 @@ accelerate launch train.py --dataset DIR|HUB_ID --model NAME|DIR|HUB_ID \
     --finetune head|last_n|lora|full|lp-ft --output_dir RUN [--config F.yaml] [--fold K|all] \
     [--seed S] [--init pretrained|random] [--resume]
 
-`python train.py --help` lists every option.
+The same as `hf-cushing train`; `python train.py --help` lists every option.
 """
 
 from hf_cushing.training.cli import main

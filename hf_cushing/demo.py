@@ -10,7 +10,7 @@ from pathlib import Path
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import Progress
 from hf_cushing.data.synthetic import CohortOptions, make_cohort
-from hf_cushing.files import plain, read_json, resource
+from hf_cushing.files import plain, read_json
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.run_folder import run_plan
@@ -18,8 +18,6 @@ from hf_cushing.training.run_folder import run_plan
 RAW, TRUTH, DATASET, RUN = (
     Path(name) for name in ("data/demo/raw", "data/demo/truth", "data/demo/dataset", "runs/demo")
 )
-
-MODULES = {"hf-cushing": "hf_cushing.cli", "accelerate launch": "accelerate.commands.launch"}
 
 
 def run_demo(photos: int, *, progress: Progress) -> None:
@@ -30,14 +28,14 @@ def run_demo(photos: int, *, progress: Progress) -> None:
     advance = progress("Drawing faces", photos)
     make_cohort(RAW, TRUTH, CohortOptions(photos=photos), advance=advance)
     # Drawn faces: dlib's descriptor knows photographs
-    _run("hf-cushing", "prepare", RAW, "--out", DATASET, "--overwrite", "--no-identity")
-    recipe = ["--config", str(resource("configs/demo.yaml")), "--dataset", str(DATASET)]
-    options = [*recipe, "--output_dir", str(RUN), "--resume"]
+    _run("prepare", RAW, "--out", DATASET, "--overwrite", "--no-identity")
+    options = ["--dataset", str(DATASET), "--config", "quick", "--cpu", "--output_dir", str(RUN)]
+    options.append("--resume")
     if not _holds(RUN / "manifest.json", options):
         if not _holds(RUN / "plan.json", options):
             shutil.rmtree(RUN, ignore_errors=True)
-        _run("accelerate launch", "--num_processes", 1, resource("train.py"), *options, quiet=True)
-    _run("hf-cushing", "evaluate", RUN, "--out", RUN / "report")
+        _run("train", *options, quiet=True)
+    _run("evaluate", RUN, "--out", RUN / "report")
     photo = min((RAW / "images").iterdir())
     sys.stderr.write(
         "\nThese faces are drawn, so the figures say nothing about patients. Try next:\n"
@@ -55,16 +53,16 @@ def _holds(record: Path, options: list[str]) -> bool:
     return all(found.get(name) == value for name, value in plan.items())
 
 
-def _run(program: str, *arguments: object, quiet: bool = False) -> None:
-    """Run a command of `MODULES` in a process of its own, shown as a user would type it.
+def _run(*arguments: object, quiet: bool = False) -> None:
+    """Run a command in a process of its own, shown as a user would type it.
 
     With `quiet` its result isn't shown: the evaluation says the same at the end.
     """
     words = [str(argument) for argument in arguments]
-    shown = " ".join([program, *words])
+    shown = " ".join(["hf-cushing", *words])
     sys.stderr.write(f"\n$ {shown}\n")
     sys.stderr.flush()
-    command, out = [sys.executable, "-m", MODULES[program], *words], None
+    command, out = [sys.executable, "-m", "hf_cushing.cli", *words], None
     if quiet:
         out = subprocess.DEVNULL
     if subprocess.run(command, check=False, stdout=out).returncode:

@@ -15,7 +15,9 @@ MORE = "Further results"
 class StudyOptions:
     """Which study, which part of it, and what else is wanted of its models."""
 
-    config: Path | None = option(None, "Study, as in configs/studies; needed the first time.")
+    config: Path | None = option(
+        None, "Study: a YAML file, or the name of one of configs/studies; needed the first time."
+    )
     baselines: str = option(
         "",
         "Runs without a network beside the others: all, none, or names with commas, of "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.config import BASELINES, DEFAULTS, read_yaml
+from hf_cushing.config import BASELINES, DEFAULTS, find_recipe, read_yaml
 from hf_cushing.schema import UsageError
 
 LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds", "baselines", "vary")
@@ -95,13 +95,14 @@ def _variant_name(options: dict[str, Any]) -> str:
 
 
 def read_study(path: Path) -> Study:
-    """Read a study from YAML.
+    """Read a study from YAML, or by its name one that comes with the package.
 
     Raises
     ------
     UserError
         Not YAML, or a faulty study.
     """
+    path = find_recipe(path, "configs/studies")
     values = read_yaml(path, known={item.name for item in fields(Study)})
     return make_study(values, str(path))
 

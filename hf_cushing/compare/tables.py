@@ -202,8 +202,8 @@ def _pairs(result: LabelResult) -> Table:
 
 
 def published_table(key: str) -> Table:
-    """Figures of a paper, from ``configs/studies/published.yaml``."""
-    tables = read_yaml(resource("configs/studies/published.yaml"), known=("liu2025", "wei2020"))
+    """Figures of a paper, from ``configs/published.yaml``."""
+    tables = read_yaml(resource("configs/published.yaml"), known=("liu2025", "wei2020"))
     paper = tables[key]
     notes = [f"Published figures, on other photographs than ours: {paper['source']}."]
     body = [[str(cell) for cell in row] for row in paper["rows"]]

@@ -1,6 +1,7 @@
 """Settings of a training run: default < YAML < command line."""
 
 from hf_cushing.config.options import (
+    ALL_FOLDS,
     CONFIG_PARTS,
     DEFAULTS,
     DataConfig,
@@ -8,10 +9,11 @@ from hf_cushing.config.options import (
     ModelConfig,
     TrainingConfig,
 )
-from hf_cushing.config.recipe import read_yaml
+from hf_cushing.config.recipe import find_recipe, name_problems, read_yaml
 from hf_cushing.config.run_config import BASELINES, BY_BLOCKS, RunConfig
 
 __all__ = [
+    "ALL_FOLDS",
     "BASELINES",
     "BY_BLOCKS",
     "CONFIG_PARTS",
@@ -21,5 +23,7 @@ __all__ = [
     "ModelConfig",
     "RunConfig",
     "TrainingConfig",
+    "find_recipe",
+    "name_problems",
     "read_yaml",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,7 +12,8 @@ RULE = re.compile(r"f1|youden|(sensitivity|specificity|cost):\d+(\.\d+)?")
 """How a threshold is chosen; `evaluation.operating_points` has the meanings."""
 
 LIMITS = (
-    ("0 or more", lambda v: v >= 0, ("fold", "num_workers", "weight_decay", "repeatability")),
+    ("0 or more", lambda v: v >= 0, ("num_workers", "weight_decay", "repeatability")),
+    ("0 or more, or all", lambda v: v == "all" or v >= 0, ("fold",)),
     ("1 or more", lambda v: v >= 1,
      ("repeat", "epochs", "patience", "batch_size", "gradient_accumulation", "image_size",
       "last_n", "lora_rank", "lora_alpha")),
@@ -35,9 +36,23 @@ def type_problems(part: Any) -> list[str]:
     for item in fields(part):
         value, kind = getattr(part, item.name), hints[item.name]
         if not _fits(value, kind):
-            words = getattr(kind, "__name__", str(kind).removeprefix("typing."))
-            problems.append(f"--{item.name} {value!r}: give {words}")
+            problems.append(f"--{item.name} {value!r}: give {' or '.join(_words(kind))}")
     return problems
+
+
+def _words(kind: Any) -> Iterator[str]:
+    """What a value may be.
+
+    >>> " or ".join(_words(int | Literal["all"] | None))
+    'int or all'
+    """
+    if get_origin(kind) in (UnionType, Union):
+        for each in get_args(kind):
+            yield from _words(each)
+    elif get_origin(kind) is Literal:
+        yield from get_args(kind)
+    elif kind is not type(None):
+        yield kind.__name__
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,6 +1,6 @@
 """One option: a field of a dataclass that knows its default and its help text.
 
-Commands take dataclasses; `train.py` and `hf-cushing` turn the fields into options.
+Commands take dataclasses; `hf-cushing` turns the fields into options.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ from typing import Literal
 
 from hf_cushing.config.option import option
 
+ALL_FOLDS = "all"
+"""Value of `DataConfig.fold`: every fold, each in a run folder of its own."""
+
 REPEATED = 200
 """Photos that a model scores once more, altered."""
 
@@ -17,7 +20,7 @@ class DataConfig:
 
     dataset: str = option("", "dataset folder made by `hf-cushing prepare`, or a Hub id")
     dataset_revision: str | None = option(None, "branch, tag or commit of a Hub dataset")
-    fold: int | None = option(
+    fold: int | Literal["all"] | None = option(
         None,
         "cross-validation: test on this fold, validate on the next, train on the rest; all: every "
         "fold in a folder of its own under output_dir, and their report together",

@@ -8,7 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.config.options import DEFAULTS
-from hf_cushing.schema import UserError
+from hf_cushing.files import resource
+from hf_cushing.schema import UsageError, UserError
+
+
+def find_recipe(name: str | Path, folder: str) -> Path:
+    """A YAML file, or by its name one of those that come with the package.
+
+    Parameters
+    ----------
+    name : str or Path
+        A path, or a bare name, as ``quick``.
+    folder : str
+        Of the packaged ones: ``configs/recipes`` or ``configs/studies``.
+
+    Raises
+    ------
+    UsageError
+
+    Examples
+    --------
+    >>> find_recipe("quick", "configs/studies").name
+    'quick.yaml'
+    """
+    path = Path(name)
+    if path.suffix or len(path.parts) > 1 or path.is_file():
+        return path
+    packaged = {file.stem: file for file in sorted(resource(folder).glob("*.yaml"))}
+    if path.name not in packaged:
+        raise UsageError(f"--config {name}: give a YAML file, or one of {', '.join(packaged)}")
+    return packaged[path.name]
 
 
 def read_yaml(path: Path, known: Collection[str] = ()) -> dict[str, Any]:
@@ -25,9 +54,21 @@ def read_yaml(path: Path, known: Collection[str] = ()) -> dict[str, Any]:
     known = known or DEFAULTS
     if not isinstance(values, dict):
         raise UserError(f"{path} must map names to values, like `{min(known)}: …`")
-    for name in values:
+    if problems := name_problems(values, known):
+        raise UserError(f"{path}: {problems[0]}")
+    return values
+
+
+def name_problems(names: Collection[str], known: Collection[str]) -> list[str]:
+    """Say of each unknown name which was meant.
+
+    >>> name_problems(["epoch"], ["epochs", "seed"])
+    ["unknown name 'epoch'; did you mean epochs?"]
+    """
+    problems = []
+    for name in names:
         if name not in known:
             near = difflib.get_close_matches(str(name), sorted(known), n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
-            raise UserError(f"{path}: unknown name '{name}'; {hint}")
-    return values
+            problems.append(f"unknown name '{name}'; {hint}")
+    return problems

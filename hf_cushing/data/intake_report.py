@@ -238,7 +238,7 @@ def _warnings(kept: Collection[dict[str, Any]]) -> Iterable[str]:
                 yield (
                     f"the test split holds {number} patients with label '{label}' and sex "
                     f"'{sex}': insufficient for a statement about them; use cross-validation "
-                    "(train.py --fold) or add patients"
+                    "(train --fold all) or add patients"
                 )
     unknown = sum(columns["sex"] == "unknown" for columns in kept)
     if unknown:

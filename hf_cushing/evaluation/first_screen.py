@@ -229,7 +229,7 @@ def _next(report: Report) -> Iterator[str]:
     if any(point.split == report.split for point in report.operating_points):
         yield "The threshold was chosen on these very photos, so the figures are too good."
     if "ok" not in sizes and not pooled:
-        yield "Test every patient once: train.py --fold all trains all folds and pools them."
+        yield "Test every patient once: train --fold all trains all folds and pools them."
     elif "ok" not in sizes:
         yield "More patients: read the intervals, not the figures."
     for row in rows:

@@ -1,38 +1,53 @@
-"""Command line of `train.py`: default < YAML < command line."""
+"""Command line of a training run: default < YAML < command line.
+
+`hf-cushing train`, `python -m hf_cushing.train`, `accelerate launch -m hf_cushing.train` and
+``train.py`` all call `main`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from hf_cushing.config import CONFIG_PARTS, RunConfig, read_yaml
+from hf_cushing.config import ALL_FOLDS, CONFIG_PARTS, RunConfig, find_recipe, read_yaml
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
-from hf_cushing.training.environment import quiet_libraries
+
+if TYPE_CHECKING:
+    from hf_cushing.evaluation.record import Report
+
+STOPPED = 130
+"""Exit code after Ctrl+C, as a shell has it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, train, print what to read first; exit codes 0, 1 (data, environment), 2 (usage)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    words, all_folds = _without_all_folds(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        config = parse(words)
+        given = read_arguments(words)
+        config = RunConfig.of(given)
     except UserError as error:
         sys.exit(_fail(error, code=2))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("hf_cushing").setLevel(logging.INFO)
-    quiet_libraries()
-    from hf_cushing.training.fine_tune import fine_tune
-    from hf_cushing.training.folds import train_folds
+    from hf_cushing.training.launch import launch_if_asked
 
     try:
-        if all_folds:
-            report, out = train_folds(config)
-        else:
-            report, out = fine_tune(config), config.run_folder
+        if (code := launch_if_asked(given, words)) is not None:
+            sys.exit(code)
+        report, out = train(config)
     except UserError as error:
         sys.exit(_fail(error, code=2 if isinstance(error, UsageError) else 1, everywhere=True))
+    except KeyboardInterrupt:
+        if "WORLD_SIZE" not in os.environ:  # else the launcher says it once for all
+            sys.stderr.write("hf-cushing: stopped; the same command with --resume goes on\n")
+        sys.exit(STOPPED)
     if _is_first_process():
         from hf_cushing.evaluation.first_screen import first_screen
         from hf_cushing.reports.screen import screen_text
@@ -41,38 +56,90 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"{text}\nTables: {out / 'metrics.md'}\n")
 
 
+def train(config: RunConfig) -> tuple[Report, Path]:
+    """Train one run, or with ``fold="all"`` all folds; its report, and the folder of that.
+
+    Raises
+    ------
+    UserError
+        As `fine_tune.fine_tune` and `folds.train_folds`.
+    """
+    from hf_cushing.training.environment import quiet_libraries
+
+    quiet_libraries()
+    if config.data.fold == ALL_FOLDS:
+        from hf_cushing.training.folds import train_folds
+
+        return train_folds(config)
+    from hf_cushing.training.fine_tune import fine_tune
+
+    return fine_tune(config), config.run_folder
+
+
 def parse(arguments: Sequence[str]) -> RunConfig:
     """Turn command line options, over those of ``--config F.yaml``, into a checked config."""
-    from transformers import HfArgumentParser
+    return RunConfig.of(read_arguments(arguments))
 
-    parser = HfArgumentParser(
-        CONFIG_PARTS,
-        prog="train.py",
-        description="Fine-tune a model on a dataset made by `hf-cushing prepare`.",
+
+def read_arguments(arguments: Sequence[str]) -> dict[str, Any]:
+    """The options that are given, by name; the command line wins over ``--config``."""
+    given = vars(make_parser().parse_args(arguments))
+    recipe = given.pop("config", None)
+    return (read_yaml(find_recipe(recipe, "configs/recipes")) if recipe else {}) | given
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of `CONFIG_PARTS`, and those of the launch."""
+    parser = argparse.ArgumentParser(
+        prog="hf-cushing train",
+        usage="%(prog)s --dataset DATASET --output_dir RUN [OPTIONS]",
+        description=f"Fine-tune a model on a dataset made by `hf-cushing prepare`. "
+        f"{RESEARCH_NOTICE}",
         allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,  # what isn't given may come from --config
     )
-    parser.add_argument("--config", help="YAML file of options; the command line wins")
-    recipe = parser.parse_args(arguments).config
-    if recipe:
-        parser.set_defaults(**read_yaml(recipe))
-    return RunConfig.of(vars(parser.parse_args(arguments)))
+    parser.add_argument(
+        "--config", help="YAML file of options, or the name of a packaged recipe, as quick"
+    )
+    launch = parser.add_argument_group("How it is launched")
+    launch.add_argument(
+        "--processes", type=int, help="train in so many processes, each on a GPU, or on the CPU"
+    )
+    launch.add_argument("--gpus", help="which GPUs, a process each: all, or numbers, as 0,1")
+    for part in CONFIG_PARTS:
+        group = parser.add_argument_group(part.__doc__.rstrip("."))
+        hints = get_type_hints(part)
+        for item in fields(part):
+            names = dict.fromkeys(("--" + item.name, "--" + item.name.replace("_", "-")))
+            shown = "" if item.default in (None, "", False) else f" (default: {item.default})"
+            text = item.metadata["help"] + shown
+            group.add_argument(*names, help=text, **_argument(hints[item.name]))
+    return parser
 
 
-def _without_all_folds(arguments: Sequence[str]) -> tuple[list[str], bool]:
-    """The arguments without ``--fold all``, and whether it was there.
-
-    >>> _without_all_folds(["--model", "m", "--fold", "all"])
-    (['--model', 'm'], True)
-    """
-    words = [part for word in arguments for part in _split_fold(word)]
-    for place in range(len(words) - 1):
-        if words[place : place + 2] == ["--fold", "all"]:
-            return words[:place] + words[place + 2 :], True
-    return words, False
+def _argument(kind: Any) -> dict[str, Any]:
+    """How argparse reads a value of this type."""
+    if kind is bool:
+        return {"type": _boolean, "nargs": "?", "const": True, "metavar": "true|false"}
+    if get_origin(kind) is Literal:
+        return {"choices": get_args(kind)}
+    kinds = get_args(kind) if get_origin(kind) in (UnionType, Union) else (kind,)
+    words = tuple(word for each in kinds for word in get_args(each))
+    return {"type": _reader(kinds[0], words)}
 
 
-def _split_fold(word: str) -> list[str]:
-    return ["--fold", word.removeprefix("--fold=")] if word.startswith("--fold=") else [word]
+def _reader(kind: Callable[[str], Any], words: tuple[str, ...]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        return text if text in words else kind(text)
+
+    read.__name__ = kind.__name__  # argparse's messages name it
+    return read
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"'{text}': give true or false")
+    return text.lower() == "true"
 
 
 def _is_first_process() -> bool:
@@ -82,7 +149,11 @@ def _is_first_process() -> bool:
 def _fail(error: UserError, code: int, everywhere: bool = False) -> int:
     """Say what is wrong; what one process alone may have met, that process says."""
     if _is_first_process():
-        sys.stderr.write(f"train.py: {error}\n")
+        sys.stderr.write(f"hf-cushing: {error}\n")
     elif everywhere:
-        sys.stderr.write(f"train.py: [process {os.environ['RANK']}] {error}\n")
+        sys.stderr.write(f"hf-cushing: [process {os.environ['RANK']}] {error}\n")
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -75,6 +75,9 @@ def make_trainer(
             f"--gradient_checkpointing: {type(model).__name__} can't; lower --batch_size and raise "
             "--gradient_accumulation instead"
         )
+    if training.gradient_checkpointing:
+        enable = getattr(model, "activation_checkpointing_enable", None)
+        (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
     first_process_writes(lambda: drop_unusable(config.run_folder, checkpoint))
     weights, drawn = weights_of(photos, training.imbalance), training.imbalance.startswith(DRAWN)
     train, validation = _photos(config, data, classifier, None if drawn else weights)

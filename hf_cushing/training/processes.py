@@ -29,12 +29,12 @@ def check_processes(*, cpu: bool) -> None:
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if asked != count:
         raise UserError(
-            f"the launcher asked for {asked} processes but {count} run; on a CPU launch with "
-            "`torchrun --nproc_per_node N train.py … --cpu`"
+            f"the launcher asked for {asked} processes but {count} run; launch with `hf-cushing "
+            f"train --processes {asked}`, on a CPU with --cpu"
         )
     gpus = 0 if cpu else torch.cuda.device_count()
     if gpus > 1 and count == 1:
         raise UserError(
-            f"{gpus} GPUs are visible to one process; launch with `accelerate launch --multi_gpu "
-            f"--num_processes {gpus} train.py …`, or set CUDA_VISIBLE_DEVICES=0"
+            f"{gpus} GPUs are visible to one process; give --gpus all, a process each, or one of "
+            "them, as --gpus 0"
         )

@@ -249,8 +249,6 @@ def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=2 * training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation,
-        gradient_checkpointing=training.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
         learning_rate=config.rates[0],
         lr_scheduler_type="cosine",
         warmup_steps=training.warmup,

@@ -86,7 +86,7 @@ def test_tiny_cohort_supports_no_statement_and_names_the_remedy(rng):
     assert "not to be told (fewer than 10 patients" in lines["Chance"]
     assert "insufficient" in lines["People"]
     assert "not to be told" in lines["Women, men"]
-    assert "train.py --fold all" in lines["Next"]
+    assert "train --fold all" in lines["Next"]
 
 
 def test_grades_are_told_by_kappa_and_by_people(rng):

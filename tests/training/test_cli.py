@@ -1,7 +1,13 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from hf_cushing.schema import UserError
-from hf_cushing.training.cli import main, parse
+from hf_cushing.schema import UsageError, UserError
+from hf_cushing.training import launch
+from hf_cushing.training.cli import main, parse, read_arguments
 
 NEEDED = ["--dataset", "d", "--model", "m", "--output_dir", "o"]
 
@@ -103,3 +109,98 @@ def test_exit_code_is_2_for_usage_and_1_for_data(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "no such folder; make it with `hf-cushing prepare`" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [["--fold", "all"], ["--fold=all"]])
+def test_all_folds_can_be_asked_for_on_the_command_line_and_in_yaml(tmp_path, words):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("fold: all\n")
+    for given in (words, ["--config", str(recipe)]):
+        assert parse([*NEEDED, *given]).data.fold == "all"
+    recipe.write_text("fold: every\n")
+    with pytest.raises(UserError, match="--fold 'every': give int or all"):
+        parse([*NEEDED, "--config", str(recipe)])
+    assert exit_code([*NEEDED, "--fold", "every"]) == 2
+
+
+def test_packaged_recipe_is_found_by_its_name_and_others_are_listed():
+    assert parse([*NEEDED, "--config", "quick"]).model.finetune == "head"
+    with pytest.raises(UsageError, match=r"give a YAML file, or one of .*quick"):
+        parse([*NEEDED, "--config", "quikc"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--gpus 0,9", "--gpus 0,9: GPUs 0, 1 are here"),
+        ("--gpus all --cpu", "contradict each other"),
+        ("--gpus 0 --processes 2", "differ; give one of them"),
+        ("--processes 3", "only 2 GPUs are here"),
+        ("--processes 0", "give 1 or more"),
+    ],
+)
+def test_launch_that_can_not_be_is_refused(monkeypatch, options, words):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(UsageError, match=words):
+        launch.launch_if_asked(read_arguments(options.split()), options.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "here", "expected"),
+    [
+        ("--gpus all", 2, (2, ["0", "1"])),
+        ("--gpus 1,0", 2, (2, ["1", "0"])),
+        ("--processes 2", 4, (2, ["0", "1"])),
+        ("--processes 2", 0, (2, [])),
+        ("--processes 2 --cpu", 4, (2, [])),
+    ],
+)
+def test_processes_are_launched_on_the_gpus_asked_for(monkeypatch, options, here, expected):
+    started = []
+    monkeypatch.setattr("torch.cuda.device_count", lambda: here)
+    monkeypatch.setattr(launch, "_launch", lambda *given: started.append(given) or 0)
+    words = options.split()
+    assert launch.launch_if_asked(read_arguments(words), words) == 0
+    assert started == [(*expected, words)]
+
+
+def test_one_process_and_a_launched_one_train_themselves(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert launch.launch_if_asked(read_arguments(["--gpus", "1"]), []) is None
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert launch.launch_if_asked(read_arguments([]), []) is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert launch.launch_if_asked(read_arguments(["--processes", "2"]), []) is None
+    with pytest.raises(UsageError, match="the launcher started 2"):
+        launch.launch_if_asked(read_arguments(["--processes", "3"]), [])
+
+
+ROOT = Path(__file__).parents[2]
+WAYS = {
+    "command": ("-m", "hf_cushing.cli", "train"),
+    "module": ("-m", "hf_cushing.train"),
+    "parser's module": ("-m", "hf_cushing.training.cli"),
+    "script": (str(ROOT / "train.py"),),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_train_has_the_same_parser_and_exit_code(way):
+    done = subprocess.run(
+        [sys.executable, *WAYS[way], "--epochs", "0"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("hf-cushing: --dataset, --output_dir must be given; --epochs 0")
+
+
+def test_launched_training_ends_with_our_sentence_and_its_exit_code():
+    done = subprocess.run(
+        [sys.executable, *WAYS["module"], *NEEDED, "--cpu", "--processes", "2"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert all(line.startswith("hf-cushing: ") for line in done.stderr.splitlines()), done.stderr
+    assert "no such folder; make it with `hf-cushing prepare`" in done.stderr
