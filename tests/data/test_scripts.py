@@ -1,6 +1,10 @@
+import filecmp
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.conftest import shared
 
 SCRIPTS = Path(__file__).parents[2] / "dataset_scripts"
 
@@ -39,3 +43,25 @@ def test_the_builder_is_imported_from_the_folder_of_scripts(monkeypatch):
     from cushing_faces import CushingFaces
 
     assert CushingFaces.__module__ == "hf_cushing.data.builder"
+
+
+def test_the_benchmark_of_round_faces_is_found_in_any_copy_of_its_photographs(tmp_path):
+    both = [shared(f"data/{folder}") for folder in ("lfw_moonface", "lfw_controls")]
+    lfw = tmp_path / "lfw"
+    for number, path in enumerate(sorted(p for f in both for p in f.glob("images/*.jpg"))):
+        (lfw / f"Person_{number // 3}").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, lfw / f"Person_{number // 3}" / f"{number}.jpg")
+    done = run("build_moon_face.py", lfw, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for folder in both:
+        built = tmp_path / "out" / folder.name
+        names = [f"images/{path.name}" for path in folder.glob("images/*.jpg")]
+        same, differs, missing = filecmp.cmpfiles(folder, built, [*names, "metadata.csv"], False)
+        assert (len(same), differs, missing) == (len(names) + 1, [], [])
+
+
+def test_photographs_that_the_benchmark_misses_are_counted_and_nothing_is_written(tmp_path):
+    done = run("build_moon_face.py", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "1191 of 1191 photographs are not among its 0" in done.stderr
+    assert not (tmp_path / "out").exists()
