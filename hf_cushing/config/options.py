@@ -141,8 +141,8 @@ class TrainingConfig:
     )
     framing: Literal["aligned", "any"] = option(
         "aligned",
-        "training shows the aligned crop; any: as often the wide view and windows of it, so that "
-        "photos needn't be aligned later",
+        "training shows the aligned crop; any: a second network learns from it to answer alike for "
+        "the wide view and windows of it, so that photos needn't be aligned later",
     )
     zoom_out: float = option(1.05, "augmentation shows up to this times the crop")
     precision: Literal["fp32", "bf16", "fp16"] = option("fp32", "mixed precision")

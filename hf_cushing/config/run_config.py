@@ -107,9 +107,14 @@ class RunConfig:
         return self.model.model in BASELINES
 
     @property
+    def has_teacher(self) -> bool:
+        """A network of aligned crops is trained first; this one learns to agree with it."""
+        return self.training.framing == "any" and self.model.finetune != "head"
+
+    @property
     def fits_head(self) -> bool:
         """Logistic regression gives the head, or the one that gradient descent starts from."""
-        return self.is_probe or self.model.finetune == "lp-ft"
+        return self.is_probe or (self.model.finetune == "lp-ft" and not self.has_teacher)
 
     @property
     def uses_features(self) -> bool:
@@ -131,7 +136,8 @@ class RunConfig:
     def rates(self) -> tuple[float, float]:
         """Peak learning rates of the backbone and of the head."""
         table = FACE_RESNET_RATES if self.model.model == "face-resnet" else DEFAULT_RATES
-        backbone, head = table[self.model.finetune]
+        starts_good = self.has_teacher and self.model.finetune in BY_BLOCKS
+        backbone, head = table["lp-ft" if starts_good else self.model.finetune]
         own = self.training
         return own.learning_rate or backbone, own.head_learning_rate or head
 
@@ -153,7 +159,7 @@ class RunConfig:
 def _combination_problems(config: RunConfig) -> list[str]:
     """Options set to something that the chosen method would not use, each with the way out."""
     method, values = config.model.finetune, config.values
-    cached = config.uses_features or method == "lp-ft"
+    cached = config.uses_features or method == "lp-ft" or config.has_teacher
     rules = [
         (method == "head", "--finetune head", ("head",)),
         (config.is_probe, "--finetune head --head probe", ("head_features",)),

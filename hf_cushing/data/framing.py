@@ -11,7 +11,7 @@ from PIL import Image
 
 from hf_cushing.schema import ALIGNED, ANY, PLAIN
 
-ALIGNED_SHARE, WHOLE_SHARE = 0.5, 1 / 3
+ALIGNED_SHARE, WHOLE_SHARE = 0.4, 1 / 3
 """Of ``any``: how often the crop is shown, and how often, of the other times, the whole view."""
 
 SMALLEST = 0.4

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.files import plain, read_json, sha256_file, write_json
-from hf_cushing.schema import UserError
+from hf_cushing.schema import ALIGNED, UserError
 
 SEAL = "whole.json"
 """Written last, with size and hash of every other file."""
@@ -66,12 +66,13 @@ def keep_only(folder: Path, steps: set[int]) -> None:
 def find_checkpoint(run: Path, resume: bool) -> Path | None:
     """Checkpoint to go on from; refuse to mix two runs in one folder.
 
-    What was cut off while it was written is recognised and not taken.
+    What was cut off while it was written is recognised and not taken. A run whose teacher was
+    begun (`run/aligned`) is unfinished, too.
     """
     if (run / "manifest.json").exists():
         raise UserError(f"{run} holds a finished run; choose another --output_dir or delete it")
     checkpoint = newest_whole(run / "checkpoints")
-    if checkpoint and not resume:
+    if (checkpoint or (run / ALIGNED).exists()) and not resume:
         raise UserError(f"{run} holds an unfinished run; add --resume to go on, or delete it")
     return checkpoint
 

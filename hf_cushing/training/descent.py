@@ -13,6 +13,7 @@ from torch import nn
 
 from hf_cushing.config import RunConfig
 from hf_cushing.data.loading import FaceData, FacePhotos, class_words
+from hf_cushing.models.adapt import head_module
 from hf_cushing.models.build import Classifier
 from hf_cushing.models.ordinal import grade_places
 from hf_cushing.schema import ALIGNED, ANY, PLAIN, UserError
@@ -23,6 +24,7 @@ from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.run_folder import feature_store
 from hf_cushing.training.sampling import DRAWN, PhotoOrder, class_sex_numbers, weights_of
 from hf_cushing.training.selection import framed_metrics
+from hf_cushing.training.teacher import Teacher
 from hf_cushing.training.trainer import FaceTrainer
 
 
@@ -32,8 +34,11 @@ def descend(
     classifier: Classifier,
     model: nn.Module,
     checkpoint: Path | None,
+    targets: np.ndarray | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Train a model, from a checkpoint where there is one.
+
+    `targets` are a teacher's features of the training photos: shape (n, width of the head).
 
     Returns
     -------
@@ -42,7 +47,7 @@ def descend(
     weights : dict or None
         All of them, where the model's own are in shards.
     """
-    trainer = make_trainer(config, data, classifier, model, checkpoint)
+    trainer = make_trainer(config, data, classifier, model, checkpoint, targets)
     if trainer.is_fsdp_enabled and config.model.finetune == "lora":
         raise UserError("adapters can't be merged under FSDP; launch by multi_gpu.yaml")
     if trainer.is_fsdp_enabled and config.grades:
@@ -61,6 +66,7 @@ def make_trainer(
     classifier: Classifier,
     model: nn.Module,
     checkpoint: Path | None = None,
+    targets: np.ndarray | None = None,
 ) -> FaceTrainer:
     """Set up training with early stopping on the validation AUROC.
 
@@ -92,6 +98,7 @@ def make_trainer(
             len(photos), seed=training.seed, multiple=batch, weights=weights if drawn else None
         ),
         robust=GroupWeights(class_sex_numbers(photos)) if robust else None,
+        teacher=None if targets is None else Teacher(head_module(model), targets),
         model=HeadOnFeatures(classifier) if config.uses_features else model,
         train_dataset=train,
         eval_dataset=validation,

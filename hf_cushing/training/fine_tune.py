@@ -29,12 +29,12 @@ from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import Repeatability
 from hf_cushing.evaluation.report import evaluate
-from hf_cushing.files import read_json, write_json
+from hf_cushing.files import plain, read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, build_classifier, load_classifier
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
-from hf_cushing.schema import ANY, UserError
+from hf_cushing.schema import ALIGNED, ANY, UserError
 from hf_cushing.training.baseline import fit_baseline
 from hf_cushing.training.calibrate import calibrate_saved, check_evaluation, check_head
 from hf_cushing.training.checkpoints import check_same_plan, find_checkpoint
@@ -42,7 +42,7 @@ from hf_cushing.training.descent import descend
 from hf_cushing.training.energy import energy_measured
 from hf_cushing.training.head import fit_head, refit_last_layer
 from hf_cushing.training.processes import check_processes, first_process_writes
-from hf_cushing.training.run_folder import run_plan, score_saved, write_results
+from hf_cushing.training.run_folder import feature_store, run_plan, score_saved, write_results
 from hf_cushing.training.saving import save_model
 from hf_cushing.training.trainer import check_tracker
 
@@ -75,7 +75,7 @@ def fine_tune(config: RunConfig) -> Report:
     data = load_photos(config)
     plan = run_plan(config, data)
     processes = {"processes": PartialState().num_processes}
-    if checkpoint:
+    if checkpoint or (config.run_folder / ALIGNED).exists():
         check_same_plan(config.run_folder, plan | processes)
     else:
         first_process_writes(lambda: write_json(config.run_folder / "plan.json", plan | processes))
@@ -124,12 +124,42 @@ def _fit_network(
     config: RunConfig, data: FaceData, checkpoint: Path | None
 ) -> tuple[dict[str, Any], Predictions]:
     """Train, save and calibrate a network, then score by what was saved."""
-    classifier = _build(config, data)
-    facts = _learn(config, data, classifier, checkpoint)
+    teacher = _teacher(config) if config.has_teacher else None
+    facts = _learn(config, data, _build(config, data), checkpoint, teacher)
     if HELD_OUT in data.roles:
         facts |= refit_last_layer(config, data)
     facts |= calibrate_saved(config, data)
     return facts, score_saved(config, data)
+
+
+def _teacher(config: RunConfig) -> Classifier:
+    """The network of aligned crops, from a run of its own inside the run folder."""
+    folder = str(config.run_folder / ALIGNED)
+    own = replace(config.training, output_dir=folder, framing=ALIGNED, resume=True)
+    train_once(replace(config, training=own))
+    return load_classifier(folder)
+
+
+def train_once(config: RunConfig) -> None:
+    """Train, or go on; leave a finished run of the same settings as it is.
+
+    Raises
+    ------
+    UserError
+        As `fine_tune`; or the run that is there was trained with other settings or data.
+    """
+    if not (config.run_folder / "manifest.json").exists():
+        fine_tune(config)
+        return
+    found = read_json(config.run_folder / "manifest.json")
+    wanted = plain(run_plan(config, load_photos(config)))
+    differ = [name for name, value in wanted.items() if found.get(name) != value]
+    if differ:
+        raise UserError(
+            f"{config.run_folder} was trained with another {' and '.join(differ)}; give another "
+            "--output_dir, or delete that folder"
+        )
+    log.info("%s is there", config.run_folder.name)
 
 
 def _build(config: RunConfig, data: FaceData) -> Classifier:
@@ -153,10 +183,17 @@ def _build(config: RunConfig, data: FaceData) -> Classifier:
 
 
 def _learn(
-    config: RunConfig, data: FaceData, classifier: Classifier, checkpoint: Path | None
+    config: RunConfig,
+    data: FaceData,
+    classifier: Classifier,
+    checkpoint: Path | None,
+    teacher: Classifier | None,
 ) -> dict[str, Any]:
     """Train by the chosen method and save the model; facts for the manifest."""
-    run, facts, weights = config.run_folder, {}, None
+    run, facts, weights, targets = config.run_folder, {}, None, None
+    if teacher:
+        targets = feature_store(config, teacher).features(data.roles["train"])
+        classifier.model.load_state_dict(teacher.model.state_dict())
     if config.fits_head:
         if config.is_probe or checkpoint is None:
             probe = fit_head(config, data, classifier)
@@ -172,7 +209,7 @@ def _learn(
     if PartialState().is_main_process:
         log.info("%s", _announcement(config, data, facts))
     if not config.is_probe:
-        descent, weights = descend(config, data, classifier, model, checkpoint)
+        descent, weights = descend(config, data, classifier, model, checkpoint, targets)
         facts |= descent
     release(model)
     first_process_writes(lambda: save_model(run, classifier, model, weights))

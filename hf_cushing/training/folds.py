@@ -17,11 +17,9 @@ from hf_cushing.evaluation.origin import origin_of
 from hf_cushing.evaluation.predictions import concatenate, load_predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.report import evaluate, write_report
-from hf_cushing.files import plain, read_json
-from hf_cushing.schema import UserError
-from hf_cushing.training.fine_tune import evaluation_options, fine_tune, load_photos
+from hf_cushing.files import read_json
+from hf_cushing.training.fine_tune import evaluation_options, train_once
 from hf_cushing.training.processes import first_process_writes
-from hf_cushing.training.run_folder import run_plan
 
 REPORT = "report"
 """Folder of the pooled report, beside ``fold_0``, ``fold_1`` and so on."""
@@ -54,12 +52,8 @@ def train_folds(config: RunConfig) -> tuple[Report, Path]:
     """
     runs = [_fold_config(config, fold) for fold in range(_count_folds(config))]
     for number, own in enumerate(runs):
-        if (own.run_folder / "manifest.json").exists():
-            _check_same(own)
-            log.info("fold %d of %d is there", number, len(runs))
-        else:
-            log.info("fold %d of %d", number, len(runs))
-            fine_tune(own)
+        log.info("fold %d of %d", number, len(runs))
+        train_once(own)
     folders = [own.run_folder for own in runs]
     predictions = concatenate([load_predictions(folder) for folder in folders])
     manifests = [read_json(folder / "manifest.json") for folder in folders]
@@ -82,15 +76,3 @@ def _count_folds(config: RunConfig) -> int:
     given = config.data
     data = load_faces(given.dataset, fold=0, repeat=given.repeat, revision=given.dataset_revision)
     return 1 + max(int(np.max(photos[data.folds])) for photos in data.roles.values())
-
-
-def _check_same(config: RunConfig) -> None:
-    """Refuse a fold of other settings or data: it would be pooled with these."""
-    found = read_json(config.run_folder / "manifest.json")
-    wanted = plain(run_plan(config, load_photos(config)))
-    differ = [name for name, value in wanted.items() if found.get(name) != value]
-    if differ:
-        raise UserError(
-            f"{config.run_folder} was trained with another {' and '.join(differ)}; give another "
-            "--output_dir, or delete that folder"
-        )

@@ -23,6 +23,7 @@ from hf_cushing.training.callbacks import EpochControl, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
 from hf_cushing.training.robust import GroupWeights
 from hf_cushing.training.sampling import PhotoOrder
+from hf_cushing.training.teacher import Teacher
 
 GROUP_WEIGHTS = "group_weights.json"
 """File of a checkpoint: GroupDRO's weights of the groups."""
@@ -43,6 +44,8 @@ class FaceTrainer(Trainer):
         Order of the training photos.
     robust : GroupWeights, optional
         Of GroupDRO; takes the place of the photos' weights.
+    teacher : Teacher, optional
+        Whose features of the aligned crops are learned beside the labels.
     options
         Of the Trainer: model, photos, metrics.
     """
@@ -56,9 +59,10 @@ class FaceTrainer(Trainer):
         epochs: int,
         order: PhotoOrder,
         robust: GroupWeights | None = None,
+        teacher: Teacher | None = None,
         **options: Any,
     ):
-        self.config, self.order, self.robust = config, order, robust
+        self.config, self.order, self.robust, self.teacher = config, order, robust, teacher
         control = EpochControl(options["train_dataset"], order, config.training.patience)
         super().__init__(args=_arguments(config, epochs), callbacks=[control], **options)
         self.remove_callback(ProgressCallback)
@@ -95,6 +99,8 @@ class FaceTrainer(Trainer):
             loss = self.robust.loss(losses, inputs["index"], self._add)
         else:
             loss = (losses * inputs["sample_weight"]).mean()
+        if self.teacher and model.training:
+            loss = self.teacher.loss(loss, inputs["index"])
         if model.training and not torch.isfinite(loss):
             self._stop_at(inputs["index"])
         return (loss, outputs) if return_outputs else loss

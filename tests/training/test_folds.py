@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hf_cushing.evaluation.predictions import load_predictions
-from hf_cushing.training import cli, folds
+from hf_cushing.training import cli, fine_tune
 from tests.conftest import train_options
 
 
@@ -38,7 +38,7 @@ def test_called_again_it_trains_nothing_and_other_settings_are_refused(
     def never(config):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(folds, "fine_tune", never)
+    monkeypatch.setattr(fine_tune, "fine_tune", never)
     cli.main(arguments(dataset, done))
     assert "AUROC" in capsys.readouterr().out
     with pytest.raises(SystemExit) as end:
@@ -54,8 +54,10 @@ def test_fold_that_is_missing_is_trained(done, dataset, monkeypatch, tmp_path):
     shutil.copytree(done, copy)
     shutil.rmtree(copy / "fold_3")
     trained = []
-    real = folds.fine_tune
-    monkeypatch.setattr(folds, "fine_tune", lambda own: trained.append(own.data.fold) or real(own))
+    real = fine_tune.fine_tune
+    monkeypatch.setattr(
+        fine_tune, "fine_tune", lambda own: trained.append(own.data.fold) or real(own)
+    )
     cli.main(arguments(dataset, copy))
     assert trained == [3]
     assert (copy / "report" / "metrics.json").read_bytes() == (

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
@@ -15,6 +17,7 @@ from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from hf_cushing.training.selection import framed_metrics, validation_metrics
+from hf_cushing.training.teacher import LABELS_SHARE, SMALLEST_SPREAD, Teacher
 from tests.conftest import train_options
 
 
@@ -62,6 +65,39 @@ def test_the_epoch_is_chosen_by_crops_and_wide_views_together():
     assert both["selection"] == pytest.approx(np.mean([half["selection"] for half in halves]))
     assert both["auroc"] == halves[0]["auroc"]
     assert both["plain_auroc"] == halves[1]["auroc"]
+
+
+def test_any_framing_starts_from_a_network_of_aligned_crops_that_stays_beside_it(dataset, tmp_path):
+    options = (
+        "--framing",
+        "any",
+        "--epochs",
+        "1",
+        "--learning_rate",
+        "1e-12",
+        "--batch_norm",
+        "frozen",
+    )
+    fine_tune(parse(train_options(dataset, tmp_path / "run", *options)))
+    weights = [
+        load_file(tmp_path / place / "model.safetensors") for place in ("run", "run/aligned")
+    ]
+    head = {name for name in weights[0] if name.startswith("classifier")}
+    for name in weights[0].keys() - head:
+        torch.testing.assert_close(weights[0][name], weights[1][name], atol=1e-6, rtol=0)
+    assert read_json(tmp_path / "run/aligned/manifest.json")["config"]["training"]["framing"] == (
+        "aligned"
+    )
+
+
+def test_the_loss_is_the_distance_from_the_teacher_and_a_share_of_the_labels():
+    head, features = torch.nn.Identity(), np.array([[0, 0], [2, 4]], np.float32)
+    teacher = Teacher(head, features)
+    head(torch.tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True))
+    spread = features.std(0, ddof=1) + SMALLEST_SPREAD
+    expected = np.mean([0, (4 / spread[1]) ** 2, 0, 0]) + LABELS_SHARE * 5
+    found = teacher.loss(torch.tensor(5.0), torch.tensor([1, 0]))
+    assert found.item() == pytest.approx(expected)
 
 
 def test_a_dataset_without_wide_views_trains_on_crops_and_refuses_more(clinic, tmp_path):
