@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hf_cushing.data.framing import free_window, show
+from hf_cushing.data.framing import ALIGNED_SHARE, free_window, show
 from hf_cushing.data.loading import FacePhotos, load_faces
 from hf_cushing.schema import ALIGNED, ANY, PLAIN
 
@@ -43,7 +44,8 @@ def test_what_is_shown_is_the_crop_the_view_or_now_this_now_that():
     assert view.size == (300, 200)
     shown = [show(row(), ANY, rng) for _ in range(300)]
     assert {picture.size for picture, _ in shown} == {(64, 64)}
-    assert 0.4 < np.mean([aligned for _, aligned in shown]) < 0.6
+    share = np.mean([aligned for _, aligned in shown])
+    assert share == pytest.approx(ALIGNED_SHARE, abs=0.1)
     assert {picture.getpixel((0, 0)) for picture, aligned in shown if not aligned} == {(0, 0, 128)}
 
 
