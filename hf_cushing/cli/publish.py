@@ -102,6 +102,8 @@ def _publish(stage: Callable[[Path], Staged], yes: bool, as_json: bool) -> None:
         say("nothing was sent; add --yes to publish")
         return
     say(f"published: version {published.tag} (commit {published.commit[:7]})")
+    if published.secret:
+        say("the Space has its secret HF_TOKEN")
     if published.warning:
         say(f"warning: {published.warning}")
     if not as_json:
@@ -127,6 +129,8 @@ def _show_plan(staged: Staged, sizes: dict[str, int]) -> None:
     access = ("private" if staged.private else "public") + (", gated" if staged.gated else "")
     total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
     say(f"{total} for the {staged.kind} {staged.repo_id} ({access})")
+    for note in staged.notes:
+        say(f"note: {note}")
     verdict = "refused" if staged.options.override is None else "overridden"
     for finding in staged.findings:
         say(f"{verdict}: {finding.rule}: {finding.message}; {finding.remedy}")

@@ -23,6 +23,7 @@ from hf_cushing.data.splits import Splits
 from hf_cushing.faces.align import RIVALLED
 from hf_cushing.files import read_json, render_template, write_json, write_text
 from hf_cushing.schema import (
+    DRAWN_SOURCE,
     NUMBER_COLUMNS,
     RESEARCH_NOTICE,
     SPLITS,
@@ -92,6 +93,11 @@ class IntakeReport:
     def rejected(self) -> Counter[str]:
         """Number of rejected rows by reason."""
         return Counter(row["reason"] for row in self.rows if row["status"] == "rejected")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether all kept photos are drawings."""
+        return {columns["source"] for columns in self.columns} == {DRAWN_SOURCE}
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -166,21 +172,37 @@ def write_intake_report(out: Path, report: IntakeReport) -> None:
     """Write ``intake.json``, ``intake.md`` and the dataset card into the dataset folder."""
     write_json(out / "intake.json", vars(report))
     rejected = [row for row in report.rows if row["status"] == "rejected"]
-    noted = [row for row in report.kept.values() if row["message"]]
-    shown = {
-        "intake": report,
-        "cells": _cells(report.columns, "split", "label", "sex"),
-        "notice": RESEARCH_NOTICE,
-        "shards": {s: f"data/{s}-*-{report.fingerprint[:8]}.parquet" for s in SPLITS},
-        "flow": draw_flow(report),
-        "demographics": _demographics(report),
-        "datasheet": Datasheet(**report.datasheet),
-        "rejected": rejected[:SHOWN_ROWS],
-        "noted": noted[:SHOWN_ROWS],
-        "hidden_rows": max(0, len(rejected) - SHOWN_ROWS),
-    }
-    write_text(out / "intake.md", render_template("intake.md.jinja", **shown))
-    write_text(out / "README.md", render_template("dataset.md.jinja", **shown))
+    page = render_template(
+        "intake.md.jinja",
+        intake=report,
+        notice=RESEARCH_NOTICE,
+        flow=draw_flow(report),
+        cells=_cells(report.columns, "split", "label", "sex"),
+        rejected=rejected[:SHOWN_ROWS],
+        noted=[row for row in report.kept.values() if row["message"]][:SHOWN_ROWS],
+        hidden_rows=max(0, len(rejected) - SHOWN_ROWS),
+    )
+    write_text(out / "intake.md", page)
+    write_text(out / "README.md", dataset_page(report))
+
+
+def dataset_page(report: IntakeReport) -> str:
+    """The dataset card, with the metadata that the Hub and `load_dataset` read.
+
+    Of the warnings it has those on numbers: the others name rows of the clinic's table.
+    """
+    return render_template(
+        "dataset.md.jinja",
+        intake=report,
+        cells=_cells(report.columns, "split", "label", "sex"),
+        notice=RESEARCH_NOTICE,
+        title=f"{'Drawn faces' if report.drawn else 'Face photographs'} for hf-cushing",
+        shards={s: f"data/{s}-*-{report.fingerprint[:8]}.parquet" for s in SPLITS},
+        flow=draw_flow(report),
+        demographics=_demographics(report),
+        datasheet=Datasheet(**report.datasheet),
+        warnings=[*loss_warnings(report.losses), *_warnings(report.columns)],
+    )
 
 
 def read_intake_report(dataset: Path) -> IntakeReport | None:

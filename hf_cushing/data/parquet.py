@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_cushing.data.chunks import read_crops
-from hf_cushing.schema import SEXES, SPLITS, dataset_features
+from hf_cushing.schema import SEXES, SPLITS, UserError, dataset_features
 
 if TYPE_CHECKING:
     from hf_cushing.data.intake_report import IntakeReport
 
 SHARD_BYTES = 400_000_000
+
+SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}-[0-9a-f]{{8}}\.parquet")
+"""Name of a shard, as `write_shards` gives it."""
 
 
 def shards_of(folder: Path, split: str = "*") -> list[Path]:
@@ -56,17 +59,25 @@ def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:
 
 
 def copy_shard(source: Path, target: Path, without: Sequence[str] = ()) -> list[str]:
-    """Copy a shard without some of its columns; give those that it had, in order."""
+    """Write a shard anew, without some of its columns; give those that it had, in order.
+
+    What the file says beside its columns and their types is left behind.
+
+    Raises
+    ------
+    UserError
+        A column of a type that `datasets` doesn't know.
+    """
     import pyarrow.parquet
     from datasets import Features
 
     target.parent.mkdir(parents=True, exist_ok=True)
     file = pyarrow.parquet.ParquetFile(source)
-    features = Features.from_arrow_schema(file.schema_arrow)
+    try:
+        features = Features.from_arrow_schema(file.schema_arrow)
+    except (NotImplementedError, ValueError) as error:
+        raise UserError(f"{source.name}: a column of an unknown type ({error})") from None
     dropped = [name for name in features if name in without]
-    if not dropped:
-        shutil.copyfile(source, target)
-        return dropped
     schema = Features({n: f for n, f in features.items() if n not in dropped}).arrow_schema
     with pyarrow.parquet.ParquetWriter(target, schema) as writer:
         for group in range(file.metadata.num_row_groups):

@@ -14,6 +14,11 @@ from hf_cushing.evaluation.predictions import Predictions
 KEPT = ("config", "dataset_revision", "labels", "model_revision", "run", "cells", "environment")
 """Parts of a manifest that go; the list of photos seen in training stays."""
 
+REGIONS = ("schema_version", "version", "notice", "model_revision", "label", "photos",
+           "best_method")  # fmt: skip
+CHANGE = ("schema_version", "version", "notice", "model_revision", "label", "repeatability")
+"""Parts of ``explain.json`` and ``followup.json`` that go: what a Space reads of them."""
+
 WINDOWS = re.compile(r"[A-Za-z]:\\|\\\\")
 
 
@@ -54,6 +59,16 @@ def public_manifest(manifest: dict[str, Any], *, drawn: bool = False) -> dict[st
     """
     kept = {name: _without_paths(manifest[name]) for name in KEPT if name in manifest}
     return kept | ({"drawn": True} if drawn else {})
+
+
+def public_companions(regions: dict[str, Any], change: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """``explain.json`` and ``followup.json``, where they are given, without photos and patients."""
+    parts = {"explain.json": (regions, REGIONS), "followup.json": (change, CHANGE)}
+    return {
+        file: {name: content[name] for name in names if name in content}
+        for file, (content, names) in parts.items()
+        if content
+    }
 
 
 def _without_paths(value: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 from hf_cushing.data.counts import count_cells
@@ -13,7 +16,8 @@ from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.subgroups import MACRO
 from hf_cushing.models.backbones import BACKBONES
-from hf_cushing.publish.options import ModelOptions
+from hf_cushing.publish.options import REPO_ID, ModelOptions
+from hf_cushing.publish.remote import commit_of_dataset
 from hf_cushing.run import Run
 
 SERVES = 0.8
@@ -57,8 +61,14 @@ class ModelFacts:
     ----------
     repo_id, license : str
         `license` is empty where none was given.
-    dataset_id : str
-        Hub id of the dataset; empty where it isn't on the Hub.
+    dataset_id, dataset_commit : str
+        Of the dataset on the Hub, as the Hub told; empty where it isn't there.
+    drawn, gated : bool
+        All faces are drawings; access is asked for.
+    tells_predictions : bool
+        The scores go along.
+    install : str
+        What to hand to ``pip install``.
     manifest : dict
         Of the run.
     report : Report
@@ -72,8 +82,8 @@ class ModelFacts:
         Answers of a person about the dataset; empty where it isn't at hand.
     input_side : int
         Side of the network's input, pixels.
-    regions : dict or None
-        ``explain.json``, if there was one.
+    regions, change : dict
+        ``explain.json`` and ``followup.json``; empty where none was given.
     plain : PlainPath or None
         Of the disease that it serves worst; None where it was not measured.
     aligns_on_hub : bool
@@ -83,6 +93,12 @@ class ModelFacts:
     repo_id: str
     license: str
     dataset_id: str
+    dataset_commit: str
+    drawn: bool
+    gated: bool
+    tells_predictions: bool
+    install: str
+    given_base: str
     manifest: dict[str, Any]
     report: Report
     points: list[dict[str, Any]]
@@ -90,7 +106,8 @@ class ModelFacts:
     cells: list[dict[str, Any]]
     datasheet: Mapping[str, str]
     input_side: int
-    regions: dict[str, Any] | None
+    regions: dict[str, Any]
+    change: dict[str, Any]
     plain: PlainPath | None
     aligns_on_hub: bool
 
@@ -117,13 +134,13 @@ class ModelFacts:
 
     @property
     def base_model(self) -> str:
-        """Hub id of the pretrained model; empty for random weights or a folder's."""
+        """Hub id of the pretrained model; empty for random weights, or where nobody told it."""
         name = self.config["model"]["model"]
         if self.config["model"]["init"] == "random":
             return ""
         if name in BACKBONES:
             return BACKBONES[name].hub_id or ""
-        return name if "/" in name else ""
+        return self.given_base or (name if REPO_ID.fullmatch(name) else "")
 
     @property
     def counts_of_training(self) -> bool:
@@ -140,7 +157,6 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
         An unfinished run, or files that can't be read.
     """
     manifest, predictions = run.finished_manifest, run.recorded_predictions
-    trained_on = manifest["config"]["data"]["dataset"]
     report = run.report
     if report.origin is None:  # of a run made before it was recorded
         report = replace(report, origin=origin_of([manifest], [run.title]))
@@ -148,7 +164,12 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
     return ModelFacts(
         repo_id=options.repo_id,
         license=options.license,
-        dataset_id=options.dataset_id or (trained_on if "/" in trained_on else ""),
+        **_dataset_on_hub(manifest["config"]["data"], options),
+        drawn=run.drawn,
+        gated=not (run.drawn or options.ungated),
+        tells_predictions=options.predictions,
+        install=_install(options.code_url),
+        given_base=options.base_model,
         manifest=manifest,
         report=report,
         points=run.metrics["operating_points"],
@@ -156,10 +177,29 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
         cells=manifest.get("cells") or _cells(predictions),
         datasheet=intake.datasheet if intake else {},
         input_side=run.classifier.processor.crop_size["height"],
-        regions=run.companion("explain.json", options.explain) if options.explain else None,
+        regions=run.companion("explain.json", options.explain) if options.explain else {},
+        change=run.companion("followup.json", options.followup) if options.followup else {},
         plain=plain_path(run.report),
         aligns_on_hub=options.align_on_hub,
     )
+
+
+def _dataset_on_hub(trained_on: dict[str, Any], options: ModelOptions) -> dict[str, str]:
+    """Id and commit of the run's dataset, where the Hub knows it; a path may look like an id."""
+    name, revision = options.dataset_id, None
+    if not name and REPO_ID.fullmatch(trained_on["dataset"]):
+        name, revision = trained_on["dataset"], trained_on.get("dataset_revision")
+    commit = commit_of_dataset(name, revision=revision, folder=options.dataset) if name else ""
+    return {"dataset_id": name if commit else "", "dataset_commit": commit}
+
+
+def _install(address: str) -> str:
+    """The package for pip, with where it is: as given, or as it was installed itself."""
+    if not address:
+        with suppress(PackageNotFoundError):
+            found = json.loads(distribution("hf-cushing").read_text("direct_url.json") or "{}")
+            address = found["url"] if "vcs_info" in found else ""
+    return f"hf-cushing @ git+{address}" if address else "hf-cushing"
 
 
 def plain_path(report: Report) -> PlainPath | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import (
@@ -19,6 +18,7 @@ from huggingface_hub import (
 )
 
 from hf_cushing import __version__
+from hf_cushing.data.intake_report import IntakeReport, dataset_page
 from hf_cushing.evaluation.at_prevalence import USUAL, prevalence_tables
 from hf_cushing.evaluation.first_screen import first_screen
 from hf_cushing.evaluation.gap_tables import gap_table
@@ -28,15 +28,12 @@ from hf_cushing.evaluation.tables import grade_tables, subgroup_table
 from hf_cushing.evaluation.wording import title_of
 from hf_cushing.files import render_template
 from hf_cushing.publish.card_facts import ModelFacts
-from hf_cushing.publish.raw_photos import RawFigures, raw_table
 from hf_cushing.publish.rules_model import ALLOWED
-from hf_cushing.publish.staged import Finding
+from hf_cushing.publish.staged import Finding, tags_of
 from hf_cushing.reports.screen import screen_markdown
 from hf_cushing.reports.table import Table
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats.metrics import METRICS, shown_in
-
-TAGS = ["hf-cushing", "medical", "face", "fairness", "research-only"]
 
 PYTHON = "3.11"
 """What a Space is to run; without it, it runs 3.10, where the package doesn't."""
@@ -56,11 +53,21 @@ GATED_FIELDS: dict[str, Any] = {
     "I will delete them when a person withdraws consent or the research ends": "checkbox",
 }
 
+MODEL_PROMPT = (
+    "This model learned from photographs of people's faces, given for research. Access is granted "
+    f"to one person at a time and may be withdrawn. {RESEARCH_NOTICE}"
+)
+MODEL_FIELDS: dict[str, Any] = {
+    **{name: kind for name, kind in GATED_FIELDS.items() if kind != "checkbox"},
+    "I will not judge the health of any person by it": "checkbox",
+    "I will not try to find out whose photographs it learned from": "checkbox",
+    "I will not pass it on": "checkbox",
+}
+
 
 def model_card(
     facts: ModelFacts,
     *,
-    raw: RawFigures | None = None,
     override: str = "",
     findings: Sequence[Finding] | None = None,
 ) -> ModelCard:
@@ -69,8 +76,6 @@ def model_card(
     Parameters
     ----------
     facts : ModelFacts
-    raw : RawFigures, optional
-        How it does on raw photographs, if that was measured.
     override : str
         Why it is published in spite of `findings`; stands in the card.
     findings : sequence of Finding, optional
@@ -93,7 +98,6 @@ def model_card(
         broken=broken,
         checked=findings is not None and "reproduces" not in broken,
         allowed=ALLOWED,
-        raw=raw and raw_table(raw),
         steady=measured and repeatability_table(measured),
     )
     return _card(ModelCard, _model_metadata(facts), body)
@@ -101,17 +105,21 @@ def model_card(
 
 def _model_metadata(facts: ModelFacts) -> ModelCardData:
     base = {"base_model": facts.base_model, "base_model_relation": "finetune"}
+    gate = {"heading": "Ask for access to this model", "prompt": MODEL_PROMPT,
+            "fields": MODEL_FIELDS}  # fmt: skip
+    results = list(_eval_results(facts))
     return ModelCardData(
+        **({f"extra_gated_{name}": value for name, value in gate.items()} if facts.gated else {}),
         **(base if facts.base_model else {}),
         datasets=[facts.dataset_id] if facts.dataset_id else None,
-        eval_results=list(_eval_results(facts)),
+        eval_results=results or None,
         **({} if facts.plain and facts.plain.serves else {"inference": False}),
         library_name="transformers",
         license=facts.license or None,
         metrics=[metric.hub for metric in METRICS.values() if metric.hub],
-        model_name=facts.repo_id.partition("/")[2],
+        model_name=facts.repo_id.partition("/")[2] if results else None,
         pipeline_tag="image-classification",
-        tags=TAGS,
+        tags=tags_of(drawn=facts.drawn),
     )
 
 
@@ -121,6 +129,7 @@ def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
     None of a subgroup that supports no statement: a list of results has no room for the warning.
     """
     name = facts.config["data"]["dataset"].split("/")[-1]
+    shown = f"{name} (drawn faces)" if facts.drawn else name
     for row in facts.report.subgroups:
         if row.unit != "photo" or row.label == MACRO or row.size == "insufficient":
             continue
@@ -131,7 +140,8 @@ def _eval_results(facts: ModelFacts) -> Iterator[EvalResult]:
             yield EvalResult(
                 task_type="image-classification",
                 dataset_type=facts.dataset_id or name,
-                dataset_name=name,
+                dataset_name=shown,
+                dataset_revision=facts.dataset_commit or None,
                 dataset_split=facts.report.split,
                 metric_type=known.hub,
                 metric_name=f"{title_of(metric)}, {row.label}, {row.subgroup}",
@@ -179,29 +189,31 @@ def _grades(facts: ModelFacts) -> list[Table]:
 
 
 def dataset_card(
-    folder: Path,
+    report: IntakeReport,
     *,
     license: str = "",
     gated: bool = False,
+    drawn: bool = False,
     audit: dict[str, Any],
     dropped: Sequence[str] = (),
     override: str = "",
     findings: Sequence[Finding] = (),
 ) -> DatasetCard:
-    """The card that `prepare` wrote, with licence, terms of access, audit and override.
+    """The card as `prepare` writes it, with licence, terms of access, audit and override.
 
     Parameters
     ----------
-    folder : Path
-        The prepared dataset.
+    report : IntakeReport
+        Of the prepared dataset.
     audit : dict
         Its ``audit.json``.
     dropped : sequence of str
         Its columns that are not published.
     """
-    card = DatasetCard.load(folder / "README.md")
+    card = DatasetCard(dataset_page(report))
     data: DatasetCardData = card.data
     data.license = license or None
+    data.tags = tags_of(drawn=drawn)
     if gated:
         data.extra_gated_heading = "Ask for access to these photographs"
         data.extra_gated_prompt = GATED_PROMPT
@@ -227,13 +239,16 @@ def space_card(
     preload: bool,
     labels: Sequence[str],
     sdk_version: str,
+    datasets: Sequence[str] = (),
+    drawn: bool = False,
     license: str = "",
     override: str = "",
     findings: Sequence[Finding] = (),
 ) -> RepoCard:
     """The card of a Space, with what the Hub needs to run it.
 
-    `preload`: the model is public, and is fetched when the Space is built.
+    `preload`: the model is public, and is fetched when the Space is built. `datasets` are those
+    that the model's own card names; `drawn`: it learned from drawings.
     """
     data = SpaceCardData(
         title=repo_id.partition("/")[2],
@@ -247,7 +262,8 @@ def space_card(
         app_file="app.py",
         license=license or None,
         models=[model_id] if model_id else None,
-        tags=TAGS,
+        datasets=list(datasets) or None,
+        tags=tags_of(drawn=drawn),
         short_description="Research demo on face photographs; no medical device",
         preload_from_hub=[model_id] if preload else None,
     )
@@ -256,6 +272,7 @@ def space_card(
         title=repo_id.partition("/")[2],
         model_id=model_id,
         preload=preload,
+        drawn=drawn,
         labels=labels,
         notice=RESEARCH_NOTICE,
         version=__version__,

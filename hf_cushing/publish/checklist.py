@@ -49,7 +49,7 @@ def _answer(key: str, facts: ModelFacts) -> tuple[str, str]:
         "missing": (False, ""),
         "dataset": (bool(facts.dataset_id), "Data"),
         "training counts": (facts.counts_of_training, "Data"),
-        "regions": (facts.regions is not None, "Where in the face it looks"),
+        "regions": (bool(facts.regions), "Where in the face it looks"),
         "licence": (bool(facts.license), "Citation"),
     }
     there, where = conditions.get(key, (True, key))

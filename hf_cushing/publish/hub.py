@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 
 from hf_cushing.files import sha256_file
 from hf_cushing.publish.remote import Remote, read_remote
@@ -19,6 +24,11 @@ from hf_cushing.schema import RESEARCH_NOTICE, UserError
 NO_FILE = "{folder} holds no file to publish"
 NO_TOKEN = "no token for the Hub: run `hf auth login`, or set HF_TOKEN to one with write access"
 READ_TOKEN = "the token may only read: make one with write access, then `hf auth login`"
+SPACE_TOKEN_WRITES = (
+    "the Space's token may write: whoever gets into the Space could change your repos. Make a "
+    "fine-grained one that may read the model and nothing else"
+)
+SPACE_TOKEN_BLIND = "the Space's token may not read {model}: give it that right, and no other"
 GATED_SPACE = "a Space can't ask for access requests, so one with photographs must stay private"
 NOW_PUBLIC = "{repo} is public already: pass --public, or make it private in its settings"
 OLD_TAG = "tag '{tag}' of {repo} already names another version: give another --tag"
@@ -38,6 +48,8 @@ class Published:
         Its slug.
     warning : str
         Why the collection does not link the repo; empty where all is well.
+    secret : bool
+        The Space was given a token, by which it reads its model.
     private, gated : bool
         `gated`: the owner decides on each request for access.
     files : int
@@ -50,6 +62,7 @@ class Published:
     tag: str
     collection: str | None
     warning: str
+    secret: bool
     private: bool
     gated: bool
     files: int
@@ -77,6 +90,11 @@ class Upload:
     def may_gate(self) -> bool:
         """Whether access is to be asked for; Spaces know no access requests."""
         return self.staged.gated and self.staged.kind != "space"
+
+    @property
+    def space_token(self) -> str:
+        """What a Space reads its model with; empty for everything else."""
+        return getattr(self.staged.options, "space_token", "")
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Call a method of the Hub's library on the repo, with retries."""
@@ -135,6 +153,9 @@ def _run(job: Upload) -> Published:
         remote = _create(job)
     if job.may_gate and not remote.gated:
         job.call("update_repo_settings", gated="manual")
+    if job.space_token:  # before the commit, after which the Space starts
+        give = {"repo_id": repo_id, "key": "HF_TOKEN", "value": job.space_token}
+        job.retries(lambda: job.api.add_space_secret(**give))
     commit = remote.head if same else _commit(job, remote)
     complete = f"All files are in {repo_id} (commit {commit[:7]})"
     if remote.private and not staged.private:
@@ -153,6 +174,7 @@ def _run(job: Upload) -> Published:
         tag=tag,
         collection=slug,
         warning=warning,
+        secret=bool(job.space_token),
         private=staged.private,
         gated=job.may_gate or remote.gated,
         files=len(job.digests),
@@ -167,6 +189,26 @@ def _check_token(job: Upload) -> None:
     token = job.retries(job.api.whoami).get("auth", {}).get("accessToken", {})
     if token.get("role") == "read":
         raise UserError(READ_TOKEN)
+    if job.space_token:
+        _check_space_token(job)
+
+
+def _check_space_token(job: Upload) -> None:
+    """Refuse a token that may do more than read the Space's model, or less."""
+    api = HfApi(endpoint=job.api.endpoint, token=job.space_token)
+    facts = job.retries(api.whoami).get("auth", {}).get("accessToken", {})
+    scopes = facts.get("fineGrained", {})
+    rights = [
+        *scopes.get("global", ()),
+        *(p for s in scopes.get("scoped", ()) for p in s["permissions"]),
+    ]
+    if facts.get("role") == "write" or any("write" in right for right in rights):
+        raise UserError(SPACE_TOKEN_WRITES)
+    model = job.staged.options.model_id
+    try:
+        job.retries(lambda: api.auth_check(model))
+    except (RepositoryNotFoundError, GatedRepoError):
+        raise UserError(SPACE_TOKEN_BLIND.format(model=model)) from None
 
 
 def _check_repo(job: Upload, remote: Remote | None, *, same: bool) -> None:
@@ -290,5 +332,7 @@ def _failure(job: Upload, error: Exception) -> str:
     else:  # the card's metadata, a large file refused, the transfer library
         why, todo = " ".join(str(error).split())[:500], "Mend what is named, then run again."
     text = f"{job.staged.repo_id} could not be published: {why}. {job.state} {todo}"
-    token = job.api.token if isinstance(job.api.token, str) else get_token()
-    return text.replace(token, "hf_…") if token else text
+    own = job.api.token if isinstance(job.api.token, str) else get_token()
+    for token in filter(None, (own, job.space_token)):
+        text = text.replace(token, "hf_…")
+    return text

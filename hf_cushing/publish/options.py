@@ -39,7 +39,7 @@ class PublishOptions:
     Raises
     ------
     UsageError
-        A repo_id or licence that is none, or an empty reason.
+        An id of a repo or of a licence that is none, or an empty reason.
     """
 
     repo_id: str = option(MISSING, "OWNER/NAME on the Hub.")
@@ -83,13 +83,7 @@ class DatasetOptions(PublishOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(PublishOptions):
-    """What a model is published with, see `PublishOptions`.
-
-    Raises
-    ------
-    UsageError
-        Also `raw` without `dataset`.
-    """
+    """What a model is published with, see `PublishOptions`."""
 
     dataset: Path | None = option(
         None,
@@ -99,8 +93,28 @@ class ModelOptions(PublishOptions):
     dataset_id: str = option(
         "", "That dataset on the Hub; by default where the run had it from.", group=FACTS
     )
+    base_model: str = option(
+        "", "Hub id of the pretrained model, where the run had it from a folder.", group=FACTS
+    )
+    code_url: str = option(
+        "",
+        "Address of the git repository of hf-cushing, for the card's install line; by default "
+        "where it was installed from.",
+        group=FACTS,
+    )
     explain: Path | None = option(
         None, "Folder of `hf-cushing explain`: where the model looks.", group=FACTS
+    )
+    followup: Path | None = option(
+        None, "Folder of `hf-cushing followup`: which change over time is real.", group=FACTS
+    )
+    predictions: bool = option(
+        True, "Send the scores of each test and validation photo, which name nobody.", group=REPO
+    )
+    ungated: bool = option(
+        False,
+        "Let whoever sees the repo have a model that learned from people, without asking you.",
+        group=REPO,
     )
     align_on_hub: bool = option(
         False,
@@ -108,16 +122,11 @@ class ModelOptions(PublishOptions):
         "Endpoints; without either it isn't run.",
         group=REPO,
     )
-    raw: Path | None = option(
-        None,
-        "Clinic folder behind --dataset: score its unaligned photos, too (minutes).",
-        group=FACTS,
-    )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.raw and not self.dataset:
-            raise UsageError("--raw needs --dataset, which knows the photos of the test split")
+        for repo_id in filter(None, (self.dataset_id, self.base_model)):
+            check_repo_id(repo_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +134,11 @@ class SpaceOptions(PublishOptions):
     """What a Space is published with, see `PublishOptions`.
 
     A Space's own model doesn't pass the gate, so it must have been trained on drawn faces.
+
+    Raises
+    ------
+    UsageError
+        Also a token without a model to read.
     """
 
     model_id: str | None = option(
@@ -132,11 +146,22 @@ class SpaceOptions(PublishOptions):
         "OWNER/NAME of the published model; without it the run goes into the Space, if it was "
         "trained on drawn faces.",
     )
+    space_token: str = option(
+        "",
+        "Token that may read a private or gated model and nothing else: becomes the Space's "
+        "secret HF_TOKEN. Better given as HF_SPACE_TOKEN: the command line is kept in a history.",
+        repr=False,
+        metavar="TOKEN",
+        envvar="HF_SPACE_TOKEN",
+        group=REPO,
+    )
 
     def __post_init__(self):
         super().__post_init__()
         if self.model_id is not None:
             check_repo_id(self.model_id)
+        elif self.space_token:
+            raise UsageError("--space-token is for a Space that reads a model: give --model-id")
 
 
 def check_repo_id(repo_id: str) -> None:

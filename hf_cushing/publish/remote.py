@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub import HfApi, ModelInfo
+from huggingface_hub.errors import (
+    HFValidationError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 from huggingface_hub.hf_api import RepoFile
 
+from hf_cushing.data.parquet import shards_of
 from hf_cushing.files import sha256_file
-from hf_cushing.publish.cards import TAGS
 from hf_cushing.publish.retries import Retries, reason, status
-from hf_cushing.publish.staged import Staged
+from hf_cushing.publish.staged import TAGS, Staged
 from hf_cushing.schema import UserError
 
 HUB_OWN = ".gitattributes"
@@ -69,16 +74,47 @@ def preview_remote(staged: Staged) -> Remote | None:
         raise UserError(reason(error)) from None
 
 
+def model_on_hub(model_id: str, token: str | bool | None = None) -> ModelInfo | None:
+    """What the Hub tells of a model; None where it is not there, not seen, or can't be asked."""
+    try:
+        return HfApi().model_info(model_id, token=token)
+    except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError):
+        return None
+
+
 def is_public(model_id: str) -> bool:
     """Whether everybody may load a model; no where the Hub can't be asked.
 
     Spaces preload no others.
     """
+    info = model_on_hub(model_id, token=False)
+    return info is not None and not info.private and not info.gated
+
+
+def commit_of_dataset(
+    repo_id: str, *, revision: str | None = None, folder: Path | None = None
+) -> str:
+    """Commit of a dataset on the Hub, 40 hex digits.
+
+    Parameters
+    ----------
+    repo_id : str
+    revision : str, optional
+        Branch, tag or commit.
+    folder : Path, optional
+        Where it was prepared: the repo must hold its shards, whose names tell their content.
+
+    Returns
+    -------
+    str
+        Empty where it is not there, can't be asked for, or is another dataset.
+    """
     try:
-        info = HfApi().model_info(model_id, token=False)
-    except (HTTPError, OfflineModeIsEnabled, json.JSONDecodeError):
-        return False
-    return not info.private and not info.gated
+        info = HfApi().dataset_info(repo_id, revision=revision)
+    except (HTTPError, OfflineModeIsEnabled, HFValidationError, json.JSONDecodeError):
+        return ""
+    own = {f"data/{path.name}" for path in shards_of(folder)} if folder else set()
+    return info.sha if own <= {file.rfilename for file in info.siblings or ()} else ""
 
 
 def read_remote(api: HfApi, staged: Staged, retries: Retries) -> Remote | None:

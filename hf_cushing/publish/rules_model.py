@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from hf_cushing.evaluation.predictions import COLUMNS, FRAMING, Predictions
 from hf_cushing.publish.clean_process import clean_scores
+from hf_cushing.publish.rules_files import card_metadata
 from hf_cushing.publish.staged import Staged
 from hf_cushing.run import WEIGHTS, Run
 from hf_cushing.schema import PROBABILITY_PREFIX, UserError
@@ -44,7 +45,7 @@ def crossing(staged: Staged) -> Iterator[str]:
 def counts(staged: Staged) -> Iterator[str]:
     """For every disease, for all, women and men: the counts are there and are right."""
     run = Run(staged.folder)
-    scored = run.recorded_predictions.of_split(run.metrics["split"])
+    scored = _scored(staged).of_split(run.metrics["split"])
     rows = {
         (row["label"], row["subgroup"]): row
         for row in run.metrics["subgroups"]
@@ -59,6 +60,11 @@ def counts(staged: Staged) -> Iterator[str]:
             wrong = [n for n, count in _counted(scored, label, sex).items() if row.get(n) != count]
             if wrong:
                 yield f"metrics.json, {label}, {sex}: {', '.join(wrong)} missing or wrong"
+
+
+def _scored(staged: Staged) -> Predictions:
+    """The scores as they go along, or the run's own where they stay behind."""
+    return Run(staged.folder).predictions or Run(staged.source).recorded_predictions
 
 
 def _counted(scored: Predictions, label: str, sex: str) -> dict[str, int]:
@@ -82,7 +88,7 @@ def threshold(staged: Staged) -> Iterator[str]:
         if point.get("split") in (None, "", "test", run.metrics["split"]):
             origin = point.get("split") or "an unknown split"
             yield f"the threshold of {point['label']} ({point['sex']}) was chosen on {origin}"
-    for label in run.recorded_predictions.positive_labels:
+    for label in _scored(staged).positive_labels:
         if not any(p["label"] == label and p["sex"] == "all" for p in points):
             yield f"metrics.json has no threshold for {label}"
 
@@ -95,7 +101,7 @@ def weights(staged: Staged) -> Iterator[str]:
         yield f"there is no {WEIGHTS}"
         return
     known = {point["model_revision"] for point in run.metrics["operating_points"]}
-    known |= set(run.recorded_predictions.model_revision.tolist())
+    known |= set(_scored(staged).model_revision.tolist())
     if known != {own}:
         yield f"the figures belong to the weights {', '.join(sorted(known))}, these are {own}"
 
@@ -103,7 +109,11 @@ def weights(staged: Staged) -> Iterator[str]:
 def free_text(staged: Staged) -> Iterator[str]:
     """The predictions name nobody: no further column, and numbers in place of ids."""
     run = Run(staged.folder)
-    scored = run.recorded_predictions
+    if "seen_photo_ids" in run.manifest:
+        yield "manifest.json lists the photos that the model was trained on"
+    scored = run.predictions
+    if scored is None:
+        return
     known = {*COLUMNS, FRAMING, *(PROBABILITY_PREFIX + label for label in run.labels)}
     names = pyarrow.parquet.read_schema(run.file("predictions.parquet")).names
     if other := sorted(set(names) - known):
@@ -111,8 +121,13 @@ def free_text(staged: Staged) -> Iterator[str]:
     for name in ("patient_id", "photo_id"):
         if not all(NUMBERED.fullmatch(word) for word in getattr(scored, name).tolist()):
             yield f"predictions.parquet holds the dataset's own {name}"
-    if "seen_photo_ids" in run.manifest:
-        yield "manifest.json lists the photos that the model was trained on"
+
+
+def dataset_id(staged: Staged) -> Iterator[str]:
+    """The dataset that the card was to name is there, and is the run's."""
+    asked = staged.options.dataset_id
+    if asked and asked not in (card_metadata(staged.folder).get("datasets") or ()):
+        yield f"{asked} is not on the Hub, can't be seen, or holds other shards than --dataset"
 
 
 def reproduces(staged: Staged) -> Iterator[str]:

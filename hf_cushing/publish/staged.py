@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hf_cushing.publish.options import PublishOptions
+from hf_cushing.schema import DRAWN_SOURCE
+
+TAGS = ("hf-cushing", "medical", "face", "fairness", "research-only")
+"""Of every card; by the first one a repo is known as ours."""
+
+
+def tags_of(*, drawn: bool) -> list[str]:
+    """Tags of a card; what is made of drawings has one more."""
+    return [*TAGS, DRAWN_SOURCE] if drawn else [*TAGS]
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Staged:
         `ModelOptions` of a model.
     gated : bool
         Access is asked for, with the fields of the card.
+    drawn : bool
+        All faces behind it are drawings; no person is shown, and none taught it.
+    notes : tuple of str
+        What the publisher should know or do; no reasons to refuse.
     findings : tuple of Finding
         Reasons to refuse; empty: safe by the rules of the gate.
     """
@@ -51,6 +64,8 @@ class Staged:
     source: Path
     options: PublishOptions
     gated: bool = False
+    drawn: bool = False
+    notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property

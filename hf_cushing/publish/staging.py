@@ -11,32 +11,46 @@ from typing import Any
 from huggingface_hub import RepoCard
 
 from hf_cushing.data.audit_report import read_audit
-from hf_cushing.data.parquet import copy_shard
+from hf_cushing.data.intake_report import read_intake_report
+from hf_cushing.data.parquet import SHARD, copy_shard
 from hf_cushing.evaluation.curves import plot_reliability, plot_roc
 from hf_cushing.evaluation.figures import plot_forest, plot_gaps
 from hf_cushing.evaluation.tables import report_tables
-from hf_cushing.files import write_json, write_text
+from hf_cushing.files import read_json, write_json, write_text
+from hf_cushing.models.settings import known_settings
 from hf_cushing.publish.alignment import add_alignment
-from hf_cushing.publish.anonymous import anonymous_predictions, public_manifest
+from hf_cushing.publish.anonymous import (
+    anonymous_predictions,
+    public_companions,
+    public_manifest,
+)
 from hf_cushing.publish.card_facts import ModelFacts, model_facts
 from hf_cushing.publish.cards import dataset_card, model_card, space_card
 from hf_cushing.publish.checklist import checklist_page
 from hf_cushing.publish.gate import check
 from hf_cushing.publish.options import DatasetOptions, ModelOptions, PublishOptions, SpaceOptions
-from hf_cushing.publish.raw_photos import measure_raw
-from hf_cushing.publish.remote import is_public
-from hf_cushing.publish.rules_files import holds_photographs
+from hf_cushing.publish.remote import is_public, model_on_hub
+from hf_cushing.publish.rules_photos import holds_photographs
+from hf_cushing.publish.rules_words import MODEL_FILES, WEIGHTS, known_metrics
 from hf_cushing.publish.space_files import METRIC, METRIC_FILES, gradio_version, write_app
 from hf_cushing.publish.staged import Staged
 from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTEXT_COLUMNS, RESEARCH_NOTICE, UsageError, UserError
 
-MODEL_FILES = ("model.safetensors", "config.json", "preprocessor_config.json", "metrics.json")
-"""Taken from the run as they are; the card, the checklist, figures and tables are made anew."""
+ADAPTER = "adapter/adapter_config.json"
+"""Where a run with adapters keeps them, beside the model that they are merged into."""
 
 PRIVATE = ("traces of this machine", "reproduces")
 """Rules whose findings may name paths, users and hosts: only the publisher reads those."""
+
+NOT_PREPARED = "{folder} is not a prepared dataset; run `hf-cushing prepare`"
+NEEDS_TOKEN = (
+    "{model} isn't open to everybody, and the Space has no token to read it: make a fine-grained "
+    "token that may read this model and nothing else (huggingface.co/settings/tokens), then give "
+    "it as HF_SPACE_TOKEN or --space-token, or as the Space's secret HF_TOKEN (Settings, "
+    "'Variables and secrets')"
+)
 
 UNTOLD = "found; what exactly, the publisher was told"
 
@@ -61,15 +75,21 @@ def stage_model(run: Run, options: ModelOptions, work: Path) -> Staged:
         An unfinished or damaged run.
     """
     facts = model_facts(run, options)
-    raw = measure_raw(run, raw=options.raw, dataset=options.dataset) if options.raw else None
     folder = _new_folder(work / "model")
     _copy_run(run, folder, facts)
     if options.align_on_hub:
         add_alignment(folder)
     write_text(folder / "checklist.md", checklist_page(facts))
     _figures(folder / "figures", facts)
-    staged = Staged(kind="model", folder=folder, source=run.folder, options=options)
-    return _judged(staged, lambda **more: model_card(facts, raw=raw, **more))
+    staged = Staged(
+        kind="model",
+        folder=folder,
+        source=run.folder,
+        options=options,
+        gated=facts.gated,
+        drawn=facts.drawn,
+    )
+    return _judged(staged, lambda **more: model_card(facts, **more))
 
 
 def stage_dataset(source: Path, options: DatasetOptions, work: Path) -> Staged:
@@ -91,19 +111,36 @@ def stage_dataset(source: Path, options: DatasetOptions, work: Path) -> Staged:
     UserError
         No prepared dataset, or one without an audit.
     """
-    shards = sorted((source / "data").glob("*.parquet"))
-    if not shards or not (source / "README.md").is_file():
-        raise UserError(f"{source} is not a prepared dataset; run `hf-cushing prepare`")
+    shards, report = _shards(source), read_intake_report(source)
+    if report is None:
+        raise UserError(NOT_PREPARED.format(folder=source))
     audit = read_audit(source)
     folder = _new_folder(work / "dataset")
     without = () if options.context else CONTEXT_COLUMNS
     dropped = [copy_shard(shard, folder / "data" / shard.name, without) for shard in shards]
     write_json(folder / "audit.json", _without_ids(audit))
     staged = Staged(kind="dataset", folder=folder, source=source, options=options)
-    staged = replace(staged, gated=holds_photographs(staged))
-    facts = {"license": options.license, "gated": staged.gated, "audit": audit}
-    facts["dropped"] = dropped[0]
-    return _judged(staged, lambda **more: dataset_card(source, **facts, **more))
+    photographs = holds_photographs(staged)
+    staged = replace(staged, gated=photographs, drawn=not photographs)
+    facts = {"license": options.license, "audit": audit, "dropped": dropped[0]}
+    facts |= {"gated": photographs, "drawn": not photographs}
+    return _judged(staged, lambda **more: dataset_card(report, **facts, **more))
+
+
+def _shards(source: Path) -> list[Path]:
+    """The shards of a prepared dataset, where nothing else lies among them."""
+    files = sorted((source / "data").glob("*"))
+    if not files:
+        raise UserError(NOT_PREPARED.format(folder=source))
+    others = [path.name for path in files if not SHARD.fullmatch(path.name)]
+    if others:
+        raise UserError(
+            f"{source / 'data'} holds {len(others)} files that `hf-cushing prepare` did not write "
+            f"({others[0]}): take them away"
+        )
+    for path in (*files, source / "audit.json", source / "intake.json"):
+        _refuse_link(path, source)
+    return files
 
 
 def stage_space(run: Run, options: SpaceOptions, work: Path) -> Staged:
@@ -128,9 +165,12 @@ def stage_space(run: Run, options: SpaceOptions, work: Path) -> Staged:
             f"{run.name} was not trained on drawn faces: publish it as a model first, then give "
             "--model-id OWNER/NAME"
         )
+    preload = options.model_id is not None and is_public(options.model_id)
     facts = {
         "model_id": options.model_id,
-        "preload": options.model_id is not None and is_public(options.model_id),
+        "preload": preload,
+        "datasets": _datasets_of(options.model_id) if options.model_id else (),
+        "drawn": run.drawn,
         "labels": run.finished_manifest["labels"],
         "sdk_version": gradio_version(),
         "license": options.license,
@@ -141,8 +181,25 @@ def stage_space(run: Run, options: SpaceOptions, work: Path) -> Staged:
         own = model_facts(run, ModelOptions(repo_id=options.repo_id, license=options.license))
         _copy_run(run, folder / "model", own)
         write_text(folder / "model" / "README.md", str(model_card(own)))
-    staged = Staged(kind="space", folder=folder, source=run.folder, options=options)
+    notes = ()
+    if options.model_id and not (preload or options.space_token):
+        notes = (NEEDS_TOKEN.format(model=options.model_id),)
+    staged = Staged(
+        kind="space",
+        folder=folder,
+        source=run.folder,
+        options=options,
+        drawn=run.drawn,
+        notes=notes,
+    )
     return _judged(staged, lambda **more: space_card(options.repo_id, **facts, **more))
+
+
+def _datasets_of(model_id: str) -> list[str]:
+    """Datasets that a model's card on the Hub names; none where it can't be asked for."""
+    info = model_on_hub(model_id)
+    named = getattr(getattr(info, "card_data", None), "datasets", None) or []
+    return [named] if isinstance(named, str) else list(named)
 
 
 def stage_metric(options: PublishOptions, work: Path) -> Staged:
@@ -183,11 +240,24 @@ def _judged(staged: Staged, card: Callable[..., RepoCard]) -> Staged:
 
 
 def _copy_run(run: Run, folder: Path, facts: ModelFacts) -> None:
-    """The plain model, its metrics, and what it did, naming nobody."""
-    _copy(run.folder, folder, MODEL_FILES)
-    anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
+    """The plain model, its adapters, its metrics, and what it did, naming nobody.
+
+    The card, the checklist, figures and tables are made anew; of JSON files, what is known goes.
+    """
+    weights, settings = list(WEIGHTS[:1]), list(MODEL_FILES[:2])
+    if (run.folder / ADAPTER).is_file():
+        weights, settings = list(WEIGHTS), list(MODEL_FILES)
+    _copy(run.folder, folder, [*weights, *settings, "metrics.json"])
+    for name in settings:
+        content = read_json(folder / name)
+        write_json(folder / name, known_settings(Path(name).name, content))
+    write_json(folder / "metrics.json", known_metrics(run.metrics))
+    for name, content in public_companions(facts.regions, facts.change).items():
+        write_json(folder / name, content)
+    if facts.tells_predictions:
+        anonymous_predictions(facts.predictions).save(folder / "predictions.parquet")
     write_text(folder / "metrics.md", tables_to_markdown(report_tables(facts.report)))
-    manifest = public_manifest(facts.manifest, drawn=facts.predictions.drawn)
+    manifest = public_manifest(facts.manifest, drawn=facts.drawn)
     write_json(folder / "manifest.json", manifest)
 
 
@@ -195,10 +265,15 @@ def _copy(source: Path, target: Path, names: Sequence[str]) -> None:
     for name in names:
         if not (source / name).is_file():
             raise UserError(f"{source} lacks {name}; make it again")
-        if not (source / name).resolve().is_relative_to(source.resolve()):
-            raise UserError(f"{source / name} is a link that leads elsewhere; put the file there")
+        _refuse_link(source / name, source)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
+
+
+def _refuse_link(path: Path, folder: Path) -> None:
+    """Stop at a link out of the folder: it could bring any file of this machine along."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{path} is a link that leads elsewhere; put the file there")
 
 
 def _figures(out: Path, facts: ModelFacts) -> None:

@@ -23,7 +23,9 @@ from starlette.routing import Route
 from tests.publish.loopback_files import FileCalls
 from tests.publish.loopback_repo import PREFIXES, WHEN, File, Repo, missing
 
-WRITE_TOKEN, READ_TOKEN = "hf_writes", "hf_reads"
+WRITE_TOKEN, READ_TOKEN, BLIND_TOKEN = "hf_writes", "hf_reads", "hf_blind"
+ROLES = {WRITE_TOKEN: "write", READ_TOKEN: "read", BLIND_TOKEN: "fineGrained"}
+"""The last may read nothing but what is public."""
 NAMESPACES = ("me", "clinic")
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 
@@ -102,6 +104,8 @@ class LoopbackHub(FileCalls):
             Route(base + "/commits/{revision}", self.commits),
             Route(base + "/tag/{revision}", self.tag, methods=["POST"]),
             Route(base + "/settings", self.settings, methods=["PUT"]),
+            Route(base + "/auth-check", self.auth_check),
+            Route(base + "/secrets", self.give_secret, methods=["POST"]),
         ]
 
     def __enter__(self):
@@ -146,7 +150,10 @@ class LoopbackHub(FileCalls):
 
     def _role(self, request):
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return {WRITE_TOKEN: "write", READ_TOKEN: "read"}.get(token)
+        return ROLES.get(token)
+
+    def _sees(self, request):
+        return self._role(request) in ("write", "read")
 
     def _needs(self, request, role="write"):
         found = self._role(request)
@@ -161,10 +168,11 @@ class LoopbackHub(FileCalls):
         kind = KINDS.get(names.get("kinds") or request.url.path.split("/")[1], "model")
         repo_id = f"{names['owner']}/{names['name']}"
         found = self.repos.get((kind, repo_id))
-        if found is None or (found.private and not self._role(request)):
+        if found is None or (found.private and not self._sees(request)):
             raise missing("RepoNotFound", "Repository not found")
-        if found.gated and not self._role(request) and "resolve" in request.url.path:
-            raise HTTPException(401, "gated", {"X-Error-Code": "GatedRepo"})
+        files = any(word in request.url.path for word in ("/resolve/", "/auth-check"))
+        if found.gated and files and not self._sees(request):
+            raise HTTPException(403, "gated", {"X-Error-Code": "GatedRepo"})
         return found
 
     async def whoami(self, request: Request):
@@ -201,6 +209,16 @@ class LoopbackHub(FileCalls):
         repo.gated = asked.get("gated", repo.gated)
         if "visibility" in asked:
             repo.private = asked["visibility"] == "private"
+        return JSONResponse({})
+
+    async def auth_check(self, request: Request):
+        self._repo(request)
+        return JSONResponse({})
+
+    async def give_secret(self, request: Request):
+        self._needs(request)
+        asked = await request.json()
+        self._repo(request).secrets[asked["key"]] = asked["value"]
         return JSONResponse({})
 
     async def refs(self, request: Request):

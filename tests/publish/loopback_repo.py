@@ -46,6 +46,7 @@ class Repo:
     commits: dict[str, dict[str, File]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
 
     @property
     def head(self):
@@ -83,15 +84,16 @@ class Repo:
             "createdAt": WHEN,
             "downloads": 0,
             "likes": 0,
-            "tags": _tags(self.commits[oid]),
+            "tags": _card(self.commits[oid]).get("tags") or [],
+            "cardData": _card(self.commits[oid]),
             "siblings": [{"rfilename": path} for path in self.commits[oid]],
         }
 
 
-def _tags(files):
-    """Those of the card."""
+def _card(files):
+    """The metadata of the card."""
     card = files.get("README.md", File(b"")).content.decode()
-    return RepoCard(card, ignore_metadata_errors=True).data.get("tags") or []
+    return RepoCard(card, ignore_metadata_errors=True).data.to_dict()
 
 
 def missing(code, text):

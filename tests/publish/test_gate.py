@@ -105,15 +105,17 @@ SPOILT = [
     ("threshold", "model", metrics(lambda c: c.update(operating_points=[])), "no threshold for"),
     ("weights", "model", point(model_revision="0" * 16), "belong to the weights 0000000000000000"),
     ("weights", "model", lambda case: (case.folder / "model.safetensors").unlink(), "there is no"),
-    ("image metadata", "dataset", lambda case: change_rows(case.folder, revealing), "exif"),
+    ("image metadata", "dataset", lambda case: change_rows(case.folder, revealing), "APP1"),
     ("image metadata", "dataset", lambda case: change_rows(
         case.folder, lambda row: row["image"].update(path="Jane.jpg")), "file name"),
     ("image metadata", "model", lambda case: (case.folder / "x.png").write_bytes(b"no image"),
-     "can't be read"),
-    ("pictures", "dataset", lambda case: change_rows(
-        case.folder, lambda row: row.update(context=row["image"])), "column 'context' holds"),
-    ("free text", "dataset", lambda case: change_rows(
-        case.folder, lambda row: row.update(remark="")), "'remark' is text of the clinic's own"),
+     "no plain JPEG or PNG"),
+    ("columns", "dataset", lambda case: change_rows(
+        case.folder, lambda row: row.update(context=row["image"])), "column 'context' .* not one"),
+    ("consent", "model", lambda case: with_options(
+        replace(case, drawn=False), public=True), "consent, ethics_approval, licence, access$"),
+    ("dataset id", "model", lambda case: with_options(case, dataset_id="data/clinic"),
+     "data/clinic is not on the Hub"),
     ("free text", "dataset", lambda case: change_rows(
         case.folder, lambda row: row.update(visit="2021-03-04")), "'visit' holds text or dates"),
     ("free text", "model", own_predictions, "predictions.parquet holds"),

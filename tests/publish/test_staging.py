@@ -323,7 +323,8 @@ def test_run_of_drawn_faces_may_go_into_the_space_itself(run, tmp_path):
     assert {"model/model.safetensors", "model/predictions.parquet"} <= files(made.folder)
     assert 'MODEL_ID = ""\n' in (made.folder / "app.py").read_text()
     card = (made.folder / "README.md").read_text()
-    assert "trained on computer drawings" in card
+    assert "learned from computer drawings" in card
+    assert "- synthetic" in card
     assert "preload_from_hub" not in card
 
 
@@ -337,14 +338,6 @@ def test_run_of_photographs_never_goes_into_a_space(run, tmp_path):
     pyarrow.parquet.write_table(table, path)
     with pytest.raises(UsageError, match="--model-id OWNER/NAME"):
         stage_space(Run(own), SpaceOptions(repo_id="me/try", license=LICENCE), tmp_path / "work")
-
-
-def test_raw_photographs_need_the_dataset_and_must_be_there(run, dataset, clinic, tmp_path):
-    with pytest.raises(UsageError, match="--raw needs --dataset"):
-        ModelOptions(repo_id="me/x", raw=clinic)
-    with pytest.raises(UserError, match=r"lacks \d+ of \d+ photos"):
-        model(run, tmp_path, license=LICENCE, raw=tmp_path, dataset=dataset)
-    assert not list(tmp_path.iterdir())
 
 
 def test_metric_keeps_its_licence_unless_another_is_given(tmp_path):
