@@ -43,6 +43,14 @@ def prepare(
         typer.Option(help="Keeps crops for the next call (photographs!); by default beside OUT."),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no crops.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Only fill --cache with part I of N, as on each of several machines; prepare "
+            "without it then takes all from there.",
+        ),
+    ] = None,
     allow: Allow = False,
     num_proc: Processes = None,
     overwrite: Annotated[bool, typer.Option(help="Replace another dataset in --out.")] = False,
@@ -58,7 +66,7 @@ def prepare(
     if propose:
         _propose(raw, overwrite=overwrite)
         return
-    if out is None:
+    if out is None and not shard:
         raise UsageError("give --out DIR, the dataset folder to make (or --propose)")
     options = replace(
         options,
@@ -68,6 +76,9 @@ def prepare(
     )
     if no_cache and cache:
         raise UsageError("--no-cache and --cache contradict each other; give one of them")
+    if shard:
+        _fill_cache(raw, options, shard, cache, num_proc)
+        return
     kept = None if no_cache else cache or out.parent / NAME
     with progress_bars(kept=out.parent / f".{out.name}.partial") as progress:
         report = run(
@@ -86,6 +97,24 @@ def prepare(
         })  # fmt: skip
     found["warnings"] = [text for text in found["warnings"] if text not in report.warnings]
     _say_audit(found, out, allow=allow, again="--overwrite, without --no-merge-identities")
+
+
+def _fill_cache(
+    raw: Path, options: PrepareOptions, shard: str, cache: Path | None, num_proc: int | None
+) -> None:
+    from hf_cushing.data.prepare import fill_cache
+
+    number, _, count = shard.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard {shard}: give part and number of parts, as in 1/8 to 8/8")
+    if cache is None:
+        raise UsageError("--shard fills a cache that all machines see: give --cache DIR")
+    part = (int(number), int(count))
+    with progress_bars(kept=cache) as progress:
+        done = fill_cache(
+            raw, options, shard=part, cache=cache, num_proc=num_proc, progress=progress
+        )
+    say(f"part {shard}: {done} photos are in {cache} (photographs: keep it private)")
 
 
 @command(quiet=False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hf_cushing.data.audit_photos import photos_of_crops
@@ -13,7 +15,7 @@ from hf_cushing.data.audit_report import write_audit
 from hf_cushing.data.cache import open_cache
 from hf_cushing.data.chunks import WorkerLost
 from hf_cushing.data.cohort import alike_links, fingerprint_of, read_cohort
-from hf_cushing.data.crops import align_cohort
+from hf_cushing.data.crops import align_cohort, align_intake
 from hf_cushing.data.intake_report import (
     IntakeReport,
     build_intake_report,
@@ -64,10 +66,8 @@ def prepare(
         For any fault of the table or cohort; nothing is written then.
     """
     raw, out = Path(raw), Path(out)
-    if out.resolve().is_relative_to(raw.resolve()):
-        raise UsageError(f"--out {out} lies inside {raw}; choose a folder outside")
-    if cache and cache.resolve().is_relative_to(raw.resolve()):
-        raise UsageError(f"--cache {cache} lies inside {raw}; choose a folder outside")
+    for name, folder in (("--out", out), ("--cache", cache)):
+        _check_outside(raw, name, folder)
     cohort = read_cohort(raw, options, progress)
     fingerprint = fingerprint_of(cohort, options)
     if (report := _finished(out, fingerprint, overwrite)) is not None:
@@ -97,6 +97,63 @@ def prepare(
         write_audit(result, photos, thumbnails=options.thumbnails)
         write_pairs(result, crops.alike, photos, thumbnails=options.thumbnails)
     return report
+
+
+def fill_cache(
+    raw: Path,
+    options: PrepareOptions,
+    *,
+    shard: tuple[int, int],
+    cache: Path,
+    num_proc: int | None = None,
+    progress: Progress = no_progress,
+) -> int:
+    """Do one part of the work of `prepare` into a cache that several machines share.
+
+    `prepare` with the same cache and options then finds all photos there.
+
+    Parameters
+    ----------
+    shard : (int, int)
+        Which part of how many: (1, 8) to (8, 8). Photos are dealt out by what their files hold.
+    cache : Path
+        As in `prepare`. All machines must have the same versions: another one clears it.
+
+    Returns
+    -------
+    int
+        Photos of this part; of public controls, its part of all that are offered.
+
+    Raises
+    ------
+    UserError
+        As `prepare`.
+    """
+    raw, (number, count) = Path(raw), shard
+    _check_outside(raw, "--cache", cache)
+    entries, done = open_cache(cache), 0
+    entries.mkdir(exist_ok=True)
+    for intake in read_cohort(raw, options, progress).intakes:
+        photos = sorted((p for p in intake.photos if p.photo_id), key=lambda p: p.photo_id)
+        part = replace(intake, photos=photos[number - 1 :: count])
+        with tempfile.TemporaryDirectory(dir=entries) as work:
+            align_intake(
+                part,
+                Path(work),
+                side=options.crop_size,
+                identity=options.identity,
+                context=options.context,
+                num_proc=num_proc or os.cpu_count() or 1,
+                progress=progress,
+                cache=entries,
+            )
+        done += len(part.photos)
+    return done
+
+
+def _check_outside(raw: Path, name: str, folder: Path | None) -> None:
+    if folder and folder.resolve().is_relative_to(raw.resolve()):
+        raise UsageError(f"{name} {folder} lies inside {raw}; choose a folder outside")
 
 
 def _finished(out: Path, fingerprint: str, overwrite: bool) -> IntakeReport | None:

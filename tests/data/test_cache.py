@@ -4,9 +4,10 @@ import stat
 
 import pytest
 
+from hf_cushing.cli import main
 from hf_cushing.data import cache, chunks
 from hf_cushing.data.options import PrepareOptions
-from hf_cushing.data.prepare import prepare
+from hf_cushing.data.prepare import fill_cache, prepare
 from hf_cushing.schema import UsageError
 from tests.conftest import cohort_rows
 from tests.data.test_prepare import contents
@@ -50,6 +51,29 @@ def test_nothing_is_cropped_twice_and_the_bytes_are_the_same(make_clinic, tmp_pa
     assert (
         contents(tmp_path / "without") == contents(tmp_path / "one") == contents(tmp_path / "two")
     )
+
+
+def test_parts_done_apart_leave_nothing_to_compute(make_clinic, tmp_path, counted):
+    raw, folder = make_clinic(cohort_rows()), tmp_path / "cache"
+    done = [fill_cache(raw, SMALL, shard=(i, 3), cache=folder, num_proc=1) for i in (1, 2, 3)]
+    assert done == [4, 4, 4]
+    assert len(set(counted)) == len(counted) == 12
+    run(raw, tmp_path / "one", cache=folder)
+    assert len(counted) == 12
+    run(raw, tmp_path / "without")
+    assert contents(tmp_path / "one") == contents(tmp_path / "without")
+    assert not list(folder.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b"])
+def test_part_that_there_is_not_is_refused(make_clinic, tmp_path, shard, capsys, monkeypatch):
+    raw = make_clinic(cohort_rows())
+    options = ["prepare", str(raw), "--shard", shard, "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr("sys.argv", ["hf-cushing", *options])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "give part and number of parts" in capsys.readouterr().err
 
 
 def test_half_written_entry_and_other_code_are_not_used(
