@@ -31,7 +31,7 @@ def compare(
     from hf_cushing.compare import command as study
     from hf_cushing.compare.cells import parse_shard
     from hf_cushing.compare.ensemble import export_ensemble
-    from hf_cushing.compare.plan import read_study, with_baselines, with_mitigation
+    from hf_cushing.compare.plan import read_study, with_baselines, with_mitigation, with_sizes
 
     if replay:
         if options != StudyOptions():
@@ -43,6 +43,8 @@ def compare(
     plan = read_study(options.config) if options.config else study.read_plan(out)
     if options.mitigation:
         plan = with_mitigation(plan, options.mitigation)
+    if options.sizes:
+        plan = with_sizes(plan, options.sizes)
     if options.baselines:
         plan = with_baselines(plan, options.baselines)
     shard = parse_shard(options.shard)

@@ -11,6 +11,7 @@ from typing import Any
 from hf_cushing.compare.cells import Say, StudyOutcome, is_first_process, run_cells
 from hf_cushing.compare.external import external_results
 from hf_cushing.compare.grid import Cell, make_cells
+from hf_cushing.compare.learning import learning_curves, learning_sentence, learning_tables
 from hf_cushing.compare.plan import Study, make_study
 from hf_cushing.compare.report import write_record, write_study
 from hf_cushing.compare.results import collect
@@ -20,6 +21,9 @@ from hf_cushing.data.loading import load_faces
 from hf_cushing.files import plain, read_json
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.stats import DRAWS
+
+ADDED = ("baselines", "sizes")
+"""Fields of a study that only add cells, so that its folder takes them in later."""
 
 
 def compare(
@@ -54,18 +58,20 @@ def compare(
         say(f"left out: {name}: {reason}")
     outcome = replace(run_cells(cells, out, shard=shard, say=say), left_out=left_out)
     whole = _whole_arms(cells)
-    if outcome.missing or not whole or not first:
+    if outcome.missing or not first or all(cell.arm.size < 1 for cell in whole):
         return outcome
+    curves = learning_curves(whole, draws=draws)
+    whole = [cell for cell in whole if cell.arm.size == 1]
     results = collect(whole, draws=draws)
-    tables = study_tables(results, study.published)
+    tables = study_tables(results, study.published) + learning_tables(curves)
     if external:
         scored = external_results(whole, external, draws=draws, say=say)
         tables += [external_table(label, arms, whole) for label, arms in scored.items()]
-    verdicts = study_verdicts(results, tables)
+    verdicts = study_verdicts(results, tables) + [learning_sentence(curve) for curve in curves]
     name = f"{dataset.rstrip('/').split('/')[-1]} ({data.revision})"
     screen = study_screen(results, verdicts, dataset=name, runs=len(outcome.done))
     outcome = replace(outcome, tables=tables, verdicts=verdicts, screen=screen)
-    write_study(out, record, outcome, results)
+    write_study(out, record, outcome, results, curves)
     return outcome
 
 
@@ -74,9 +80,7 @@ def _claim(out: Path, record: dict[str, Any], *, write: bool) -> None:
     if (out / "study.json").is_file():
         recorded = plain(vars(Study())) | _recorded(out)  # older ones have fewer fields
         names = sorted(
-            name
-            for name in record
-            if name != "baselines" and recorded.get(name) != record[name]  # they only add cells
+            name for name in record if name not in ADDED and recorded.get(name) != record[name]
         )
         if names:
             raise UserError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_cushing.compare.learning import LearningCurve
 from hf_cushing.compare.mitigation import JUDGED, compare_mitigations
 from hf_cushing.compare.results import ArmResult, LabelResult
 from hf_cushing.evaluation.subgroups import Value
@@ -86,6 +87,28 @@ def _legend(axes: Axes, colors: dict[str, str], arms: Sequence[ArmResult]) -> No
     for method in dict.fromkeys(arm.arm.finetune for arm in arms):
         axes.plot([], [], MARKERS.get(method, "P"), color="0.5", label=method, ms=6, mfc="none")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, frameon=False)
+
+
+def plot_learning(path: Path, curves: Sequence[LearningCurve]) -> None:
+    """AUROC of all, women and men against the patients who trained, a panel an arm."""
+    figure = new_figure(3.6 * len(curves) + 1, 3.6)
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axes, curve in zip(panels, curves, strict=True):
+        counts = [step.patients for step in curve.steps]
+        for shift, (sex, style) in zip((0.98, 1, 1.02), STYLES.items(), strict=True):
+            values = [step.subgroups[sex].report.values["auroc"] for step in curve.steps]
+            places = [shift * count for count in counts]
+            axes.plot(places, [v.estimate for v in values], style.marker, color=style.color,
+                      ls="-", ms=5, lw=1, label=style.name)  # fmt: skip
+            ends = [[v.low for v in values], [v.high for v in values]]
+            axes.vlines(places, *ends, color=style.color, lw=1)
+        axes.set(xscale="log", xlabel="training patients", title=curve.arm.name)
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
+        bare(axes)
+    panels[0].set_ylabel("AUROC (95 %, by patient)")
+    panels[-1].legend(fontsize=8, frameon=False)
+    save(figure, path)
 
 
 def plot_mitigations(path: Path, name: str, arms: Sequence[ArmResult]) -> None:

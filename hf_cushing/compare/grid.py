@@ -43,12 +43,15 @@ class Arm:
         Of imbalance, or of sex bias.
     variant : str
         Of `Study.variants`, or `CHOSEN`; empty where nothing varies.
+    size : float
+        Share of the training patients that learn.
     """
 
     model: str
     finetune: str
     treatment: str
     variant: str = ""
+    size: float = 1.0
 
     @property
     def is_cnn(self) -> bool:
@@ -71,8 +74,9 @@ class Arm:
         if self.is_baseline:
             return self.model, "baseline"
         treatment = "" if self.treatment == "class_sex" else self.treatment
+        part = "" if self.size == 1 else f"{100 * self.size:g} % of the patients"
         return Path(self.model).name, ", ".join(
-            filter(None, (self.finetune, treatment, self.variant))
+            filter(None, (self.finetune, treatment, self.variant, part))
         )
 
     @property
@@ -153,7 +157,8 @@ def make_cells(
 
 def _arms(study: Study) -> list[Arm]:
     treatments = study.mitigation or study.imbalance
-    grid = product(study.models, study.finetune, treatments, study.variants)
+    sizes = dict.fromkeys([1.0, *map(float, study.sizes)])
+    grid = product(study.models, study.finetune, treatments, study.variants, sizes)
     baselines = [Arm(name, "head", Study.imbalance[0]) for name in study.baselines]
     return [*(Arm(*names) for names in grid), *baselines]
 
@@ -171,7 +176,7 @@ def _options(study: Study, arm: Arm) -> dict[str, Any]:
     treatment = {"imbalance": arm.treatment}
     if study.mitigation:
         treatment = {"public_controls": "none"} | MITIGATIONS.get(arm.treatment, treatment)
-    named = treatment | {"model": arm.model, "finetune": arm.finetune}
+    named = treatment | {"model": arm.model, "finetune": arm.finetune, "train_share": arm.size}
     if arm.is_baseline:
         return {name: options[name] for name in OF_BASELINES if name in options} | named
     for patterns, name in ((study.per_finetune, arm.finetune), (study.per_model, arm.model)):
@@ -188,7 +193,8 @@ def _cell(arm: Arm, options: dict[str, Any], data: FaceData, cells: Path) -> Cel
     facts = json.dumps(plain(_deciding(arm, config, data)), sort_keys=True)
     digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
     fold = "" if config.data.fold is None else f"f{config.data.fold}"
-    parts = (Path(arm.model).name, arm.finetune, arm.treatment, file_name(arm.variant), fold,
+    part = "" if arm.size == 1 else f"p{100 * arm.size:g}"
+    parts = (Path(arm.model).name, arm.finetune, arm.treatment, file_name(arm.variant), part, fold,
              f"s{config.training.seed}", digest)  # fmt: skip
     folder = cells / "-".join(filter(None, parts))
     return Cell(arm, RunConfig.of(options | {"output_dir": str(folder)}))
@@ -211,6 +217,8 @@ def _deciding(arm: Arm, config: RunConfig, data: FaceData) -> dict[str, Any]:
     """
     plan = run_plan(config, data)
     young = plan["config"]["model"]
+    if arm.size == 1:
+        del plan["config"]["data"]["train_share"]
     if not config.model.average_mirrored:
         del young["average_mirrored"]
     if config.model.field is None:

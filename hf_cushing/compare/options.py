@@ -24,6 +24,11 @@ class StudyOptions:
         f"{', '.join(BASELINES)}; by default as the study says, and all if it says nothing.",
     )
     shard: str = option("0/1", "Train every n-th arm only, as 0/4; all share --out.")
+    sizes: str = option(
+        "",
+        "Learning curve: train also with these shares of the training patients, as 0.25,0.5.",
+        group=MORE,
+    )
     external: str | None = option(
         None, "A second cohort's dataset: scored by all models, nothing adjusted.", group=MORE
     )

@@ -10,7 +10,7 @@ from typing import Any
 from hf_cushing.config import BASELINES, DEFAULTS, find_recipe, read_yaml
 from hf_cushing.schema import UsageError
 
-LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds", "baselines", "vary")
+LISTS = ("models", "finetune", "imbalance", "mitigation", "seeds", "baselines", "vary", "sizes")
 """Fields of a study; a single value stands for a list of one."""
 
 IN_A_WORD = {("all",): BASELINES, ("none",): ()}
@@ -33,7 +33,7 @@ not sexes. Public controls train in the last one only."""
 
 SET_BY_GRID = frozenset(
     ("model", "finetune", "imbalance", "mitigation", "seed", "fold", "dataset", "output_dir",
-     "resume")
+     "resume", "train_share")
 )  # fmt: skip
 """Options that the grid sets, so that `options` and `vary` can't."""
 
@@ -62,6 +62,9 @@ class Study:
     vary : tuple of dict
         Sets of options of `train.py`, tried for every model and method; which one is taken is
         chosen on validation photos (`choice`).
+    sizes : tuple of float
+        Shares of the training patients, for a learning curve of every network; all of them
+        (1.0) always train.
     """
 
     models: tuple[str, ...] = ()
@@ -76,6 +79,7 @@ class Study:
     published: str = ""
     baselines: tuple[str, ...] = BASELINES
     vary: tuple[dict[str, Any], ...] = ()
+    sizes: tuple[float, ...] = ()
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
@@ -123,7 +127,7 @@ def make_study(values: dict[str, Any], where: str) -> Study:
     if "baselines" in values:
         values["baselines"] = IN_A_WORD.get(values["baselines"], values["baselines"])
     study = Study(**values)
-    problems = [*_grid_problems(study), *_option_problems(study)]
+    problems = [*_grid_problems(study), *_size_problems(study), *_option_problems(study)]
     if problems:
         raise UsageError(f"{where}: {'; '.join(problems)}")
     return study
@@ -146,6 +150,13 @@ def _grid_problems(study: Study) -> Iterator[str]:
         yield "mitigation and imbalance are two grids; leave one out"
     if study.mitigation and UNTREATED not in study.mitigation:
         yield f"mitigation needs '{UNTREATED}' too, to be compared with"
+
+
+def _size_problems(study: Study) -> Iterator[str]:
+    if not all(isinstance(size, (int, float)) and 0 < size <= 1 for size in study.sizes):
+        yield "sizes: give shares of the training patients above 0, at most 1, as [0.25, 0.5, 1]"
+    if study.sizes and study.vary:
+        yield "sizes and vary are two grids; leave one out"
 
 
 def _option_problems(study: Study) -> Iterator[str]:
@@ -181,3 +192,12 @@ def with_mitigation(study: Study, names: str) -> Study:
 def with_baselines(study: Study, names: str) -> Study:
     """The study with baselines, named with commas, ``all`` or ``none``."""
     return make_study(vars(study) | {"baselines": names.split(",")}, "--baselines")
+
+
+def with_sizes(study: Study, text: str) -> Study:
+    """The study with a learning curve, its shares named with commas."""
+    try:
+        sizes = [float(word) for word in text.split(",")]
+    except ValueError:
+        sizes = [0.0]
+    return make_study(vars(study) | {"sizes": sizes}, "--sizes")

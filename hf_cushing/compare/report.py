@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.compare.cells import StudyOutcome
-from hf_cushing.compare.figures import plot_arms, plot_gap_and_cost, plot_mitigations
+from hf_cushing.compare.figures import (
+    plot_arms,
+    plot_gap_and_cost,
+    plot_learning,
+    plot_mitigations,
+)
 from hf_cushing.compare.grid import Cell
+from hf_cushing.compare.learning import LearningCurve
 from hf_cushing.compare.mitigation import mitigated_models
 from hf_cushing.compare.results import LabelResult
 from hf_cushing.files import plain, write_json, write_text
@@ -22,7 +28,11 @@ SCHEMA_VERSION = 1
 
 
 def write_study(
-    out: Path, record: dict[str, Any], outcome: StudyOutcome, results: Sequence[LabelResult]
+    out: Path,
+    record: dict[str, Any],
+    outcome: StudyOutcome,
+    results: Sequence[LabelResult],
+    curves: Sequence[LearningCurve] = (),
 ) -> None:
     """Write tables and figures first, ``study.json`` last.
 
@@ -44,7 +54,7 @@ def write_study(
         screen=outcome.screen,
         head=_head(record),
         tables=tables,
-        figures=_figures(out, results),
+        figures=[*_figures(out, results), *_curves(out, curves)],
         failed=outcome.failed,
         left_out=outcome.left_out,
     )
@@ -97,6 +107,13 @@ def _figures(out: Path, results: Sequence[LabelResult]) -> Iterator[tuple[str, P
             path = out / f"mitigation_{result.label}_{number}.png"
             plot_mitigations(path, name, own)
             yield f"{result.label}: the worse sex and all together, {name}.", path
+
+
+def _curves(out: Path, curves: Sequence[LearningCurve]) -> Iterator[tuple[str, Path]]:
+    for label in dict.fromkeys(curve.label for curve in curves):
+        path = out / f"learning_{label}.png"
+        plot_learning(path, [curve for curve in curves if curve.label == label])
+        yield f"{label}: AUROC against the patients who trained, on the same test photos.", path
 
 
 def _cost(cell: Cell) -> dict[str, Any]:

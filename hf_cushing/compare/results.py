@@ -127,13 +127,13 @@ def collect(cells: Sequence[Cell], *, draws: int) -> list[LabelResult]:
         The arms were tested on different photos.
     """
     cells_of = by_arm(cells)
-    pooled = {arm: _pooled(own) for arm, own in cells_of.items()}
+    pooled = {arm: pool(own) for arm, own in cells_of.items()}
     _check_same_photos(pooled)
     labels = next(iter(pooled.values()))[0].predictions.positive_labels
     return [_label_result(label, cells_of, pooled, draws) for label in labels]
 
 
-def _pooled(cells: Sequence[Cell]) -> list[Scored]:
+def pool(cells: Sequence[Cell]) -> list[Scored]:
     """The folds of each seed together."""
     seeds = []
     for seed in dict.fromkeys(cell.seed for cell in cells):

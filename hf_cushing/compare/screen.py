@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hf_cushing.compare.learned import beats_chance
+from hf_cushing.compare.learning import LEARNING
 from hf_cushing.compare.results import ArmResult, LabelResult
 from hf_cushing.evaluation.first_screen import people_sentence, sex_sentence
 from hf_cushing.evaluation.options import MARGIN, PRIMARY
@@ -36,12 +37,14 @@ def study_screen(
         f"{row.negative_patients} without {results[0].label}."
     )
     ranking = [line for line in verdicts if "o winner" in line or "highest" in line]
+    curves = [line for line in verdicts if LEARNING in line]
     sections = [
         Section("What", (what,)),
-        Section("Chance", tuple(line for line in verdicts if line not in ranking)),
+        Section("Chance", tuple(line for line in verdicts if line not in [*ranking, *curves])),
         Section("People", tuple(_people(results))),
         Section("Women, men", tuple(_sexes(results))),
         Section("Ranking", tuple(ranking)),
+        Section("More patients", tuple(curves)),
         Section("Next", (_next(results),)),
     ]
     return [section for section in sections if section.lines]

@@ -19,7 +19,7 @@ LIMITS = (
       "last_n", "lora_rank", "lora_alpha")),
     ("100 or more", lambda v: v >= 100, ("bootstrap",)),
     ("above 0", lambda v: v > 0, ("learning_rate", "head_learning_rate", "max_grad_norm")),
-    ("above 0, at most 1", lambda v: 0 < v <= 1, ("layer_decay", "field")),
+    ("above 0, at most 1", lambda v: 0 < v <= 1, ("layer_decay", "field", "train_share")),
     ("0 up to 1", lambda v: 0 <= v < 1, ("warmup", "label_smoothing", "lora_dropout", "drop_path")),
     ("from 1 to 2", lambda v: 1 <= v <= 2, ("zoom_out",)),
     ("0 to 10", lambda v: 0 <= v <= 10, ("focal_gamma",)),

@@ -36,6 +36,11 @@ class DataConfig:
     public_controls: Literal["all", "none", "rarer_sex"] = option(
         "all", "which public controls of the dataset train; rarer_sex: of the sex rarer in it"
     )
+    train_share: float = option(
+        1.0,
+        "share of the training patients that learn, of each class and sex alike; a smaller share "
+        "is part of a larger one (for learning curves)",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

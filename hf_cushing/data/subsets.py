@@ -1,7 +1,8 @@
-"""Which of the training photos learn: public controls, matched sexes, a part held out."""
+"""Which of the training photos learn: public controls, a share, matched sexes, a part held out."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,23 @@ def with_matched_sexes(data: FaceData, seed: int) -> FaceData:
             kept |= set(rng.choice(group, count, replace=False).tolist())
     sexed = np.isin(sexes, SEXED)
     return _with_train(data, np.isin(patients, sorted(kept)) & sexed)
+
+
+def with_share(data: FaceData, share: float, seed: int) -> FaceData:
+    """Keep a share of the training patients of each class and sex, by lot; at least one of each.
+
+    With one seed a smaller share is part of a larger one, and the other roles stay as they are.
+    """
+    train = data.roles["train"]
+    patients = np.array(train["patient_id"][:])
+    strata = np.char.add(np.char.add(class_words(train, "label"), "/"), class_words(train, "sex"))
+    names, first = np.unique(patients, return_index=True)
+    order = np.random.default_rng([seed, 2]).permutation(len(names))
+    kept: set[str] = set()
+    for stratum in np.unique(strata[first]):
+        own = order[strata[first][order] == stratum]
+        kept |= set(names[own[: math.ceil(share * len(own))]].tolist())
+    return _with_train(data, np.isin(patients, sorted(kept)))
 
 
 def with_held_out(data: FaceData, seed: int) -> FaceData:

@@ -22,6 +22,7 @@ from hf_cushing.data.subsets import (
     with_held_out,
     with_matched_sexes,
     with_public_controls,
+    with_share,
 )
 from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.options import EvaluationOptions
@@ -113,6 +114,8 @@ def load_photos(config: RunConfig) -> FaceData:
         )
     data = with_public_controls(data, config.data.public_controls)
     method, seed = config.training.mitigation, config.training.seed
+    if config.data.train_share < 1:
+        data = with_share(data, config.data.train_share, seed)
     if method == "matched_subset":
         return with_matched_sexes(data, seed)
     if method == "dfr" and not config.is_probe:  # a probe's backbone has seen none of them

@@ -6,7 +6,7 @@ import yaml
 
 from hf_cushing.compare.cells import cells_of_shard, parse_shard
 from hf_cushing.compare.grid import make_cells
-from hf_cushing.compare.plan import make_study, read_study, with_baselines
+from hf_cushing.compare.plan import make_study, read_study, with_baselines, with_sizes
 from hf_cushing.config import BASELINES, DEFAULTS
 from hf_cushing.data.loading import load_faces
 from hf_cushing.files import resource
@@ -107,6 +107,9 @@ def test_no_folds_means_the_splits(data, tmp_path):
         ({"vary": {"seed": 1}}, "vary: 'seed': the grid sets it"),
         ({"vary": [{"rate": 1}]}, "vary: 'rate': no option of train.py"),
         ({"vary": [{"epochs": 2}, {"epochs": 2}]}, "two sets are the same"),
+        ({"sizes": [0.5, 2]}, "sizes: give shares of the training patients above 0, at most 1"),
+        ({"sizes": 0.5, "vary": [{"epochs": 2}]}, "sizes and vary are two grids"),
+        ({"options": {"train_share": 0.5}}, "'train_share': the grid sets it"),
         ({"vary": [{}]}, "vary: give sets of options"),
         ({"vary": [0.7]}, "vary: give sets of options"),
         ({"vary": [{"epochs": 2}], "options": {"epochs": 3}}, "options: 'epochs': `vary` sets it"),
@@ -215,3 +218,16 @@ def test_every_shipped_study_can_be_planned(data, tmp_path):
         assert cells
         assert not left_out or path.stem == "mitigation"  # a probe draws no photos
         assert yaml.safe_load(path.read_text())["finetune"]
+
+
+def test_sizes_add_cells_and_leave_those_of_all_patients_as_they_are(data, tmp_path):
+    before = {cell.folder.name for cell in cells_of(study(folds=1), data, tmp_path)}
+    plan = with_sizes(study(folds=1), "0.25,0.5,1")
+    cells = cells_of(plan, data, tmp_path)
+    assert len(cells) == 6
+    assert before < {cell.folder.name for cell in cells}
+    names = {cell.arm.name: cell.config.data.train_share for cell in cells}
+    assert names["tiny-vit, head, 25 % of the patients"] == 0.25
+    assert names["tiny-vit, head"] == 1.0
+    with pytest.raises(UsageError, match="--sizes: sizes: give shares"):
+        with_sizes(study(), "half")

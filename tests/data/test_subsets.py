@@ -9,6 +9,7 @@ from hf_cushing.data.subsets import (
     with_held_out,
     with_matched_sexes,
     with_public_controls,
+    with_share,
 )
 from hf_cushing.schema import NO_FOLD, UserError
 
@@ -81,3 +82,22 @@ def test_public_controls_of_the_rarer_sex_alone_stay(data):
 def test_no_public_controls_of_the_rarer_sex_is_said(data):
     with pytest.raises(UserError, match="no public controls of sex male"):
         with_public_controls(data, "rarer_sex")
+
+
+def test_smaller_shares_of_the_patients_lie_within_larger_ones_and_keep_the_mix(data):
+    def kept(share, seed=0):
+        roles = with_share(data, share, seed).roles
+        assert roles["test"] is data.roles["test"]
+        train = roles["train"]
+        who = zip(train["patient_id"][:], class_words(train, "label"), class_words(train, "sex"),
+                  strict=True)  # fmt: skip
+        return {tuple(map(str, row)) for row in who}
+
+    quarter, half, whole = (kept(share) for share in (0.25, 0.5, 1.0))
+    assert quarter < half < whole
+    assert kept(0.5) == half != kept(0.5, seed=1)
+    for stratum in {row[1:] for row in whole}:
+        everybody, own = (sum(row[1:] == stratum for row in rows) for rows in (whole, half))
+        assert own == -(-everybody // 2)
+    photos = set(with_share(data, 0.5, 0).roles["train"]["patient_id"])
+    assert photos == {row[0] for row in half}
