@@ -24,6 +24,11 @@ COVARIATES = ("age", "bmi", "sex")
 MOST_MISSING = 0.5
 """Share of the rows in which a covariate may be unknown and still be used."""
 
+FEW = "insufficient: fewer than {least} patients of a class for {count} covariates"
+FOLLOWS = "undefined: one covariate follows from the others"
+SEPARATED = "perfect separation"
+"""Reasons for there being nothing, or no odds ratio."""
+
 TITLES = {"bmi": "BMI"}
 
 
@@ -87,10 +92,9 @@ def adjust(sample: Sample, label: str) -> Adjusted | None:
     facts = {"label": label, "covariates": tuple(found), "rows": len(known),
              "left_out": len(sample.rows) - len(known)}  # fmt: skip
     if min(who.count_in(truth), who.count_in(~truth)) < least:
-        reason = f"insufficient: fewer than {least} patients of a class for {len(found)} covariates"
-        return _nothing(facts, reason)
+        return _nothing(facts, FEW.format(least=least, count=len(found)))
     if np.linalg.matrix_rank(table - table.mean(0)) < len(found):
-        return _nothing(facts, "undefined: one covariate follows from the others")
+        return _nothing(facts, FOLLOWS)
     score, weights = logit(sample.rows.score(label)[known]), sample.weights[:, known]
     beyond = beyond_covariates(truth, score, table)
     draws = adjusted_aurocs(truth, score, table, weights)
@@ -98,7 +102,7 @@ def adjust(sample: Sample, label: str) -> Adjusted | None:
     low, high = percentile_interval(draws, who.level())
     crude = clustered_auroc(truth, score, who)
     ends = dict(zip(("low", "high"), crude.interval(), strict=True))
-    ratio = "" if math.isfinite(beyond.p) else "perfect separation"
+    ratio = "" if math.isfinite(beyond.p) else SEPARATED
     return Adjusted(
         **facts,
         crude=Value(estimate=auroc(truth, score), method="delong", **ends),

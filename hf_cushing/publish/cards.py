@@ -19,6 +19,7 @@ from huggingface_hub import (
 
 from hf_cushing import __version__
 from hf_cushing.data.intake_report import IntakeReport, dataset_page
+from hf_cushing.evaluation.adjusted import adjusted_tables
 from hf_cushing.evaluation.at_prevalence import USUAL, prevalence_tables
 from hf_cushing.evaluation.first_screen import first_screen
 from hf_cushing.evaluation.gap_tables import gap_table
@@ -91,6 +92,7 @@ def model_card(
         results=list(_results(facts)),
         grades=_grades(facts),
         prevalences=list(prevalence_tables(facts.report, facts.report.prevalence or USUAL)),
+        adjusted=list(adjusted_tables(facts.report.adjusted)),
         screen=screen_markdown(first_screen(facts.report)),
         title=facts.repo_id.partition("/")[2],
         override=override,

@@ -45,11 +45,14 @@ def _answer(key: str, facts: ModelFacts) -> tuple[str, str]:
     if key.startswith("answer:"):
         name = key.removeprefix("answer:")
         return (FILLED, f"datasheet: {name}") if facts.datasheet.get(name) else (PERSON, "")
+    if key == "plan":
+        return PERSON, "`hf-cushing plan` computes it"
     conditions = {
         "missing": (False, ""),
         "dataset": (bool(facts.dataset_id), "Data"),
         "training counts": (facts.counts_of_training, "Data"),
         "regions": (bool(facts.regions), "Where in the face it looks"),
+        "robustness": (facts.report.repeatability is not None, "The same photos once more"),
         "licence": (bool(facts.license), "Citation"),
     }
     there, where = conditions.get(key, (True, key))

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.evaluation import gaps, grades, subgroups
+from hf_cushing.evaluation import adjusted, gaps, grades, subgroups
 from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.operating_points import OperatingPoint
@@ -30,7 +30,7 @@ from hf_cushing.stats.paired_metrics import Difference
 from hf_cushing.stats.resampling import UNSTABLE
 from hf_cushing.stats.significance import McNemar
 
-RECORDS = (AbstentionRow, Change, Comparison, Difference, gaps.Gap, grades.GradeRow,
+RECORDS = (AbstentionRow, adjusted.Adjusted, Change, Comparison, Difference, gaps.Gap, grades.GradeRow,
            grades.Grading, McNemar, OperatingPoint, Origin, PlainReport, Repeatability, Report,
            subgroups.SubgroupReport, subgroups.Value)  # fmt: skip
 FIELDS = {item.name: item.type for record in RECORDS for item in fields(record)}
@@ -44,6 +44,7 @@ TEXTS |= {"notice"}
 REASONS = (
     *(metric.undefined for metric in (*METRICS.values(), *gaps.PARITY.values())),
     subgroups.TOO_FEW, subgroups.NO_DRAWS, subgroups.FEW_TO_CALIBRATE, grades.TOO_FEW, UNSTABLE,
+    adjusted.FEW, adjusted.FOLLOWS, adjusted.SEPARATED,
     agreement.ALL_ALIKE, agreement.NO_SPREAD, "undefined of a sex", "nobody gets an answer",
     "from both intervals", "paired wilson", "none seen", "first better", "second better",
     "one patient only", "the models agree here: neither direction is better", UNKNOWN,

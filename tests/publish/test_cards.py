@@ -165,13 +165,28 @@ def test_answer_of_the_datasheet_moves_an_item_from_person_to_filled(facts):
     assert status(facts, "TRIPOD+AI", "18a") == PERSON
     assert status(said, "TRIPOD+AI", "18a") == status(said, "CLAIM 2024", "44") == FILLED
     assert status(facts, "TRIPOD+AI", "18e") == FILLED
+    assert status(facts, "CLAIM 2024", "30") == FILLED
+    quiet = replace(facts, report=replace(facts.report, repeatability=None))
+    assert status(quiet, "CLAIM 2024", "30") == MISSING
+    assert "| 21 | Intended sample size | only a person can fill in | `hf-cushing plan`" in (
+        checklist_page(facts)
+    )
     assert status(replace(facts, dataset_id=""), "TRIPOD+AI", "18e") == MISSING
 
 
 def test_every_section_that_the_checklist_points_to_is_in_the_card(card):
     headings = {line.lstrip("# ") for line in card.text.splitlines() if line.startswith("##")}
     places = {place for items in read_items().values() for _, _, place in items}
-    special = {"", "missing", "dataset", "training counts", "regions", "licence"}
+    special = {
+        "",
+        "missing",
+        "dataset",
+        "training counts",
+        "regions",
+        "robustness",
+        "plan",
+        "licence",
+    }
     sections = {p for p in places - special if not p.startswith("answer:")}
     assert sections <= headings
 
