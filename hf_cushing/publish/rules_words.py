@@ -30,9 +30,9 @@ from hf_cushing.stats.paired_metrics import Difference
 from hf_cushing.stats.resampling import UNSTABLE
 from hf_cushing.stats.significance import McNemar
 
-RECORDS = (AbstentionRow, adjusted.Adjusted, Change, Comparison, Difference, gaps.Gap, grades.GradeRow,
-           grades.Grading, McNemar, OperatingPoint, Origin, PlainReport, Repeatability, Report,
-           subgroups.SubgroupReport, subgroups.Value)  # fmt: skip
+RECORDS = (AbstentionRow, adjusted.Adjusted, Change, Comparison, Difference, gaps.Gap,
+           grades.GradeRow, grades.Grading, McNemar, OperatingPoint, Origin, PlainReport,
+           Repeatability, Report, subgroups.SubgroupReport, subgroups.Value)  # fmt: skip
 FIELDS = {item.name: item.type for record in RECORDS for item in fields(record)}
 NAMES = {*FIELDS, *METRICS, *ALTERATIONS, "schema_version", "notice", "tp", "fp", "tn", "fn"}
 """Names in ``metrics.json``."""

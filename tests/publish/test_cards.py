@@ -23,11 +23,14 @@ from hf_cushing.publish.checklist import (
     read_items,
 )
 from hf_cushing.publish.options import ModelOptions
+from hf_cushing.publish.rules_words import _odd_texts, known_metrics
 from hf_cushing.publish.staged import Finding
 from hf_cushing.run import Run
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_grades import FEW, graded
+from tests.evaluation.test_report import FEW as BRIEF
+from tests.evaluation.test_report import make_predictions
 
 
 def facts_of(run, **options):
@@ -268,3 +271,14 @@ def test_card_of_a_model_that_aligns_on_the_hub_says_when_its_code_runs(facts):
     assert "none of this code is run" in text
     assert "no code comes with them" not in text
     assert "no code comes with them" in ModelCard(str(model_card(facts))).text
+
+
+@pytest.mark.parametrize("n", [40, 480])
+def test_what_is_adjusted_for_covariates_may_go_to_the_hub(run, n):
+    report = evaluate(make_predictions(np.random.default_rng(0), n=n), BRIEF)
+    metrics = json.loads(json.dumps(plain(report_to_json(report))))
+    assert known_metrics(metrics) == metrics
+    assert not list(_odd_texts(metrics, in_metrics=True))
+    text = str(model_card(replace(facts_of(run), report=report)))
+    assert "### cushing: adjusted for sex, and beyond" in text
+    assert ("insufficient: fewer than 10 patients" in text) == (n == 40)
