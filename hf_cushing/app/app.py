@@ -58,10 +58,11 @@ def build(model: ServedModel, vault: Vault, *, drawn: bool = False) -> gr.Blocks
     drawn : bool
         Say that the model was trained on drawings, even where its run does not tell.
     """
-    with gr.Blocks(title=texts.space_words("en")["title"], analytics_enabled=False) as blocks:
+    title = texts.title_of(model.run.diseases, texts.space_words("en"))
+    with gr.Blocks(title=title, analytics_enabled=False) as blocks:
         page = Page(model, vault)
         with gr.Row(elem_id="top"):
-            page.say(gr.Markdown(), value=lambda words: f"# {words['title']}")
+            page.say(gr.Markdown(), value=lambda w: f"# {texts.title_of(model.run.diseases, w)}")
             page.language.render()
         if drawn or model.run.drawn:
             page.say(gr.HTML(padding=False), value=_drawn)
@@ -221,13 +222,14 @@ def main(model_id: str, *, embedded: Path) -> None:
 
 
 def _without_model(model: str, error: str) -> gr.Blocks:
-    """What visitors see, and the owner, who may not look at the log."""
-    with gr.Blocks(title=texts.space_words("en")["title"], analytics_enabled=False) as blocks:
+    """What visitors see, and the owner, who may not look at the log, in all languages."""
+    spoken = [texts.space_words(language) for language in texts.languages()]
+    with gr.Blocks(title=spoken[0]["no_model"], analytics_enabled=False) as blocks:
         gr.Markdown(
-            f"# The model is not there\n\n{error}\n\n"
-            "If you own this Space: a private or gated model is read with a token of yours. Make "
-            f"a fine-grained one that may read {model or 'the model'} and nothing else, and give "
-            'it as the secret `HF_TOKEN` (Settings, "Variables and secrets"); the setting '
-            "`MODEL_ID` names another model. The Space then starts anew."
+            "\n\n".join(
+                f"## {words['no_model']}\n\n{words['no_model_owner'].format(model=model)}"
+                for words in spoken
+            )
         )
+        gr.Markdown(f"`{error}`")
     return blocks

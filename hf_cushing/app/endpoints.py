@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, get_origin, get_type_hints
 import gradio as gr
 from scipy.special import expit
 
-from hf_cushing.app.batch_tab import gather
+from hf_cushing.app.batch_table import gather
 from hf_cushing.app.followup_tab import MOST, Course, courses_of, scored_of
 from hf_cushing.app.page import QUEUES, Page
 from hf_cushing.explain.photo import photo_heatmap
@@ -31,6 +31,7 @@ class BatchPhoto(TypedDict):
     """What the model makes of one photo; `error` is empty, or says why there is nothing else."""
 
     photo: str
+    date: str
     error: str
     message: str
     answer: str
@@ -132,7 +133,7 @@ class Endpoints:
     def batch(
         self, photo_files: list[gr.FileData], sex: Sex = "unknown", accept_notice: bool = False
     ) -> BatchResult:
-        """Score several photos, or zip files of photos."""
+        """Score several photos, or zip files of photos; a CSV table may state sex and date."""
         uploads = self.uploads(list(photo_files), sex)
         refusal = _refusal(accept_notice, sex)
         if refusal:

@@ -14,8 +14,18 @@ import numpy as np
 from scipy.special import expit
 
 from hf_cushing.app import pictures, texts
-from hf_cushing.app.batch_tab import gather
-from hf_cushing.app.page import QUEUES, Page, Words, archive_fault, fault, limits_of
+from hf_cushing.app.batch_table import gather
+from hf_cushing.app.page import (
+    FORGET,
+    QUEUES,
+    Page,
+    Words,
+    archive_fault,
+    fault,
+    limits_of,
+    show_result,
+    waiting,
+)
 from hf_cushing.app.served_model import ServedModel
 from hf_cushing.faces.uploads import ArchiveError
 from hf_cushing.predict.batch import PhotoSource, Row, rows_of
@@ -33,18 +43,16 @@ from hf_cushing.stats.reliable_change import (
 MOST = 12
 """Photos of one person."""
 
-FORGET = 3600
-"""Seconds after which the scores of a visitor's photos are dropped."""
-
 DATED = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A photo's name and log-odds by label; the photo itself is gone."""
+    """A photo's name, log-odds by label and date, if known; the photo itself is gone."""
 
     name: str
     log_odds: dict[str, float]
+    date: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +96,19 @@ def followup_tab(page: Page) -> None:
     def score(sent: Any, accepted: bool, language: str) -> list[Any]:
         words = texts.space_words(language)
         photos, faults = _score(page.model, page.uploads(sent), accepted, words)
-        fields = [_date_field(photo.name, words) for photo in photos]
+        fields = [_date_field(photo, words) for photo in photos]
         hidden = [gr.update(visible=False, value="")] * (MOST - len(photos))
         return [None, photos, faults, *fields, *hidden]
 
     def show(scored: list[Scored], language: str, *dates: str) -> str:
         return followup_page(page.model, scored, dates, texts.space_words(language))
+
+    def reword(scored: list[Scored], language: str, *dates: str) -> list[Any]:
+        words = texts.space_words(language)
+        complete = scored and all(dates[: len(scored)])
+        labels = [gr.update(label=words["date_of"].format(name=x.name)) for x in scored]
+        labels += [gr.skip()] * (MOST - len(scored))
+        return [show(scored, language, *dates) if complete else waiting(words), *labels]
 
     limits = {"api_visibility": "private", **QUEUES["batch"]}
     files.upload(
@@ -104,7 +119,15 @@ def followup_tab(page: Page) -> None:
         show_progress_on=[notes],
         **limits,
     )
-    compare.click(show, [scored, page.language, *dates], [result], **limits)
+    shown = compare.click(show, [scored, page.language, *dates], [result], **limits)
+    show_result(shown, result)
+    page.language.change(
+        reword,
+        [scored, page.language, *dates],
+        [result, *dates],
+        show_progress="hidden",
+        **limits,
+    )
 
 
 def _score(
@@ -124,15 +147,19 @@ def _score(
     return scored_of(rows), "".join(faults)
 
 
-def _date_field(name: str, words: Words) -> dict[str, Any]:
-    """The field for the date of a photo, filled in from its name."""
-    label = words["date_of"].format(name=name)
-    return gr.update(visible=True, value=date_in(name), label=label, placeholder="2025-03-31")
+def _date_field(photo: Scored, words: Words) -> dict[str, Any]:
+    """The field for the date of a photo, filled in from a table or its name."""
+    label = words["date_of"].format(name=photo.name)
+    return gr.update(visible=True, value=photo.date, label=label, placeholder="2025-03-31")
 
 
 def scored_of(rows: Sequence[Row]) -> list[Scored]:
     """The scores of the photos that have one."""
-    return [Scored(row.name, row.answer.log_odds) for row in rows if row.answer]
+    return [
+        Scored(row.name, row.answer.log_odds, date_in(row.date) or row.date or date_in(row.name))
+        for row in rows
+        if row.answer
+    ]
 
 
 def date_in(name: str) -> str:
@@ -208,19 +235,21 @@ def _course_part(model: ServedModel, course: Course, words: Words) -> str:
         last=course.days[-1],
     )
     chart = pictures.course(days, course.values, single, title)
-    header = [words["date"], words["count"], words["log_odds"]]
+    header = [words["date"], words["count"]]
     header.append(words["p_of"].format(disease=texts.disease_name(course.label, words)))
+    header.append(words["log_odds"])
     header += [words["change"]] if course.change else []
     body = [_visit(course, row) for row in range(len(days))]
     sentences = "".join(f"<p>{s}</p>" for s in _verdicts(model, course, words))
     table = pictures.table(header, body, caption=title)
-    return f"<h2>{html.escape(title)}</h2>{sentences}{chart}{table}"
+    axis = f'<p class="axis">{html.escape(words["axis"])}</p>'
+    return f"<h2>{html.escape(title)}</h2>{sentences}{chart}{axis}{table}"
 
 
 def _visit(course: Course, row: int) -> list[str]:
     value = course.values[row]
-    cells = [str(course.days[row]), str(course.photos[row]), f"{value:+.2f}"]
-    cells.append(texts.percent(float(expit(value))))
+    cells = [str(course.days[row]), str(course.photos[row])]
+    cells += [texts.percent(float(expit(value))), f"{value:+.2f}"]
     if course.change:
         cells.append(_change_text(course.change, row - 1) if row else "–")
     return cells

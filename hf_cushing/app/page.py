@@ -27,6 +27,14 @@ QUEUES = {
     "batch": {"concurrency_id": "batch", "concurrency_limit": 1},
 }
 
+FORGET = 3600
+"""Seconds after which what is kept of a visitor's photos is dropped."""
+
+INTO_VIEW = """((name) => {
+  const result = document.getElementById(name);
+  if (result.getBoundingClientRect().top > 0.6 * innerHeight) result.scrollIntoView();
+})"""
+
 Words = dict[str, Any]
 Text = str | Callable[[Words], Any]
 
@@ -71,9 +79,9 @@ class Page:
         return component
 
     def result(self, name: str) -> gr.HTML:
-        """A place where results appear, read out by screen readers; emptied with the language."""
-        place = gr.HTML(elem_id=name, elem_classes="result", padding=False)
-        return self.say(place, value=_waiting)
+        """A place where results appear, read out by screen readers."""
+        start = waiting(texts.space_words("en"))
+        return gr.HTML(start, elem_id=name, elem_classes="result", padding=False)
 
     def relabel(self, language: str) -> list[Any]:
         """Updates for all `worded` components, in their order."""
@@ -82,7 +90,7 @@ class Page:
 
     def diseases(self, words: Words) -> str:
         """All diseases in a sentence."""
-        return " / ".join(texts.disease_name(x, words) for x in self.model.run.diseases)
+        return texts.diseases_of(self.model.run.diseases, words)
 
     def sex_choice(self) -> gr.Radio:
         """The question for the sex, which decides threshold and limits."""
@@ -112,8 +120,9 @@ class Page:
     def on_upload(
         self,
         files: Any,
-        judge: Callable[..., str],
+        judge: Callable[..., tuple[Any, str]],
         inputs: Sequence[Any],
+        kept: gr.State,
         result: gr.HTML,
         *,
         queue: str,
@@ -126,9 +135,8 @@ class Page:
             Emptied at once.
         judge : callable
             Takes the uploads, the words of the language, a `gradio.Progress`, and the values of
-            all `inputs` but the first; gives HTML.
+            all `inputs`; gives what is kept and HTML.
         inputs : sequence of components
-            The first is the sex.
         queue : str
             Of `QUEUES`.
         """
@@ -137,25 +145,58 @@ class Page:
             sent: Any,
             accepted: bool,
             language: str,
-            sex: str,
             progress: gr.Progress = gr.Progress(),  # noqa: B008
             *values: Any,
-        ) -> tuple[None, str]:
-            words, uploads = texts.space_words(language), self.uploads(sent, sex)
+        ) -> tuple[None, Any, str]:
+            words, uploads = texts.space_words(language), self.uploads(sent)
             if not accepted:
-                return None, fault(words["refused"])
+                return None, None, fault(words["refused"])
             try:
-                return None, judge(uploads, words, progress, *values)
+                return None, *judge(uploads, words, progress, *values)
             except ArchiveError as error:
-                return None, archive_fault(error, words)
+                return None, None, archive_fault(error, words)
 
-        files.upload(
+        shown = files.upload(
             show,
             [files, self.accepted, self.language, *inputs],
-            [files, result],
+            [files, kept, result],
             preprocess=False,
             api_visibility="private",
             show_progress_on=[result],
+            **QUEUES[queue],
+        )
+        show_result(shown, result)
+
+    def on_choice(
+        self,
+        draw: Callable[..., str],
+        kept: gr.State,
+        inputs: Sequence[Any],
+        result: gr.HTML,
+        *,
+        queue: str,
+    ) -> None:
+        """Draw `result` anew from what was kept, as soon as the language or a choice changes.
+
+        Parameters
+        ----------
+        draw : callable
+            Takes what was kept, the words and the values of `inputs`; gives HTML.
+        inputs : sequence of components
+            The choices.
+        """
+
+        def show(kept: Any, language: str, *values: Any) -> str:
+            words = texts.space_words(language)
+            return draw(kept, words, *values) if kept else waiting(words)
+
+        gr.on(
+            [self.language.change, *(choice.input for choice in inputs)],
+            show,
+            [kept, self.language, *inputs],
+            [result],
+            api_visibility="private",
+            show_progress="hidden",
             **QUEUES[queue],
         )
 
@@ -166,6 +207,11 @@ def _in_words(wanted: dict[str, Text], words: Words) -> dict[str, Any]:
     }
 
 
+def show_result(event: Any, result: gr.HTML) -> None:
+    """Bring the result into view where it is below the screen, as on a phone."""
+    event.then(None, js=f"() => {INTO_VIEW}('{result.elem_id}')")
+
+
 def fault(text: str) -> str:
     """A message that something is wrong, read out at once."""
     return f'<div class="fault" role="alert">{html.escape(text)}</div>'
@@ -173,7 +219,8 @@ def fault(text: str) -> str:
 
 def archive_fault(error: ArchiveError, words: Words) -> str:
     """Why an archive was refused."""
-    return fault(words[f"archive_{error.reason}"].format(count=MAX_PHOTOS))
+    rows = getattr(error, "rows", "")
+    return fault(words[f"archive_{error.reason}"].format(count=MAX_PHOTOS, rows=rows))
 
 
 def limits_of(words: Words, key: str, count: int) -> str:
@@ -181,5 +228,6 @@ def limits_of(words: Words, key: str, count: int) -> str:
     return words[key].format(count=count, size=MAX_PHOTO_BYTES // 1_000_000)
 
 
-def _waiting(words: Words) -> str:
+def waiting(words: Words) -> str:
+    """What stands where a result will appear."""
     return f'<p class="waiting" role="status">{html.escape(words["waiting"])}</p>'

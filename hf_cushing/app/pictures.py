@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy.special import logit
 
 from hf_cushing.app.texts import percent
 from hf_cushing.faces.landmarks import Face
@@ -21,6 +22,9 @@ from hf_cushing.heatmaps.regions import above_mean
 
 SHOWN_SIDE = 640
 BOX, POINT = "#ffb000", "#40e0ff"
+
+MARKS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+"""Probabilities on the axis of a course."""
 
 STYLE = Path(__file__).with_name("space.css")
 
@@ -30,19 +34,24 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def picture(image: Image.Image, text: str, caption: str) -> str:
-    """An image as a figure; see `figure`."""
+def jpeg_uri(image: Image.Image) -> str:
+    """A picture as an address that holds it."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=88)
-    return figure(data_uri(buffer.getvalue(), "image/jpeg"), text, caption)
+    return data_uri(buffer.getvalue(), "image/jpeg")
 
 
-def figure(source: str, text: str, caption: str) -> str:
-    """A figure with alternative text and caption."""
+def figure(source: str, text: str, caption: str, scale: str = "") -> str:
+    """A figure with alternative text, caption and, as HTML, a scale of its colours."""
     return (
-        f'<figure><img src="{source}" alt="{html.escape(text)}">'
+        f'<figure><img src="{source}" alt="{html.escape(text)}">{scale}'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
+
+
+def fold(title: str, inside: str) -> str:
+    """A part of which the title alone is seen until it is opened; `inside` is HTML already."""
+    return f"<details><summary>{html.escape(title)}</summary><div>{inside}</div></details>"
 
 
 def marked_photo(photo: Image.Image, face: Face) -> Image.Image:
@@ -61,29 +70,40 @@ def marked_photo(photo: Image.Image, face: Face) -> Image.Image:
 
 def heated(crop: Image.Image, heat: np.ndarray) -> Image.Image:
     """The face in grey, with the heat above its mean in colour."""
+    grey = np.asarray(crop.convert("L"), np.float32)[:, :, None]
+    return Image.fromarray(_coloured(grey, above_mean(heat)).astype(np.uint8))
+
+
+def _coloured(grey: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Grey (0..255) under the colours of `strength` (0..1)."""
     from matplotlib import colormaps
 
-    grey = np.asarray(crop.convert("L"), np.float32)[:, :, None]
-    strength = above_mean(heat)
-    colour = colormaps["inferno"](0.25 + 0.75 * strength)[:, :, :3] * 255
-    share = (0.75 * np.sqrt(strength))[:, :, None]
-    return Image.fromarray((grey * (1 - share) + colour * share).astype(np.uint8))
+    colour = colormaps["inferno"](0.25 + 0.75 * strength)[..., :3] * 255
+    share = (0.75 * np.sqrt(strength))[..., None]
+    return grey * (1 - share) + colour * share
 
 
-def gauge(value: float, threshold: float, band: tuple[float, float], text: str) -> str:
-    """A scale from 0 to 1 with a value, a threshold and the band between `band`."""
-    low, high, at, limit = (20 + 520 * x for x in (*band, value, threshold))
-    ticks = "".join(
-        f'<text x="{20 + 5.2 * x:.0f}" y="52" text-anchor="middle">{x}</text>'
-        for x in (0, 25, 50, 75, 100)
-    )
+def heat_scale(least: str, most: str) -> str:
+    """The colours of `heated` on a middle grey, from no heat above the mean to the most."""
+    steps = _coloured(np.full((9, 1), 128.0), np.linspace(0, 1, 9)).astype(int).tolist()
+    colours = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in steps)
     return (
-        f'<svg class="gauge" viewBox="0 0 560 58" role="img" aria-label="{html.escape(text)}">'
-        f'<rect x="{low:.1f}" y="14" width="{high - low:.1f}" height="20" fill="#98a2b3" '
-        'opacity="0.6"/><rect class="track" x="20" y="14" width="520" height="20" rx="3"/>'
-        f'<path class="tick" stroke-width="3" d="M{limit:.1f} 8v32"/>'
-        f'<circle cx="{at:.1f}" cy="24" r="9" fill="#e8590c" stroke="#fff" stroke-width="2"/>'
-        f"{ticks}</svg>"
+        f'<div class="heat"><i style="background: linear-gradient(to right, {colours})"></i>'
+        f"<span>{html.escape(least)}</span><span>{html.escape(most)}</span></div>"
+    )
+
+
+def gauge(value: float, threshold: float, band: tuple[float, float] | None, text: str) -> str:
+    """A scale from 0 to 1 with a value, a threshold and the band of no answer, if any."""
+    low, high = band or (0.0, 0.0)
+    between = f'<i class="band" style="left: {100 * low:.1f}%; width: {100 * (high - low):.1f}%">'
+    return (
+        f'<div class="gauge" role="img" aria-label="{html.escape(text)}">'
+        f"{between + '</i>' if band else ''}"
+        f'<i class="point" style="left: {100 * threshold:.1f}%"></i>'
+        f'<i class="value" style="left: {100 * value:.1f}%"></i></div>'
+        '<div class="ticks" aria-hidden="true">'
+        "<span>0</span><span>50</span><span>100 %</span></div>"
     )
 
 
@@ -119,42 +139,47 @@ def table(header: Sequence[str], body: Sequence[Sequence[str]], *, caption: str)
 def course(
     days: Sequence[int], values: Sequence[float], photos: Sequence[tuple[int, float]], text: str
 ) -> str:
-    """Values over days as a line, and single photos as rings.
+    """Log-odds over days as a line and single photos as rings, on an axis that is always the same.
+
+    It goes from a probability of 1 % to 99 %, further only where a photo lies there, and is marked
+    in probabilities.
 
     Parameters
     ----------
     days : sequence of int
         Ascending.
     photos : sequence of (int, float)
-        Day and value.
+        Day and log-odds.
     """
-    every = [value for _, value in photos]
-    low, high = min(every), max(every)
-    margin = 0.1 * (high - low) or 0.5
-    low, high = low - margin, high + margin
+    every = [float(logit(MARKS[0])), float(logit(MARKS[-1])), *(value for _, value in photos)]
+    low, high = min(every) - 0.3, max(every) + 0.3
     span = max(1, days[-1] - days[0])
 
     def place(day: int, value: float) -> tuple[float, float]:
-        return 60 + 550 * (day - days[0]) / span, 20 + 180 * (high - value) / (high - low)
+        return 70 + 530 * (day - days[0]) / span, 10 + 230 * (high - value) / (high - low)
+
+    def level(share: float) -> float:
+        return place(days[0], float(logit(share)))[1]
 
     points = [place(*pair) for pair in zip(days, values, strict=True)]
-    ends = zip((days[0], days[-1]), (points[0][0], points[-1][0]), ("start", "end"), strict=True)
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in points)
     rings = "".join(
         f'<circle class="one" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
         for x, y in (place(*pair) for pair in photos)
     )
-    labels = "".join(
-        f'<text x="44" y="{place(days[0], v)[1] + 4:.1f}" text-anchor="end">{v:+.1f}</text>'
-        for v in (low + margin, high - margin)
+    marks = "".join(
+        f'<path class="mark" d="M64 {level(share):.1f}h542"/>'
+        f'<text x="58" y="{level(share) + 4:.1f}" text-anchor="end">{share:.0%}</text>'
+        for share in MARKS
     )
-    labels += "".join(
-        f'<text x="{x:.0f}" y="218" text-anchor="{side}">{date.fromordinal(day)}</text>'
+    ends = zip((days[0], days[-1]), (points[0][0], points[-1][0]), ("start", "end"), strict=True)
+    labels = "".join(
+        f'<text x="{x:.0f}" y="262" text-anchor="{side}">{date.fromordinal(day)}</text>'
         for day, x, side in ends
     )
     return (
-        f'<svg class="course" viewBox="0 0 640 224" role="img" aria-label="{html.escape(text)}">'
-        f'<path class="axis" d="M60 20v180h550" fill="none"/>{labels}{rings}'
+        f'<svg class="course" viewBox="0 0 640 270" role="img" aria-label="{html.escape(text)}">'
+        f'{marks}<path class="axis" d="M64 10v230h542" fill="none"/>{labels}{rings}'
         f'<polyline class="line" points="{line}"/>{dots}</svg>'
     )

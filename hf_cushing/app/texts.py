@@ -5,14 +5,19 @@ A language is a file of ``words/``, named by its code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.faces.regions import GROUPS
 from hf_cushing.predict.answer import Remark
+
+GROUPS_OF_SEX = {"female": "females", "male": "males", "unknown": "people", "all": "all"}
+"""A sex to the key of the word for those who have it."""
 
 FOLDER = Path(__file__).with_name("words")
 
@@ -41,6 +46,17 @@ def disease_name(label: str, words: dict) -> str:
     return words.get(label, label.replace("_", " "))
 
 
+def diseases_of(labels: Iterable[str], words: dict) -> str:
+    """All diseases in a sentence."""
+    return " / ".join(disease_name(label, words) for label in labels)
+
+
+def title_of(labels: Iterable[str], words: dict) -> str:
+    """The name of the page, with the diseases of its model."""
+    title = words["title"].format(diseases=diseases_of(labels, words))
+    return title[0].upper() + title[1:]
+
+
 def remark_text(remark: Remark, sex: str, words: dict) -> str:
     """What must be said about an answer for a person of this sex."""
     if remark.reason == "few_patients":
@@ -50,9 +66,19 @@ def remark_text(remark: Remark, sex: str, words: dict) -> str:
 
 
 def few_patients_text(count: int, sex: str, words: dict) -> str:
-    """That so few validation patients rule nothing out, and what may help."""
-    text = words["few_patients"].format(count=count)
-    return f"{text} {words['state_sex']}" if sex == "unknown" else text
+    """That so few validation patients of a sex rule nothing out."""
+    return words["few_patients"].format(count=count, who=words[GROUPS_OF_SEX[sex]])
+
+
+def point_text(point: OperatingPoint | None, words: dict) -> str:
+    """A threshold, and where it comes from."""
+    if point is None:
+        return words["no_point"]
+    threshold = percent(point.threshold)
+    kind, _, number = point.rule.partition(":")
+    rule = words["rules"][kind].format(number=number)
+    who, split = words[GROUPS_OF_SEX[point.sex]], words["splits"][point.split]
+    return words["point_from"].format(who=who, threshold=threshold, rule=rule, split=split)
 
 
 def region_names(words: dict) -> dict[str, str]:
@@ -71,6 +97,11 @@ def percent(value: float) -> str:
     if 0 < value < 0.01:
         return "< 1 %"
     return f"{value:.0%}".replace("%", " %")
+
+
+def interval(low: float, high: float) -> str:
+    """Two shares, 0..1, as in ``60–97 %``."""
+    return f"{percent(low).removesuffix(' %')}–{percent(high)}"
 
 
 def language_of(header: str) -> str:

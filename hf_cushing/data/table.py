@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import re
 import unicodedata
@@ -153,6 +154,7 @@ def read_table(
     sheet: str = "",
     encoding: str = "",
     as_written: bool = False,
+    content: bytes | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Read a table row by row; rows count as a spreadsheet shows them.
 
@@ -170,6 +172,8 @@ def read_table(
     as_written : bool
         Leave the words of `MISSING` as they are, for those who give them a meaning, and take
         two columns of one name: the second's name ends in `SECOND`.
+    content : bytes, optional
+        What a CSV file holds that is in memory; `path` is its name.
 
     Yields
     ------
@@ -184,7 +188,7 @@ def read_table(
         No such table, or none that can be read.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES or not path.is_file():
+    if suffix not in SUFFIXES or (content is None and not path.is_file()):
         raise UserError(f"{path} is no table; give a file {', '.join(SUFFIXES)}")
     unread: list[Problem] = []
     told = report or unread.append
@@ -195,7 +199,8 @@ def read_table(
         elif suffix == ".parquet":
             rows = _read_parquet(path)
         else:
-            cells = read_workbook(path, sheet) if suffix == ".xlsx" else _read_csv(path, encoding)
+            of_excel = suffix == ".xlsx"
+            cells = read_workbook(path, sheet) if of_excel else _read_csv(path, encoding, content)
             rows = _under_header(path, cells, told, may_double=as_written)
         for number, row in rows:
             empty = False
@@ -263,13 +268,19 @@ def _under_header(
 def encoding_of(path: Path) -> str:
     """UTF-16 or UTF-8, by how the file begins."""
     with open(path, "rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        return _encoding(file.read(2))
 
 
-def _read_csv(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
+def _encoding(data: bytes) -> str:
+    starts = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return "utf-16" if data.startswith(starts) else "utf-8-sig"
+
+
+def _read_csv(path: Path, encoding: str, content: bytes | None) -> Iterator[tuple[int, list[str]]]:
     """Cells of each record; what Excel writes first to name the separator is no record."""
-    with open(path, encoding=encoding or encoding_of(path), newline="") as file:
+    data = path.read_bytes() if content is None else content
+    encoding = encoding or _encoding(data)
+    with io.TextIOWrapper(io.BytesIO(data), encoding=encoding, newline="") as file:
         first = file.readline()
         named = re.fullmatch(r"sep=(.)\s*", first, re.IGNORECASE)
         if not named:

@@ -101,7 +101,13 @@ def prevalence_tables(report: Report, shares: Sequence[float] = ()) -> Iterator[
                 row = report.find(label, subgroup, report.units[-1])
                 ppv, npv = predictive_values(row, share)
                 body.append(
-                    [f"{100 * share:g} %", subgroup, _percent(ppv), _percent(npv), _examined(ppv)]
+                    [
+                        f"{100 * share:g} %",
+                        subgroup,
+                        percent_text(ppv),
+                        percent_text(npv),
+                        _examined(ppv),
+                    ]
                 )
         header = ["have it", "", "PPV", "NPV", "called ill per case found"]
         notes = [
@@ -120,16 +126,22 @@ def prevalence_sentence(report: Report, label: str) -> str:
     if math.isnan(ppv.estimate):
         return f"Where {100 * share:g} % have {label}: insufficient."
     return (
-        f"Where {100 * share:g} % have {label}, of those called ill {_percent(ppv)} have it: "
+        f"Where {100 * share:g} % have {label}, of those called ill {percent_text(ppv)} have it: "
         f"{_examined(ppv)} to examine per case found."
     )
 
 
-def _percent(value: Value) -> str:
+def percent_text(value: Value, digits: int = 3) -> str:
+    """A share in per cent with its interval, or why there is none.
+
+    >>> percent_text(Value(estimate=0.02, low=0.011, high=0.0333))
+    '2 % (1.1–3.33)'
+    """
     if math.isnan(value.estimate):
         return value.reason
-    ends = (100 * end for end in (value.estimate, value.low, value.high))
-    return "{:.3g} % ({:.3g}–{:.3g})".format(*ends)
+    ends = (value.estimate, value.low, value.high)
+    # by way of a number, so that 99.97 isn't 1e+02
+    return "{:g} % ({:g}–{:g})".format(*(float(f"{100 * end:.{digits}g}") for end in ends))
 
 
 def _examined(ppv: Value) -> str:

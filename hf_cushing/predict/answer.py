@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +195,20 @@ class Predictor:
         odds = torch.stack([log_odds(logits, n) for n in range(logits.shape[1])], 1)
         return logits.softmax(1).numpy(), odds.numpy()
 
+    def for_sex(self, answer: Answer, sex: str) -> Answer:
+        """The same photo's answer for a person of another sex; it is not scored again.
+
+        Raises
+        ------
+        UserError
+            Another word for a sex.
+        """
+        row = np.array([[answer.probabilities[label] for label in self.run.labels]])
+        (decision,) = decide(self.run, row, [sex])
+        kept = [remark for remark in answer.warnings if remark.reason != "few_patients"]
+        warnings = (*kept, *self._few_patients(decision))
+        return replace(answer, **_facts_of(decision), warnings=warnings)
+
     @property
     def busy(self) -> threading.Lock:
         """Held while the network works; hold it to use the model otherwise."""
@@ -237,7 +251,7 @@ class Predictor:
             for n, decision, row in zip(kept, decisions, odds.tolist(), strict=True):
                 face, photo_id = faces[n]
                 answers[n] = Answer(
-                    **{item.name: getattr(decision, item.name) for item in fields(decision)},
+                    **_facts_of(decision),
                     log_odds=dict(zip(self.run.labels, row, strict=True)),
                     face=face,
                     warnings=tuple(self._remarks(face, photo_id, decision)),
@@ -259,6 +273,12 @@ class Predictor:
         for word, message in face.notes.items():
             count = face.face.turn if word == "turned_photo" else face.others
             yield Remark(word, message, count=count)
+        flags = tuple(quality_flags(face.image, face.landmarks, face.face_box))
+        if flags:
+            yield Remark("quality", f"quality of the photo: {', '.join(flags)}", flags=flags)
+        yield from self._few_patients(decision)
+
+    def _few_patients(self, decision: Decision) -> Iterator[Remark]:
         if decision.plausible == self.run.labels and decision.few_patients:
             yield Remark(
                 "few_patients",
@@ -266,9 +286,10 @@ class Predictor:
                 "rule a label out" + ("; state the sex" if decision.sex == "unknown" else ""),
                 count=decision.limit_patients,
             )
-        flags = tuple(quality_flags(face.image, face.landmarks, face.face_box))
-        if flags:
-            yield Remark("quality", f"quality of the photo: {', '.join(flags)}", flags=flags)
+
+
+def _facts_of(decision: Decision) -> dict[str, Any]:
+    return {item.name: getattr(decision, item.name) for item in fields(decision)}
 
 
 def _own_share(run: Run, prevalence: float) -> float:

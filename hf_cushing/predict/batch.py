@@ -39,11 +39,14 @@ class PhotoSource:
     photo : Photo
     sex : str
         ``female``, ``male`` or ``unknown``.
+    date : str
+        As its table writes it; empty without.
     """
 
     name: str
     photo: Photo
     sex: str = "unknown"
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,21 @@ class Row:
     answer : Answer or None
     reason, message : str
         Of a `PhotoError`; empty with an answer.
+    date : str
+        Of the source.
     """
 
     name: str
     answer: Answer | None
     reason: str = ""
     message: str = ""
+    date: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The answer's fields, or the reason for none."""
-        if self.answer is None:
-            return {"photo": self.name, "error": self.reason, "message": self.message}
-        return {"photo": self.name, "error": "", "message": ""} | self.answer.to_json()
+        facts = {"photo": self.name, "error": self.reason, "message": self.message}
+        facts |= {"date": self.date} if self.date else {}
+        return facts | (self.answer.to_json() if self.answer else {})
 
 
 def photo_sources(paths: Sequence[Path], sex: str = "unknown") -> list[PhotoSource]:
@@ -127,16 +133,16 @@ def rows_of(predictor: Predictor, sources: Iterable[PhotoSource]) -> Iterator[Ro
     photos, sexes = (source.photo for source in sources), (source.sex for source in sources)
     for source, answer in zip(sources, predictor.answers(photos, sexes), strict=True):
         if isinstance(answer, PhotoError):
-            yield Row(source.name, None, answer.reason, str(answer))
+            yield Row(source.name, None, answer.reason, str(answer), source.date)
         else:
-            yield Row(source.name, answer)
+            yield Row(source.name, answer, date=source.date)
 
 
 def rows_to_csv(run: Run, rows: Sequence[Row]) -> str:
     """All numbers, one row a photo."""
     probabilities = {label: PROBABILITY_PREFIX + label for label in run.labels}
     thresholds = {label: f"threshold_{label}" for label in run.diseases}
-    columns = ["photo", "sex", "answer", *probabilities.values(), *thresholds.values(),
+    columns = ["photo", "date", "sex", "answer", *probabilities.values(), *thresholds.values(),
                "plausible", "warnings", "error", "message", "model", "notice"]  # fmt: skip
     if any(row.answer and row.answer.elsewhere is not None for row in rows):
         columns.append(ELSEWHERE)
@@ -144,8 +150,8 @@ def rows_to_csv(run: Run, rows: Sequence[Row]) -> str:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        name = f"'{row.name}" if row.name.startswith(FORMULA) else row.name
-        cells = {"photo": name, "model": run.title, "notice": RESEARCH_NOTICE}
+        photo, day = (f"'{x}" if x.startswith(FORMULA) else x for x in (row.name, row.date))
+        cells = {"photo": photo, "date": day, "model": run.title, "notice": RESEARCH_NOTICE}
         cells |= {"error": row.reason, "message": row.message}
         if answer := row.answer:
             cells |= {"sex": answer.sex, "answer": answer.label}
