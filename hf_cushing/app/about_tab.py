@@ -33,17 +33,13 @@ def about_tab(page: Page) -> None:
         text = words["about"].format(name=run.title, diseases=page.diseases(words), split=split)
         return text if report else f"{text}\n\n{words['about_none']}"
 
-    def body(words: Words) -> str:
-        parts = [*_results(report, words), _figures(run, words)]
-        return f'<div class="reading">{"".join(parts)}</div>'
-
     def limits(words: Words) -> str:
         notice = html.escape(words["notice"])
         return f"## {words['about_limits']}\n\n{words['limits']}\n\n**{notice}**"
 
     page.say(gr.Markdown(), value=summary)
     if report:
-        page.say(gr.HTML(padding=False), value=body)
+        page.say(gr.HTML(padding=False), value=lambda words: results_page(run, report, words))
     page.say(gr.Markdown(), value=limits)
     card = run.file("README.md")
     if card:
@@ -51,6 +47,12 @@ def about_tab(page: Page) -> None:
             text = FRONT_MATTER.sub("", card.read_text(encoding="utf-8"))
             gr.Markdown(PICTURE.sub("", text), elem_id="card")
         page.say(fold, label="about_card")
+
+
+def results_page(run: Run, report: Report, words: Words) -> str:
+    """Tables for all, women and men, and the run's figures, as HTML."""
+    parts = [*_results(report, words), _figures(run, words)]
+    return f'<div class="reading">{"".join(parts)}</div>'
 
 
 def _results(report: Report, words: Words) -> Iterator[str]:

@@ -24,7 +24,7 @@ def batch_tab(page: Page) -> None:
     """Lay the tab out."""
     page.say(gr.Markdown(), value=lambda words: limits_of(words, "batch_info", MAX_PHOTOS))
     files = page.say(gr.File(file_count="multiple", height=150, elem_id="photos"), label="photos")
-    sex = page.sex_choice()
+    sex = page.sex_choice("batch_sex")
     result = page.result("batch_result")
     kept = gr.State(None, time_to_live=FORGET)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from hf_cushing.data.table import SUFFIXES, Problem, read_table
+from hf_cushing.data.table import SUFFIXES, read_table
 from hf_cushing.data.vocabulary import column_of, meaning
 from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError, is_archive, unpack
 from hf_cushing.predict.batch import PhotoSource
@@ -110,15 +111,14 @@ def _rows(table: PhotoSource) -> list[tuple[int, dict[str, str]]]:
     path, data = Path(table.name), table.photo
     if path.suffix.lower() not in READ:
         raise TableError("kind", "save it as CSV (UTF-8)")
-    if not isinstance(data, bytes) or len(data) > MAX_TABLE_BYTES:
-        raise TableError("unreadable", "save it as CSV (UTF-8), of less than 1 MB")
-    problems: list[Problem] = []
-    try:
-        rows = list(read_table(path, problems.append, content=data))
-    except UserError:
-        raise TableError("unreadable", "save it as CSV (UTF-8), of less than 1 MB") from None
+    rows, problems = [], []
+    if isinstance(data, bytes) and len(data) <= MAX_TABLE_BYTES:
+        with suppress(UserError):
+            rows = list(read_table(path, problems.append, content=data))
     if problems:
-        raise TableError("unreadable", "the row has more or fewer cells", [p[0] for p in problems])
+        raise TableError("cells", "as many cells as the header has", [p[0] for p in problems])
+    if not rows:
+        raise TableError("unreadable", "save it as CSV (UTF-8), of less than 1 MB")
     known = {name: ours for name in rows[0][1] for ours, sure in [column_of(name)] if sure}
     named = [(n, {known[k]: text for k, text in row.items() if k in known}) for n, row in rows]
     if not all(row.get("file_name") for _, row in named):

@@ -92,11 +92,11 @@ class Page:
         """All diseases in a sentence."""
         return texts.diseases_of(self.model.run.diseases, words)
 
-    def sex_choice(self) -> gr.Radio:
+    def sex_choice(self, name: str) -> gr.Radio:
         """The question for the sex, which decides threshold and limits."""
         sexes = ("unknown", "female", "male")
         return self.say(
-            gr.Radio(sexes, value="unknown"),
+            gr.Radio(sexes, value="unknown", elem_id=name),
             label="sex",
             info="sex_info",
             choices=lambda words: [(words[sex], sex) for sex in sexes],

@@ -31,9 +31,9 @@ def photo_tab(page: Page) -> None:
                 buttons=[],
             )
             page.say(photo, label="photo", placeholder="photo_drop")
-            sex = page.sex_choice()
+            sex = page.sex_choice("photo_sex")
             examples = _examples(page)
-            heatmap = page.say(gr.Checkbox(value=True), label="heatmap")
+            heatmap = page.say(gr.Checkbox(value=True, elem_id="heatmap"), label="heatmap")
             share = gr.Number(USUAL, minimum=0, maximum=100, step=0.1, elem_id="share")
             page.say(share, label="share_with", info="share_with_info")
         with gr.Column(min_width=300, scale=3):

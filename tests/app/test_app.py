@@ -1,17 +1,12 @@
 """The Space: its pages, its interface for programs, and what it keeps of a photo (nothing)."""
 
-import base64
 import csv
-import dataclasses
 import hashlib
-import html
 import io
 import json
-import re
 import socket
 import tomllib
 import zipfile
-from datetime import date
 from pathlib import Path
 
 import httpx
@@ -25,22 +20,14 @@ from gradio_client import Client, handle_file  # noqa: E402
 from hf_cushing.app import app as app_module  # noqa: E402
 from hf_cushing.app import endpoints, texts  # noqa: E402
 from hf_cushing.app.app import serve_app  # noqa: E402
-from hf_cushing.app.batch_tab import batch_page, gather  # noqa: E402
-from hf_cushing.app.followup_tab import Scored, courses_of, followup_page  # noqa: E402
 from hf_cushing.app.page import Page  # noqa: E402
-from hf_cushing.app.photo_tab import photo_page  # noqa: E402
 from hf_cushing.cli import app as command  # noqa: E402
-from hf_cushing.faces.quality import QUALITY_LIMITS  # noqa: E402
-from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError  # noqa: E402
-from hf_cushing.predict.answer import Remark  # noqa: E402
-from hf_cushing.predict.batch import PhotoSource, Row, rows_of, rows_to_csv  # noqa: E402
+from hf_cushing.predict.batch import Row, rows_to_csv  # noqa: E402
 from hf_cushing.run import Run  # noqa: E402
 from hf_cushing.schema import UserError  # noqa: E402
-from hf_cushing.stats.reliable_change import Repeatability  # noqa: E402
 
 ROOT = Path(app_module.__file__).parents[2]
-REASONS = ("empty", "unreadable", "too_large", "no_face", "several_faces", "too_small", "cut_off",
-           "gone")  # fmt: skip
+EN = texts.space_words("en")
 BLANK = Image.new("RGB", (300, 300), "teal")
 
 
@@ -69,6 +56,15 @@ def encoded(image, kind="PNG", **options):
 
 def photo_id(content):
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def packed(**files):
+    """A zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 def left(space):
@@ -151,11 +147,8 @@ def test_a_malformed_call_spoils_no_other(space, send):
 
 
 def test_a_zip_gives_a_row_for_each_photo_and_the_csv(space, client, send, faces):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("x/one.jpg", faces[0])
-        archive.writestr("x/none.png", encoded(BLANK))
-    files = [send("all.zip", buffer.getvalue()), send("=two.jpg", 1)]
+    sent = packed(**{"x/one.jpg": faces[0], "x/none.png": encoded(BLANK)})
+    files = [send("all.zip", sent), send("=two.jpg", 1)]
     found = client.predict(files, "unknown", True, api_name="/batch")
     names = ["x/one.jpg", "x/none.png", "=two.jpg"]
     assert [row["photo"] for row in found["photos"]] == names
@@ -170,10 +163,8 @@ def test_a_zip_gives_a_row_for_each_photo_and_the_csv(space, client, send, faces
 
 
 def test_an_archive_that_leads_out_is_refused(client, send):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("../one.jpg", b"")
-    found = client.predict([send("a.zip", buffer.getvalue())], "female", True, api_name="/batch")
+    sent = packed(**{"../one.jpg": b""})
+    found = client.predict([send("a.zip", sent)], "female", True, api_name="/batch")
     assert (found["error"], found["photos"]) == ("archive_path", [])
 
 
@@ -217,78 +208,15 @@ def test_about_tells_the_results_by_sex_and_where_the_threshold_is_from(client):
     assert all(row["sample"] for row in found["results"])
 
 
-def test_the_metadata_of_a_photo_is_never_on_the_page(model, faces):
-    exif = Image.Exif()
-    exif[0x010F] = "Secret Camera"
-    photo = Image.open(io.BytesIO(faces[0])).convert("RGB")
-    data = encoded(photo, "JPEG", exif=exif, quality=95)
-    assert b"Secret Camera" in data
-    page = photo_page(
-        model, PhotoSource("a.jpg", data, "female"), heatmap=True, words=texts.space_words("en")
-    )
-    assert page.count("data:image/jpeg;base64,") == 2
-    for picture in re.findall(r"base64,([^\"]+)", page):
-        shown = base64.b64decode(picture)
-        assert b"Secret" not in shown
-        assert not Image.open(io.BytesIO(shown)).getexif()
-
-
-@pytest.mark.parametrize("language", texts.languages())
-def test_every_page_can_be_made_in_all_languages(model, faces, language):
-    words = texts.space_words(language)
-    page = photo_page(model, PhotoSource("a", faces[0]), heatmap=True, words=words)
-    assert words["means"] in page
-    assert "{" not in page
-    for reason in REASONS:
-        assert batch_page(model, [Row("<b>", None, reason)], words).count("&lt;b&gt;") == 1
-    scored = [Scored(f"{n}", {"cushing": float(n), "control": -float(n)}) for n in range(2)]
-    assert words["no_spread"][:20] in followup_page(
-        model, scored, ["2024-01-01", "2024-02-01"], words
-    )
-
-
-@pytest.mark.parametrize("language", texts.languages())
-def test_all_languages_say_the_same_things_with_the_same_facts(language):
-    assert texts.space_words("en").keys() <= texts.space_words(language).keys()
-    for key, english in texts.space_words("en").items():
-        other = texts.space_words(language)[key]
-        if isinstance(english, str):
-            facts, others = (set(re.findall(r"{(\w+)}", text)) for text in (english, other))
-            # English has the rule in words, the others its code
-            assert facts - {"rule"} == others - {"rule", "code"}, key
-        else:
-            assert len(english) == len(other)
-
-
-def test_a_measured_repeatability_gives_a_verdict_and_says_how_sure_it_is(model):
-    spread = Repeatability(photo_square=0.02, photo_freedom=30, visit_square=0.02,
-                           visit_freedom=15, inverse=0.5, patients=8)  # fmt: skip
-    own = dataclasses.replace(model, repeatability={"cushing": spread})
-    scored = [Scored("a", {"cushing": 2.0}), Scored("b", {"cushing": -1.0})]
-    days = [date(2024, 1, 1), date(2024, 6, 1)]
-    (course,) = courses_of(own, scored, days)
-    assert course.change.change.tolist() == [-3.0]
-    page = followup_page(own, scored, [str(day) for day in days], texts.space_words("en"))
-    assert texts.space_words("en")["verdict_fell"] in page
-    assert "Fewer than 10 patients" in page
-    small = [Scored("a", {"cushing": 0.1}), Scored("b", {"cushing": 0.0})]
-    page = followup_page(own, small, [str(day) for day in days], texts.space_words("en"))
-    assert texts.space_words("en")["verdict_none"] in page
-
-
-def test_names_of_files_can_not_bring_markup_onto_a_page(model):
-    row = Row("<img src=x onerror=alert(1)>.jpg", None, "no_face", "no face")
-    assert "<img" not in batch_page(model, [row], texts.space_words("en"))
-    scored = [Scored("<script>", {"cushing": 0.0})]
-    assert "<script>" not in followup_page(model, scored, ["soon"], texts.space_words("en"))
-
-
-def test_more_photos_than_allowed_are_refused_however_they_come():
-    files = [PhotoSource(f"{n}", b"x") for n in range(MAX_PHOTOS + 1)]
-    with pytest.raises(ArchiveError) as error:
-        gather(files)
-    assert error.value.reason == "too_many"
-    assert len(gather(files[:-1])) == MAX_PHOTOS
+def test_a_table_in_the_zip_states_sex_and_date_in_a_hospitals_own_words(client, send, faces):
+    table = "文件名;性别;日期;姓名\n1.jpg;女;2024-02-01;x\nb/2.jpg;男;;y\n9.jpg;男;;z\n"
+    files = {f"a/{'b/' * (n > 1)}{n}.jpg": faces[n] for n in range(3)}
+    sent = packed(**files, **{"a/list.csv": table.encode("utf-8-sig")})
+    found = client.predict([send("all.zip", sent)], "unknown", True, api_name="/batch")
+    told = {row["photo"]: (row["sex"], row["date"]) for row in found["photos"]}
+    assert told == {"a/0.jpg": ("unknown", ""), "a/1.jpg": ("female", "2024-02-01"),
+                    "a/b/2.jpg": ("male", "")}  # fmt: skip
+    assert list(csv.DictReader(io.StringIO(found["csv"])))[1]["date"] == "2024-02-01"
 
 
 def test_csv_of_failures_has_as_many_columns_as_its_header(model):
@@ -298,39 +226,6 @@ def test_csv_of_failures_has_as_many_columns_as_its_header(model):
     assert len(lines[0]) == len(lines[1])
     assert lines[1][lines[0].index("error")] == "no_face"
     assert lines[1][lines[0].index("message")] == "why"
-
-
-REMARKS = (
-    Remark("trained", ""),
-    Remark("validated", ""),
-    Remark("turned_photo", "", count=180),
-    Remark("other_faces", "", count=3),
-    Remark("rivalled", "", count=3),
-    Remark("few_patients", "", count=4),
-    Remark("quality", "", flags=tuple(QUALITY_LIMITS)),
-)
-
-
-@pytest.mark.parametrize("language", texts.languages())
-def test_warnings_stand_on_the_photo_page_and_in_the_table_in_all_languages(
-    model, faces, language, monkeypatch
-):
-    words = texts.space_words(language)
-    answer = model.predictor(faces[0])
-    seen = dataclasses.replace(answer, warnings=REMARKS)
-    monkeypatch.setattr(model.predictor, "_answer", lambda *_: iter([seen]))
-    page = photo_page(model, PhotoSource("a", faces[0]), heatmap=False, words=words)
-    rows = list(rows_of(model.predictor, [PhotoSource("a", faces[0])]))
-    table = batch_page(model, rows, words)
-    told = [words[name] for name in ("trained", "validated", "rivalled")]
-    told.append(words["turned_photo"].format(count=180))
-    for text in (*told, *words["flags"].values()):
-        assert html.escape(text) in page
-        assert html.escape(text) in table
-    few = words["few_patients"].format(count=4)
-    assert html.escape(few) in table
-    assert html.escape(words["state_sex"]) in table
-    assert set(words["flags"]) == set(QUALITY_LIMITS)
 
 
 def test_requirements_of_the_space_are_those_of_the_package():
@@ -352,9 +247,10 @@ def test_space_without_its_model_says_on_the_page_what_to_do(monkeypatch, tmp_pa
     monkeypatch.setattr(app_module, "serve", lambda *given, **rest: None)
     monkeypatch.setenv("MODEL_ID", "me/model")
     app_module.main("", embedded=tmp_path)
-    text = json.dumps(pages[0].get_config_file())
+    text = json.dumps(pages[0].get_config_file(), ensure_ascii=False)
     assert "me/model can't be had" in text
     assert "secret `HF_TOKEN`" in text
+    assert texts.space_words("zh")["no_model"] in text
 
 
 def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp_path):

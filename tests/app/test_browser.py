@@ -108,8 +108,8 @@ def test_nothing_can_be_sent_before_the_notice_is_accepted(open_page):
 def test_photo_batch_and_followup_lead_to_results_and_leave_nothing(open_page, space, files):
     page = open_page()
     send_photo(page, files["face"])
-    assert page.locator("#photo_result figure img[alt]").count() == 2
-    assert page.get_by_role("img", name="Scale from 0 to 100 %").count() == 1
+    assert page.locator("#photo_result figure img[alt]").count() == 3
+    assert page.get_by_role("img", name="Scale from 0 to 100 %").count() == 2
     page.get_by_role("tab", name=TEXTS["batch_tab"]).click()
     page.set_input_files("#photos input[type=file]", files["zip"])
     page.wait_for_selector("#batch_result table", timeout=60_000)
@@ -147,9 +147,14 @@ def test_the_page_speaks_the_language_of_the_browser_and_can_be_switched(open_pa
     page.get_by_role("tab", name=texts.space_words("zh")["photo_tab"]).wait_for()
     send_photo(page, files["no_face"], "#photo_result .fault")
     assert page.get_by_role("alert").inner_text() == texts.space_words("zh")["no_face"]
+    send_photo(page, files["face"])
     page.get_by_label("English").check()
     page.get_by_role("tab", name=TEXTS["photo_tab"]).wait_for()
     assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_text(TEXTS["both"]).wait_for()
+    page.locator("#photo_sex").get_by_label(TEXTS["male"], exact=True).check()
+    page.get_by_text(TEXTS["both"]).wait_for(state="detached")
+    assert page.locator("#photo_result .answer").count() == 1
 
 
 def test_a_closed_page_is_forgotten_by_the_server(open_page, space, files):
@@ -189,6 +194,27 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, files):
     for name in ("photo_tab", "batch_tab", "followup_tab", "about_tab"):
         page.get_by_role("tab", name=TEXTS[name]).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    table = page.locator(".numbers .scroll").first
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth")
+    for name in ("females", "males"):
+        box = table.get_by_role("columnheader", name=TEXTS[name], exact=True).bounding_box()
+        assert box["x"] + box["width"] <= 390
+
+
+def test_on_a_phone_the_answers_come_into_view_with_an_example_and_a_batch(open_page, files):
+    page = open_page(viewport={"width": 390, "height": 800})
+    page.click("#example_1")
+    first = page.locator("#photo_result .answer").first
+    first.wait_for(timeout=60_000)
+    page.wait_for_timeout(500)
+    assert 0 <= first.bounding_box()["y"] < 400
+    page.get_by_role("tab", name=TEXTS["batch_tab"]).click()
+    page.set_input_files("#photos input[type=file]", files["zip"])
+    page.wait_for_selector("#batch_result table", timeout=60_000)
+    page.wait_for_timeout(500)
+    answer = page.locator("#batch_result tbody td").first.bounding_box()
+    assert 0 <= answer["y"] < 800
+    assert answer["x"] + answer["width"] <= 390
 
 
 @pytest.mark.skipif(AXE is None, reason="axe-core is not here: set AXE_CORE to its axe.min.js")
