@@ -77,7 +77,7 @@ def batch_page(model: ServedModel, rows: Sequence[Row], words: Words, sex: str =
 
 def _for_sex(model: ServedModel, row: Row, sex: str) -> Row:
     """The row with the answer for a sex that the table doesn't state."""
-    if row.answer is None or row.answer.sex != "unknown":
+    if sex == "unknown" or row.answer is None or row.answer.sex != "unknown":
         return row
     return replace(row, answer=model.predictor.for_sex(row.answer, sex))
 

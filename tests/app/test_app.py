@@ -242,6 +242,8 @@ def test_space_without_its_model_says_on_the_page_what_to_do(monkeypatch, tmp_pa
         raise UserError(f"{run.name} can't be had")
 
     pages = []
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+        monkeypatch.setenv(name, "")  # put back after what main sets
     monkeypatch.setattr(app_module, "serve_app", fail)
     monkeypatch.setattr(app_module, "launch", lambda blocks, *given, **rest: pages.append(blocks))
     monkeypatch.setattr(app_module, "serve", lambda *given, **rest: None)
