@@ -231,5 +231,5 @@ def _without_model(model: str, error: str) -> gr.Blocks:
                 for words in spoken
             )
         )
-        gr.Markdown(f"`{error}`")
+        gr.Markdown(error)
     return blocks
