@@ -67,8 +67,8 @@ def _card(seen: Seen, answer: Answer, share: float | None, words: Words, *, head
     kind = _kind(answer)
     text = words[f"answer_{kind}"].format(disease=texts.disease_name(answer.label, words))
     lines = [_reason(answer, words)] if kind == UNCERTAIN else []
-    lines += _shifted(seen.model.run, answer, share, words)
     lines += _measured(seen, answer, share, words)
+    lines += _shifted(seen.model.run, answer, share, words)
     return (
         f"<section>{_title(answer, words, headed=headed)}"
         f'<p class="answer {kind}">{html.escape(text)}</p>'
