@@ -107,7 +107,8 @@ def plot_learning(path: Path, curves: Sequence[LearningCurve]) -> None:
         axes.minorticks_off()
         bare(axes)
     panels[0].set_ylabel("AUROC (95 %, by patient)")
-    panels[-1].legend(fontsize=8, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
+                  fontsize=9)  # fmt: skip
     save(figure, path)
 
 

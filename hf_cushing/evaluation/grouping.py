@@ -23,6 +23,18 @@ def asks_for_quality(by: Sequence[str]) -> bool:
     return any(part.partition(":")[0] in QUALITY for term in by for part in term.split("*"))
 
 
+def with_thirds(rows: Predictions, by: Sequence[str]) -> tuple[str, ...]:
+    """The subgroups, with thirds of these rows as the edges of a quality that has none."""
+    return tuple("*".join(_with_thirds(rows, part) for part in term.split("*")) for term in by)
+
+
+def _with_thirds(rows: Predictions, part: str) -> str:
+    if part not in QUALITY or QUALITY[part] not in rows.attributes:
+        return part
+    thirds = np.nanquantile(rows.attributes[QUALITY[part]], [1 / 3, 2 / 3])
+    return f"{part}:{','.join(f'{edge:.3g}' for edge in np.unique(thirds))}"
+
+
 def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str, np.ndarray]:
     """Name each subgroup and mark its rows.
 
@@ -31,8 +43,7 @@ def subgroup_masks(rows: Predictions, by: Sequence[str] = ("sex",)) -> dict[str,
     rows : Predictions
     by : sequence of str
         ``sex``, another column, a column of numbers with the edges of its bands
-        (``bmi:25,30``), a word of `QUALITY` (in thirds, or with edges), or several joined by
-        ``*``.
+        (``bmi:25,30``), a word of `QUALITY` with edges, or several joined by ``*``.
 
     Returns
     -------
@@ -72,9 +83,6 @@ def _levels(rows: Predictions, part: str) -> dict[str, np.ndarray]:
             f"--by {part}: the predictions have no column '{column}' (known: {known}){remedy}"
         )
     values = rows.attributes[column]
-    if measured and not edges:
-        thirds = np.nanquantile(values, [1 / 3, 2 / 3])
-        return _bands(column, values, [float(f"{edge:.3g}") for edge in np.unique(thirds)])
     if values.dtype.kind != "f":
         return {f"{column} {word}": values == word for word in sorted(set(values.tolist()) - {""})}
     return _bands(column, values, _edges(part, column, edges))

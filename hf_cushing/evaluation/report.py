@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hf_cushing.evaluation.conformal import abstention_table, fit_conformal
 from hf_cushing.evaluation.curves import plot_roc
 from hf_cushing.evaluation.gaps import Gap, sex_gaps
 from hf_cushing.evaluation.grades import report_grades
-from hf_cushing.evaluation.grouping import subgroup_masks
+from hf_cushing.evaluation.grouping import subgroup_masks, with_thirds
 from hf_cushing.evaluation.operating_points import OperatingPoint, choose_operating_points
 from hf_cushing.evaluation.options import DEFAULT_RULE, EvaluationOptions
 from hf_cushing.evaluation.page import write_page
@@ -68,6 +69,7 @@ def evaluate(
     )
     scored = predictions.of_split(options.split)
     _check_once(scored)
+    options = replace(options, by=with_thirds(scored, options.by))
     samples = make_samples(scored, draws=options.draws)
     subgroups, gaps = _subgroups_and_gaps(samples, points, options)
     shared, abstention, grading = [], [], None

@@ -25,6 +25,8 @@ def test_quality_of_the_photos_makes_strata_in_thirds_with_dataset_and_later_wit
     assert sum(rows[name] for name in sharp) == rows["all"]
     assert {"turned < 0.02", "turned ≥ 0.02"} <= set(rows)
     assert any(name.startswith("face_size") for name in rows)
+    of_patients = [row.subgroup for row in report.rows("cushing", "patient")]
+    assert of_patients in ([], list(rows))  # the same strata in both units
     write_report(tmp_path, report, predictions)
     again = evaluate(
         load_predictions(tmp_path),
