@@ -29,7 +29,7 @@ def about_tab(page: Page) -> None:
     run, report = page.model.run, page.model.report
 
     def summary(words: Words) -> str:
-        split = words["splits"][report.split] if report else "–"
+        split = texts.split_name(report.split, words) if report else "–"
         text = words["about"].format(name=run.title, diseases=page.diseases(words), split=split)
         return text if report else f"{text}\n\n{words['about_none']}"
 
@@ -73,8 +73,8 @@ def _body(rows: list[SubgroupReport], words: Words) -> Iterator[list[str]]:
     yield [words["photos_of"], *(f"{row.positives} / {row.negatives}" for row in rows)]
     yield [words["sample"], *(words["sizes"][row.size] for row in rows)]
     for name in shown_in("space"):
-        values = [row.values[name] for row in rows]
-        if not all(math.isnan(value.estimate) for value in values):
+        values = [row.values[name] for row in rows if name in row.values]
+        if values and not all(math.isnan(value.estimate) for value in values):
             yield [words["metrics"][name], *(_figure(value, words) for value in values)]
 
 

@@ -197,6 +197,7 @@ class Page:
             [result],
             api_visibility="private",
             show_progress="hidden",
+            trigger_mode="always_last",  # a number is typed faster than it is drawn
             **QUEUES[queue],
         )
 

@@ -127,8 +127,12 @@ def _measured(seen: Seen, answer: Answer, share: float | None, words: Words) -> 
     if row is None:
         yield words["rate_none"]
         return
-    who = {"who": words[texts.GROUPS_OF_SEX[answer.sex]], "split": words["splits"][report.split],
-           "count": row.positive_patients, "others": row.negative_patients}  # fmt: skip
+    who = {
+        "who": words[texts.GROUPS_OF_SEX[answer.sex]],
+        "split": texts.split_name(report.split, words),
+        "count": row.positive_patients,
+        "others": row.negative_patients,
+    }
     if row.size == "insufficient":
         yield words["rate_few"].format(**who)
         return

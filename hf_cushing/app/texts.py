@@ -77,8 +77,13 @@ def point_text(point: OperatingPoint | None, words: dict) -> str:
     threshold = percent(point.threshold)
     kind, _, number = point.rule.partition(":")
     rule = words["rules"][kind].format(number=number)
-    who, split = words[GROUPS_OF_SEX[point.sex]], words["splits"][point.split]
+    who, split = words[GROUPS_OF_SEX[point.sex]], split_name(point.split, words)
     return words["point_from"].format(who=who, threshold=threshold, rule=rule, split=split)
+
+
+def split_name(split: str, words: dict) -> str:
+    """A part of the data; one that has no word keeps its name."""
+    return words["splits"].get(split, split)
 
 
 def region_names(words: dict) -> dict[str, str]:
