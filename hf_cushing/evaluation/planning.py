@@ -176,7 +176,7 @@ def plan_table(plan: Plan) -> Table:
     )  # fmt: skip
     notes = [
         f"Patients of each sex. {several}",
-        "Tested patients, none of whom trained: train.py --fold all tests every patient once.",
+        "Tested patients, none of whom trained: train --fold all tests every patient once.",
         "Wilson's interval, Hanley and McNeil's error of an AUROC, z tests of two independent "
         f"sexes at 5 %; never fewer than {INSUFFICIENT}. docs/statistics.md has the sources.",
     ]
