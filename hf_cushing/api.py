@@ -1,8 +1,8 @@
 """The four steps as functions: `prepare`, `train`, `evaluate`, `predict`.
 
 Each calls what its command calls, with the command's options as keywords (``--no-identity`` is
-``identity=False``), so both give the same files. They raise `UserError` where a command would exit
-with 1 or 2, and print nothing.
+``identity=False``, ``--allow`` is ``allow=True``), so both give the same files. They raise
+`UserError` where a command would exit with 1 or 2, and print nothing.
 
 Examples
 --------
@@ -11,16 +11,16 @@ Examples
 >>> import hf_cushing
 >>> from hf_cushing.data.synthetic import CohortOptions, make_cohort
 >>> work = Path(tempfile.mkdtemp())
->>> make_cohort(work / "clinic", work / "truth", CohortOptions(photos=40, seed=1))  # drawn faces
+>>> make_cohort(work / "clinic", work / "truth", CohortOptions(photos=60))  # drawn
 
 >>> intake = hf_cushing.prepare(work / "clinic", work / "dataset", identity=False, num_proc=1)
 >>> len(intake.kept)
-40
+60
 >>> run = hf_cushing.train(work / "dataset", work / "run", finetune="head", cpu=True)
 >>> run.labels
 ('control', 'cushing')
 >>> report = hf_cushing.evaluate(run, work / "report")
->>> [row.subgroup for row in report.subgroups]
+>>> [row.subgroup for row in report.subgroups if row.unit == "patient"]
 ['all', 'female', 'male']
 >>> photo = min((work / "clinic" / "images").iterdir())
 >>> row = hf_cushing.predict(run, photo, sex="female", cpu=True)[0]
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from hf_cushing.evaluation.record import Report
     from hf_cushing.predict.batch import Row
     from hf_cushing.run import Run
-    from hf_cushing.schema import Several
 
 
 def prepare(
@@ -93,7 +92,7 @@ def prepare(
         overwrite=overwrite, cache=Path(cache) if cache else None,
     )  # fmt: skip
     if not allow:
-        check_audit(read_audit(Path(out)), Path(out), again="overwrite=True")
+        check_audit(read_audit(Path(out)), Path(out), again="--overwrite")
     return report
 
 
@@ -179,8 +178,7 @@ def predict(
     photos: str | Path | Sequence[str | Path],
     *,
     sex: str = "unknown",
-    on_several: Several = "refuse",
-    cpu: bool = False,
+    **options: Any,
 ) -> list[Row]:
     """Find the face in each photo and answer for it, as `hf-cushing predict`. Research use only.
 
@@ -191,10 +189,8 @@ def predict(
         Photographs, folders of them, or tables with ``file_name`` and ``sex``.
     sex : str
         Of those whose sex no table states: ``female``, ``male``, ``unknown``.
-    on_several : str
-        Which face counts where several are there: ``refuse``, ``largest``, ``central``.
-    cpu : bool
-        Do not use an accelerator.
+    **options
+        As `hf_cushing.Predictor` takes them: `on_several`, `prevalence`, `cpu`.
 
     Returns
     -------
@@ -212,7 +208,7 @@ def predict(
 
     paths = [photos] if isinstance(photos, (str, Path)) else photos
     sources = photo_sources([Path(path) for path in paths], sex)
-    return list(rows_of(Predictor(_run(run), cpu=cpu, on_several=on_several), sources))
+    return list(rows_of(Predictor(_run(run), **options), sources))
 
 
 def _run(name: str | Path | Run) -> Run:

@@ -29,11 +29,16 @@ def run_main(monkeypatch, *arguments):
 
 
 def test_help_loads_nothing_heavy():
-    heavy = ["torch", "transformers", "datasets", "numpy", "PIL", "pyarrow"]
-    code = (
-        f"import sys, hf_cushing.cli; sys.exit(bool({heavy} and set({heavy}) & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    heavy = {"torch", "transformers", "datasets", "numpy", "PIL", "pyarrow", "scipy"}
+    for words in (["--help"], ["prepare", "--help"], ["train", "--help"]):
+        code = (
+            f"import sys; sys.argv = ['hf-cushing', *{words}]\n"
+            "from hf_cushing.cli import main\n"
+            "try: main()\n"
+            f"finally: print(sorted({heavy} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+        assert done.stdout.decode().splitlines()[-1] == "[]", words
 
 
 def test_help_names_every_command_and_the_research_notice():
@@ -285,3 +290,17 @@ def test_photos_names_the_file_of_every_photo_of_the_dataset(dataset, monkeypatc
 def test_photos_of_a_folder_without_an_account_exits_1(tmp_path, monkeypatch, capsys):
     assert run_main(monkeypatch, "photos", tmp_path) == 1
     assert "has no intake.json" in capsys.readouterr().err
+
+
+def test_predict_of_a_photo_loads_no_library_that_it_does_not_need(run, clinic):
+    photo = min((clinic / "images").iterdir())
+    code = (
+        f"import sys; sys.argv = ['hf-cushing', 'predict', {str(run)!r}, {str(photo)!r}]\n"
+        "heavy = {'datasets', 'sklearn', 'scipy.stats', 'matplotlib', 'peft', 'gradio'}\n"
+        "from hf_cushing.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert "cushing" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,7 +13,7 @@ import typer
 from hf_cushing.cli.command import command, parameter
 from hf_cushing.cli.common import AsJson, print_json, progress_bars, say
 from hf_cushing.data.options import ControlsOptions, PrepareOptions
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing.schema import UsageError
 
 SHOWN_PERSONS = 10
 """Persons under several ids that the terminal names."""
@@ -251,25 +251,14 @@ def _say_intake(report: Any, out: Path) -> None:
 
 def _say_audit(found: dict[str, Any], out: Path, *, allow: bool, again: str) -> None:
     """Say what the audit found, photos by photo_id only; leakage is an error."""
+    from hf_cushing.data.audit_report import check_audit, findings_of
+
     for warning in found["warnings"]:
         say(f"audit: {warning}")
-    leaks, wrong = (
-        [finding for finding in found["findings"] if finding.get(name)]
-        for name in ("leak", "contradicts")
-    )
+    leaks, wrong = (findings_of(found, name) for name in ("leak", "contradicts"))
     for word, findings in (("leak", leaks), ("contradiction", wrong)):
         for finding in findings[:10]:
             say(f"audit: {word}: photos {' and '.join(finding['photo_ids'])}: {finding['text']}")
     say(f"audit: {len(leaks)} leaks; report: {out / 'audit.html'}")
-    if leaks and not allow:
-        raise UserError(
-            f"a person may be on both sides of a split ({len(leaks)} pairs). Look at "
-            f"{out / 'audit.html'}; then correct the table, or prepare with {again}, "
-            "or, if they are different people, add --allow"
-        )
-    if wrong and not allow:
-        raise UserError(
-            f"one person seems to stand under two ids with two labels or sexes ({len(wrong)} "
-            f"pairs). Look at {out / 'audit.html'}; then correct the table, or, if they are "
-            "different people, say so in pairs.csv (--decisions), or add --allow"
-        )
+    if not allow:
+        check_audit(found, out, again=again)

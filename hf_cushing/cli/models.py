@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,22 +48,15 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Metrics for all, women and men, with intervals; the threshold comes from validation."""
-    from hf_cushing.evaluation.command import evaluate_runs
+    from hf_cushing.evaluation.command import evaluate_into
     from hf_cushing.evaluation.first_screen import first_screen
     from hf_cushing.evaluation.record import report_to_json
-    from hf_cushing.evaluation.report import write_report
-    from hf_cushing.files import check_report_folder
     from hf_cushing.reports.screen import screen_text
 
-    check_report_folder(out, "metrics.json")
-    report, predictions = evaluate_runs(
-        open_runs(run, revision),
-        replace(options, by=tuple(dict.fromkeys(["sex", *options.by]))),
-        dataset=dataset,
-        against=open_runs(against or ()),
-        cpu=cpu,
-    )
-    write_report(out, report, predictions, full=True)
+    report = evaluate_into(
+        out, open_runs(run, revision), options, dataset=dataset,
+        against=open_runs(against or ()), cpu=cpu,
+    )  # fmt: skip
     text = screen_text(first_screen(report), RESEARCH_NOTICE)
     show(report_to_json(report), text, as_json=as_json, page=out / "report.html")
 

@@ -128,6 +128,43 @@ def read_audit(folder: Path) -> dict[str, Any]:
     return read_json(folder / "audit.json")
 
 
+def findings_of(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The findings of an ``audit.json`` that are a ``leak``, or that are ``contradicts``."""
+    return [finding for finding in found["findings"] if finding.get(kind)]
+
+
+def check_audit(found: dict[str, Any], out: Path, *, again: str) -> None:
+    """Refuse a dataset in which a person may be on both sides of a split.
+
+    Parameters
+    ----------
+    found : dict
+        The content of ``audit.json``.
+    out : Path
+        Where ``audit.html`` is.
+    again : str
+        How to prepare it instead.
+
+    Raises
+    ------
+    UserError
+        Also of one person with two labels or sexes.
+    """
+    leaks, wrong = (findings_of(found, kind) for kind in ("leak", "contradicts"))
+    if leaks:
+        raise UserError(
+            f"a person may be on both sides of a split ({len(leaks)} pairs). Look at "
+            f"{out / 'audit.html'}; then correct the table, or prepare with {again}, "
+            "or, if they are different people, add --allow"
+        )
+    if wrong:
+        raise UserError(
+            f"one person seems to stand under two ids with two labels or sexes ({len(wrong)} "
+            f"pairs). Look at {out / 'audit.html'}; then correct the table, or, if they are "
+            "different people, say so in pairs.csv (--decisions), or add --allow"
+        )
+
+
 def _finding_to_json(finding: Finding, photos: AuditPhotos) -> dict[str, Any]:
     rows = list(finding.photos)
     named = {

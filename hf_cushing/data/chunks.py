@@ -43,6 +43,12 @@ FILE_NAMES = tuple(field.name for field in dataclasses.fields(FileFacts))
 SIDE_VIEWS = ("left", "right")
 
 
+GUARD = (
+    'a script that calls this must do so under `if __name__ == "__main__":`, since worker '
+    "processes import it; or give num_proc=1"
+)
+
+
 class WorkerLost(UserError):
     """A worker process was killed: what is done stays, and the command can be run again."""
 
@@ -77,20 +83,30 @@ def run_tasks(function: Callable[..., Any], tasks: list[tuple], *, num_proc: int
         for task in tasks:
             yield function(*task)
         return
+    _refuse_unguarded_script()
     context = multiprocessing.get_context("spawn")
     workers = min(num_proc, len(tasks))
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         try:
+            begun = False
             for done in as_completed([pool.submit(function, *task) for task in tasks]):
                 yield done.result()
+                begun = True
         except BrokenProcessPool:
             raise WorkerLost(
                 "a worker process was ended from outside (out of memory?); run the command "
                 "again to go on, with a smaller --num-proc if it happens again"
+                + ("" if begun else f". From Python: {GUARD}")
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _refuse_unguarded_script() -> None:
+    """Stop where a worker process imports a script that would start workers again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UserError(GUARD)
 
 
 def read_outcomes(paths: list[Path]) -> dict[int, Outcome]:

@@ -16,13 +16,39 @@ from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.origin import Origin, origin_of
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report, points_from_json
-from hf_cushing.evaluation.report import evaluate
+from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.scoring import predictions_of
+from hf_cushing.files import check_report_folder
 from hf_cushing.models.score import check_labels, score
 from hf_cushing.run import Run
 from hf_cushing.schema import PLAIN, UsageError
 
 log = logging.getLogger(__name__)
+
+
+def evaluate_into(
+    out: Path | None,
+    runs: Sequence[Run],
+    options: EvaluationOptions,
+    *,
+    dataset: str | None = None,
+    against: Sequence[Run] = (),
+    cpu: bool = False,
+) -> Report:
+    """Evaluate as `evaluate_runs`, always by sex too, and write the report folder `out`.
+
+    Raises
+    ------
+    UserError
+        As `evaluate_runs`; or `out` holds something else.
+    """
+    if out:
+        check_report_folder(out, "metrics.json")
+    options = replace(options, by=tuple(dict.fromkeys(["sex", *options.by])))
+    report, predictions = evaluate_runs(runs, options, dataset=dataset, against=against, cpu=cpu)
+    if out:
+        write_report(out, report, predictions, full=True)
+    return report
 
 
 def evaluate_runs(

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.options import PRIMARY, SHUFFLES
@@ -292,6 +291,8 @@ def f1_gap_from_counts(women: tuple[int, int], men: tuple[int, int]) -> Gap:
     >>> round(gap.gap, 3), round(gap.low, 2), round(gap.high, 2), round(gap.p, 2)
     (0.096, -0.18, 0.48, 0.61)
     """
+    from scipy.stats import fisher_exact  # takes a second
+
     sides = []
     for hits, errors in (women, men):
         jaccard = hits / (hits + errors) if hits + errors else math.nan

@@ -12,12 +12,23 @@ import numpy as np
 FOLDER = Path(__file__).with_name("subgroup_f1")
 
 
+def subgroup_f1_path() -> str:
+    """Path of the packaged metric, for ``evaluate.load``; needs no network.
+
+    >>> import evaluate, hf_cushing
+    >>> metric = evaluate.load(hf_cushing.subgroup_f1_path())
+    >>> metric.name
+    'subgroup_f1'
+    """
+    return str(FOLDER)
+
+
 @cache
 def load_metric() -> Any:
     """The metric of the installed package, by `evaluate.load`; needs no network."""
     import evaluate
 
-    return evaluate.load(str(FOLDER), keep_in_memory=True)
+    return evaluate.load(subgroup_f1_path(), keep_in_memory=True)
 
 
 def f1_by_group(

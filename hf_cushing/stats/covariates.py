@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, ndtri
-from scipy.stats import chi2
 
 from hf_cushing.stats.logistic import SEPARATION, STEPS, STILL
 from hf_cushing.stats.metrics import BLOCK, auroc
@@ -97,6 +96,8 @@ class Beyond:
 
 def beyond_covariates(truth: np.ndarray, score: np.ndarray, covariates: np.ndarray) -> Beyond:
     """Test a score in a logistic model; arguments as in `adjusted_aurocs`, a row a patient."""
+    from scipy.stats import chi2  # takes a second
+
     without = np.column_stack([np.ones(len(score)), _scaled(covariates)])
     base, low_likelihood, _ = _fit(truth, without)
     fitted, likelihood, errors = _fit(truth, np.column_stack([without, _scaled(score)]))

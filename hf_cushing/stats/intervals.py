@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, ndtri, stdtrit
-from scipy.stats import rankdata
 
 from hf_cushing.stats.decisions import cells_of
 from hf_cushing.stats.metrics import METRICS
@@ -250,6 +249,8 @@ def _corrected(count: int) -> float:
 
 def _placements(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     """For each photo, the share of the other class that it stands on the right side of."""
+    from scipy.stats import rankdata  # takes a second
+
     ranks = rankdata(score)
     within = np.empty(len(score))
     within[truth], within[~truth] = rankdata(score[truth]), rankdata(score[~truth])

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import binom
 
 from hf_cushing.schema import UserError
 from hf_cushing.stats import POWER
@@ -93,6 +92,8 @@ def _swaps(gain: np.ndarray) -> tuple[float, float]:
 
     Gains of one size have a binomial distribution; those of several sizes are convolved.
     """
+    from scipy.stats import binom  # takes a second
+
     chances = np.ones(1)
     for size, count in zip(*np.unique(np.abs(gain[gain != 0]), return_counts=True), strict=True):
         part = np.zeros(2 * size * count + 1)

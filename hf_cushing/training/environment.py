@@ -45,11 +45,15 @@ def devices() -> dict[str, str]:
 
 def quiet_libraries() -> None:
     """Switch off the libraries' loading bars and notes; their errors still come as exceptions."""
-    from datasets.utils.logging import disable_progress_bar
+    import os
+    import sys
+
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     hub_logging.set_verbosity_error()
-    disable_progress_bar()
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+    if "datasets" in sys.modules:  # it has read that already; it takes a second to import
+        sys.modules["datasets"].disable_progress_bars()

@@ -1,0 +1,97 @@
+"""The package's own names; `hf_cushing/api.py` has the functions' examples, run as doctests."""
+
+import subprocess
+import sys
+
+import pytest
+
+import hf_cushing
+from hf_cushing.schema import UsageError
+
+HEAVY = ("torch", "transformers", "datasets", "numpy", "PIL", "scipy")
+
+ORDERS = {
+    "package alone": "import hf_cushing",
+    "submodule first": "import hf_cushing.predict, hf_cushing.train; import hf_cushing",
+    "function first": "import hf_cushing; hf_cushing.predict, hf_cushing.train; "
+    "import hf_cushing.predict.answer, hf_cushing.train",
+}
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_predict_and_train_are_functions_in_every_order_of_import(order):
+    code = f"""{ORDERS[order]}
+import inspect
+for name in ("train", "predict"):
+    try:
+        getattr(hf_cushing, name)("a", "b", nonsense=1)
+    except (TypeError, hf_cushing.UserError) as error:
+        print(name, error)
+"""
+    text = run(code)
+    assert "train unknown name 'nonsense'" in text
+    assert "predict" in text
+
+
+def test_submodule_of_a_functions_name_is_still_a_module():
+    run("import hf_cushing.predict.answer; hf_cushing.predict.answer.Predictor")
+
+
+def test_import_of_the_package_is_light_and_all_its_names_are_there():
+    code = f"import sys, hf_cushing; print(sorted(set({HEAVY}) & set(sys.modules)))"
+    assert run(code).strip() == "[]"
+    assert all(hasattr(hf_cushing, name) for name in hf_cushing.__all__)
+    assert set(hf_cushing.__all__) <= set(dir(hf_cushing))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = hf_cushing.nothing
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hf_cushing.prepare("a", "b", fold=3), "unknown name 'fold'; did you mean folds"),
+        (lambda: hf_cushing.train("a", "b", epoch=3), "unknown name 'epoch'; did you mean epochs"),
+        (lambda: hf_cushing.evaluate("a", abstein=1), "'abstein'; did you mean abstain"),
+    ],
+)
+def test_unknown_option_is_refused_with_the_likely_one(call, words):
+    with pytest.raises(UsageError, match=words):
+        call()
+
+
+def test_leakage_is_an_error_unless_it_is_allowed(make_clinic, tmp_path):
+    from tests.conftest import cohort_rows
+
+    leaking = make_clinic(cohort_rows())  # twelve patients, but only five faces
+    options = {"folds": 3, "validation_size": 0.25, "test_size": 0.25, "merge_identities": False}
+    with pytest.raises(hf_cushing.UserError, match="both sides of a split"):
+        hf_cushing.prepare(leaking, tmp_path / "out", num_proc=1, **options)
+    report = hf_cushing.prepare(leaking, tmp_path / "out", num_proc=1, allow=True, **options)
+    assert len(report.kept) == 12
+
+
+def test_packaged_metric_is_loaded_by_its_path():
+    import evaluate
+
+    metric = evaluate.load(hf_cushing.subgroup_f1_path())
+    found = metric.compute(predictions=[1, 0], references=[1, 0], groups=["f", "m"])
+    assert found["f1"] == 1
+
+
+def test_script_that_is_not_guarded_ends_with_the_remedy(clinic, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import hf_cushing\n"
+        f"hf_cushing.prepare({str(clinic)!r}, 'out', identity=False, num_proc=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert 'under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1], done.stderr
