@@ -1,4 +1,5 @@
 import json
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -120,9 +121,15 @@ def test_hash_of_the_backbone_leaves_the_head_out(tmp_path):
     assert backbone_hash(again) != kept.backbone
 
 
-def test_another_architecture_with_the_same_weights_is_kept_apart(photos, tmp_path):
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [("model.config", "num_attention_heads", 2), ("processor", "image_mean", [0.1, 0.1, 0.1])],
+)
+def test_another_architecture_or_preprocessing_of_the_same_weights_is_kept_apart(
+    photos, tmp_path, part, name, value
+):
     one, two = store("tiny-vit", tmp_path), store("tiny-vit", tmp_path)
-    two.classifier.model.config.num_attention_heads = 2
+    setattr(attrgetter(part)(two.classifier), name, value)
     assert one.backbone == two.backbone
     one.features(photos)
     two.features(photos)
