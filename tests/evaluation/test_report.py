@@ -101,12 +101,19 @@ def test_report_is_rebuilt_from_the_file_alone(rng, tmp_path):
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_whole_report_holds_every_table_and_figure_in_one_page(rng, tmp_path):
-    predictions = make_predictions(rng)
-    report = evaluate(predictions, FEW)
-    write_report(tmp_path, report, predictions, full=True)
-    page = (tmp_path / "report.html").read_text()
-    figures = {path.stem for path in tmp_path.glob("*.png")}
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Predictions, their report, and the folder of all its files (read only)."""
+    predictions = make_predictions(np.random.default_rng(0))
+    report, folder = evaluate(predictions, FEW), tmp_path_factory.mktemp("whole")
+    write_report(folder, report, predictions, full=True)
+    return predictions, report, folder
+
+
+def test_whole_report_holds_every_table_and_figure_in_one_page(whole):
+    _, report, folder = whole
+    page = (folder / "report.html").read_text()
+    figures = {path.stem for path in folder.glob("*.png")}
     assert figures >= {"roc", "precision_recall", "reliability", "net_benefit", "confusion"}
     assert page.count("data:image/png;base64,") == len(figures)
     assert "http" not in page  # self-contained
@@ -116,13 +123,11 @@ def test_whole_report_holds_every_table_and_figure_in_one_page(rng, tmp_path):
         assert f"{value.estimate:.3f} ({value.low:.3f}–{value.high:.3f})" in page
 
 
-def test_pictures_have_the_same_bytes_twice(rng, tmp_path):
-    predictions = make_predictions(rng)
-    report = evaluate(predictions, FEW)
-    for name in ("a", "b"):
-        write_report(tmp_path / name, report, predictions, full=True)
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+def test_pictures_have_the_same_bytes_twice(whole, tmp_path):
+    predictions, report, folder = whole
+    write_report(tmp_path, report, predictions, full=True)
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
 
 def test_csv_has_a_line_for_every_figure(rng):
