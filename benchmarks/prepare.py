@@ -1,12 +1,13 @@
 """Speed, memory and safety of `prepare`, on photographs of ../shared/data/lfw_moonface.
 
-    python benchmarks/prepare.py speed|descriptors|context|memory|rows|kills --work build/prepare
+    python benchmarks/prepare.py WHAT --work build/prepare
 
 speed   12-megapixel photos against the plain way: dlib on the full photo, upsampled once, in one
         process. Ratio of times, faces found by both, distance of the landmarks.
 descriptors   the whole work on a photo with dlib's own descriptors and with torch's.
 context what the wide views cost: processor time and bytes a photo, with and without them.
 memory  peak memory of the first process and of its largest worker with 500 and 5,000 photos.
+scale   seconds, memory and disk for 1,250, 5,000 and 20,000 drawn photos (no photographs needed).
 rows    a table of a million rows, of which 30 have a photo.
 kills   kill -9 at ten moments, then run again: are the bytes those of an undisturbed run?
 """
@@ -28,6 +29,7 @@ from PIL import Image
 
 from hf_cushing.data.chunks import CHUNK, crop_chunk, crop_photo, read_crops
 from hf_cushing.data.descriptors import identity_vectors
+from hf_cushing.data.synthetic import CohortOptions, make_cohort
 from hf_cushing.faces.identity import face_chip
 from hf_cushing.faces.landmarks import dlib_model, find_face
 from hf_cushing.faces.photo import PhotoError, open_photo
@@ -212,6 +214,20 @@ def memory(work: Path) -> None:
               f"{worker:.2f} GiB", flush=True)  # fmt: skip
 
 
+def scale(work: Path) -> None:
+    """Print what grows with the number of photos."""
+    for count in (1250, 5000, 20000):
+        raw, out = work / f"drawn{count}", work / f"prepared{count}"
+        started = time.perf_counter()
+        make_cohort(raw, work / f"truth{count}", CohortOptions(photos=count))
+        drawing = time.perf_counter() - started
+        seconds, own, worker = prepare(raw, out, "--no-identity", "--no-cache", "--num-proc", "2")
+        disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+        print(f"{count} photos: drawn in {drawing:.0f} s; prepared in {seconds:.0f} s "
+              f"({1000 * seconds / count:.0f} ms each), first process {own:.2f} GiB, largest "
+              f"worker {worker:.2f} GiB; dataset {disk / 2**20:.0f} MiB", flush=True)  # fmt: skip
+
+
 def million(work: Path) -> None:
     """Print time and memory for a table of a million rows."""
     raw = work / "rows"
@@ -273,6 +289,7 @@ def main() -> None:
         "descriptors": descriptors,
         "context": context,
         "memory": memory,
+        "scale": scale,
         "rows": million,
         "kills": kills,
     }
