@@ -53,6 +53,8 @@ def _what(report: Report) -> Iterator[str]:
         f"{origin.model}{method}, run {origin.runs or 'not recorded'}; dataset {origin.dataset} "
         f"({origin.dataset_revision or 'revision not recorded'}); day {origin.date}."
     )
+    if report.drawn:
+        yield "The faces are drawn: they are nobody's, and no figure says anything about patients."
     row = report.subgroups[0]
     counts = "; ".join(
         f"{r.positive_patients} with and {r.negative_patients} without {label}"

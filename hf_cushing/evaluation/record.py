@@ -58,6 +58,8 @@ class Report:
         Model, run, dataset and day.
     adjusted : list of Adjusted
         Of each disease, where age, BMI or sex are known.
+    drawn : bool
+        All faces are drawings, as far as that is recorded.
     """
 
     split: str
@@ -76,6 +78,7 @@ class Report:
     prevalence: tuple[float, ...] = ()
     origin: Origin | None = None
     adjusted: list[Adjusted] = field(default_factory=list)
+    drawn: bool = False
 
     @property
     def labels(self) -> list[str]:
@@ -148,6 +151,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         prevalence=tuple(metrics.get("prevalence", ())),
         origin=_record(Origin, metrics["origin"]) if metrics.get("origin") else None,
         adjusted=[_adjusted(row) for row in metrics.get("adjusted", ())],
+        drawn=metrics.get("drawn", False),
     )
 
 

@@ -96,6 +96,7 @@ def evaluate(
         grading=grading,
         plain=_plain(predictions.unaligned, plain_points, points, options),
         adjusted=_adjusted(samples[-1]) if not options.grades else [],
+        drawn=scored.drawn,
     )
 
 

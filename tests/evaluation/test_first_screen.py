@@ -7,7 +7,9 @@ import pytest
 
 from hf_cushing.evaluation.first_screen import first_screen, sex_sentence
 from hf_cushing.evaluation.origin import origin_of
+from hf_cushing.evaluation.record import report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate, write_report
+from hf_cushing.files import plain
 from hf_cushing.reports.screen import MOST_LINES, WIDTH, Section, screen_markdown, screen_text
 from tests.evaluation.test_grades import GRADES, graded
 from tests.evaluation.test_report import FEW, make_predictions
@@ -72,6 +74,16 @@ def test_good_model_is_told_in_people_and_against_a_constant_answer(rng):
     assert "which calling everybody ill does not reach" in lines["Chance"]
     assert "Of 100 women with cushing, " in lines["People"]
     assert "hf-cushing explain" in lines["Next"]
+
+
+@pytest.mark.parametrize(("source", "drawn"), [("synthetic", True), ("lfw", False)])
+def test_drawn_faces_are_said_to_be_drawn(rng, source, drawn):
+    predictions = make_predictions(rng)
+    sources = np.full(len(predictions), source)
+    report = evaluate(replace(predictions, attributes={"source": sources}), FEW)
+    again = report_from_json(plain(report_to_json(report)))
+    for one in (report, again):
+        assert ("The faces are drawn" in screen_text(first_screen(one))) is drawn
 
 
 def test_useless_model_is_not_sent_on(rng):
