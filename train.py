@@ -7,7 +7,7 @@ accelerate launch train.py --dataset DIR|HUB_ID --model NAME|DIR|HUB_ID \
 The same as `hf-cushing train`; `python train.py --help` lists every option.
 """
 
-from hf_cushing.training.cli import main
+from hf_cushing.cli.training import main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 As a function, `hf_cushing.train` is `hf_cushing.api.train`.
 """
 
-from hf_cushing.training.cli import main
+from hf_cushing.cli.training import main
 
 if __name__ == "__main__":
     main()

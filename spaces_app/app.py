@@ -1,6 +1,8 @@
 """Starts the Space; the setting `MODEL_ID` names another model than the one written here."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036  what a Space runs, unless told
@@ -8,6 +10,9 @@ if sys.version_info < (3, 11):  # noqa: UP036  what a Space runs, unless told
         "hf-cushing needs Python 3.11 or newer: write `python_version: '3.11'` into the Space's "
         "README.md"
     )
+
+if not os.access(Path.home(), os.W_OK):  # else the model could not be fetched
+    os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="hf-home-"))
 
 from hf_cushing.app.app import main
 

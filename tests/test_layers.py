@@ -19,7 +19,7 @@ LAYERS = [
     ("schema",), ("files",), ("config",), ("faces",), ("data",), ("models",), ("heatmaps",),
     ("evaluation.subgroup_f1.f1_formula",), ("stats",), ("reports",), ("evaluation",),
     ("training",), ("run",), ("predict",), ("evaluation.command",), COMMANDS,
-    ("publish",), ("app",), ("demo",), ("api",), ("train", "cli"),
+    ("publish",), ("app",), ("demo",), ("api",), ("cli",), ("train",),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

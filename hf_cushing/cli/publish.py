@@ -39,7 +39,7 @@ def model(
     """A finished run: plain model, predictions that name nobody, metrics, figures, card."""
     from hf_cushing.publish.staging import stage_model
 
-    _publish(lambda work: stage_model(*open_runs([run]), options, work), yes, as_json)
+    publish_staged(lambda work: stage_model(*open_runs([run]), options, work), yes, as_json)
 
 
 @command(publish)
@@ -52,7 +52,7 @@ def dataset(
     """A prepared dataset: shards and card; with photographs, access must be asked for."""
     from hf_cushing.publish.staging import stage_dataset
 
-    _publish(lambda work: stage_dataset(folder, options, work), yes, as_json)
+    publish_staged(lambda work: stage_dataset(folder, options, work), yes, as_json)
 
 
 @command(publish)
@@ -65,7 +65,7 @@ def space(
     """A Gradio Space that serves a published model, or for a try one trained on drawings."""
     from hf_cushing.publish.staging import stage_space
 
-    _publish(lambda work: stage_space(*open_runs([run]), options, work), yes, as_json)
+    publish_staged(lambda work: stage_space(*open_runs([run]), options, work), yes, as_json)
 
 
 @command(publish)
@@ -73,10 +73,10 @@ def metric(options: PublishOptions, yes: Yes = False, as_json: AsJson = False) -
     """The metric subgroup_f1 as a Space, for evaluate.load("OWNER/subgroup_f1")."""
     from hf_cushing.publish.staging import stage_metric
 
-    _publish(lambda work: stage_metric(options, work), yes, as_json)
+    publish_staged(lambda work: stage_metric(options, work), yes, as_json)
 
 
-def _publish(stage: Callable[[Path], Staged], yes: bool, as_json: bool) -> None:
+def publish_staged(stage: Callable[[Path], Staged], yes: bool, as_json: bool = False) -> None:
     """Stage, show, and send if asked and safe."""
     from hf_cushing.publish.hub import upload
 

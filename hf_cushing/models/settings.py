@@ -38,7 +38,8 @@ def known_settings(file: str, content: dict[str, Any]) -> dict[str, Any]:
         return only(content, {item.name for item in fields(LoraConfig)} | ADAPTER_SETTINGS)
     from transformers import CONFIG_MAPPING
 
-    labels = {*content.get("id2label", ()), *content.get("label2id", ())}
+    words = content.get("id2label", {})
+    labels = {number for number in words if number.isdecimal()} | set(words.values())
     default = CONFIG_MAPPING[content["model_type"]]().to_dict()
     return only(content, _names(default) | labels | OWN_SETTINGS, free=FREE)
 

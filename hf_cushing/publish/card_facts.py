@@ -20,6 +20,9 @@ from hf_cushing.publish.options import REPO_ID, ModelOptions
 from hf_cushing.publish.remote import commit_of_dataset
 from hf_cushing.run import Run
 
+ADAPTER = "adapter/adapter_config.json"
+"""Where a run with adapters keeps them, beside the model that they are merged into."""
+
 SERVES = 0.8
 """Share of the way from chance to the aligned AUROC that the plain path must surely keep."""
 
@@ -65,8 +68,8 @@ class ModelFacts:
         Of the dataset on the Hub, as the Hub told; empty where it isn't there.
     drawn, gated : bool
         All faces are drawings; access is asked for.
-    tells_predictions : bool
-        The scores go along.
+    tells_predictions, has_adapters : bool
+        The scores go along; low-rank adapters do.
     install : str
         What to hand to ``pip install``.
     manifest : dict
@@ -97,6 +100,7 @@ class ModelFacts:
     drawn: bool
     gated: bool
     tells_predictions: bool
+    has_adapters: bool
     install: str
     given_base: str
     manifest: dict[str, Any]
@@ -168,6 +172,7 @@ def model_facts(run: Run, options: ModelOptions) -> ModelFacts:
         drawn=run.drawn,
         gated=not (run.drawn or options.ungated),
         tells_predictions=options.predictions,
+        has_adapters=(run.folder / ADAPTER).is_file(),
         install=_install(options.code_url),
         given_base=options.base_model,
         manifest=manifest,

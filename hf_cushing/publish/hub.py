@@ -181,10 +181,20 @@ def _run(job: Upload) -> Published:
     )
 
 
+def check_token(api: HfApi | None = None) -> None:
+    """Stop where there is no token for the Hub at all, without asking it.
+
+    Raises
+    ------
+    UserError
+    """
+    if not ((api and api.token) or get_token()):
+        raise UserError(NO_TOKEN)
+
+
 def _check_token(job: Upload) -> None:
     """Stop before anything is made where the token is missing, refused or may only read."""
-    if not (job.api.token or get_token()):
-        raise UserError(NO_TOKEN)
+    check_token(job.api)
     job.state = "Nothing was sent."
     token = job.retries(job.api.whoami).get("auth", {}).get("accessToken", {})
     if token.get("role") == "read":

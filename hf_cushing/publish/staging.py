@@ -38,9 +38,6 @@ from hf_cushing.reports.table import tables_to_markdown
 from hf_cushing.run import Run
 from hf_cushing.schema import CONTEXT_COLUMNS, RESEARCH_NOTICE, UsageError, UserError
 
-ADAPTER = "adapter/adapter_config.json"
-"""Where a run with adapters keeps them, beside the model that they are merged into."""
-
 PRIVATE = ("traces of this machine", "reproduces")
 """Rules whose findings may name paths, users and hosts: only the publisher reads those."""
 
@@ -245,7 +242,7 @@ def _copy_run(run: Run, folder: Path, facts: ModelFacts) -> None:
     The card, the checklist, figures and tables are made anew; of JSON files, what is known goes.
     """
     weights, settings = list(WEIGHTS[:1]), list(MODEL_FILES[:2])
-    if (run.folder / ADAPTER).is_file():
+    if facts.has_adapters:
         weights, settings = list(WEIGHTS), list(MODEL_FILES)
     _copy(run.folder, folder, [*weights, *settings, "metrics.json"])
     for name in settings:

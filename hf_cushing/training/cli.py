@@ -10,7 +10,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import UnionType
@@ -26,12 +26,30 @@ STOPPED = 130
 """Exit code after Ctrl+C, as a shell has it."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, train, print what to read first; exit codes 0, 1 (data, environment), 2 (usage)."""
+Push = Callable[[Path], None]
+"""Publishes a finished run folder."""
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    prepare_push: Callable[[Mapping[str, Any], RunConfig], Push | None] | None = None,
+) -> None:
+    """Parse, train, print what to read first; exit codes 0, 1 (data, environment), 2 (usage).
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of this process.
+    prepare_push : callable, optional
+        Checks ``--push_to_hub`` and what belongs to it, before anything is trained. Training
+        stands above publishing and doesn't know it.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         given = read_arguments(words)
         config = RunConfig.of(given)
+        push = prepare_push(given, config) if prepare_push else None
     except UserError as error:
         sys.exit(_fail(error, code=2))
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -54,6 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         text = screen_text(first_screen(report), RESEARCH_NOTICE)
         sys.stdout.write(f"{text}\nTables: {out / 'metrics.md'}\n")
+        if push:
+            _push(push, out)
+
+
+def _push(push: Push, run: Path) -> None:
+    try:
+        push(run)
+    except UserError as error:
+        sys.exit(_fail(UserError(f"{run} is finished, and {error}"), code=1))
 
 
 def train(config: RunConfig) -> tuple[Report, Path]:
@@ -106,6 +133,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--processes", type=int, help="train in so many processes, each on a GPU, or on the CPU"
     )
     launch.add_argument("--gpus", help="which GPUs, a process each: all, or numbers, as 0,1")
+    hub = parser.add_argument_group("Where it is published, by the gate of `publish model`")
+    hub.add_argument(
+        "--push_to_hub", "--push-to-hub", **_argument(bool),
+        help="publish the finished run, privately",
+    )  # fmt: skip
+    hub.add_argument("--hub_model_id", "--hub-model-id", help="OWNER/NAME on the Hub")
+    hub.add_argument("--license", help="such as cc-by-nc-4.0; goes into the card")
     for part in CONFIG_PARTS:
         group = parser.add_argument_group(part.__doc__.rstrip("."))
         hints = get_type_hints(part)

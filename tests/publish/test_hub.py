@@ -5,9 +5,10 @@ import pytest
 from huggingface_hub import HfApi
 
 from hf_cushing.publish.hub import upload
+from hf_cushing.publish.options import SpaceOptions
 from hf_cushing.publish.staged import Finding
-from hf_cushing.schema import UserError
-from tests.publish.loopback_hub import READ_TOKEN, WRITE_TOKEN
+from hf_cushing.schema import UsageError, UserError
+from tests.publish.loopback_hub import BLIND_TOKEN, READ_TOKEN, WRITE_TOKEN
 from tests.publish.loopback_repo import File
 from tests.publish.stages import with_options
 from tests.publish.uploads import TABLE, WEIGHTS, held, local
@@ -217,3 +218,45 @@ def test_empty_folder_is_refused(api, staged, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no file"):
         upload(replace(staged, folder=tmp_path / "empty"), api=api)
+
+
+def space_with(staged, token):
+    options = SpaceOptions(repo_id="me/app", model_id="me/faces", space_token=token, collection="")
+    return replace(staged, kind="space", options=options)
+
+
+def test_space_is_given_its_token_before_it_starts_and_says_it_nowhere(
+    hub, api, staged, caplog, capfd
+):
+    caplog.set_level(logging.DEBUG)
+    api.create_repo("me/faces", private=True)
+    space = space_with(staged, READ_TOKEN)
+    assert upload(space, api=api).secret
+    repo = hub.repo("me/app", "space")
+    assert repo.secrets == {"HF_TOKEN": READ_TOKEN}
+    calls = [path for method, path in hub.log if method == "POST"]
+    assert calls.index("/api/spaces/me/app/secrets") < calls.index("/api/spaces/me/app/commit/main")
+    assert all(READ_TOKEN.encode() not in file.content for file in repo.files.values())
+    assert READ_TOKEN not in repr(space) + caplog.text + str(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [(WRITE_TOKEN, "may write"), (BLIND_TOKEN, "may not read me/faces"), ("hf_old", "token")],
+)
+@pytest.mark.parametrize("gated", [False, True])
+def test_token_that_a_space_should_not_have_stops_before_anything_is_made(
+    hub, api, staged, token, words, gated
+):
+    api.create_repo("me/faces", private=not gated)
+    if gated:
+        api.update_repo_settings("me/faces", gated="manual")
+    with pytest.raises(UserError, match=words) as caught:
+        upload(space_with(staged, token), api=api)
+    assert token not in str(caught.value)
+    assert ("space", "me/app") not in hub.repos
+
+
+def test_token_without_a_model_to_read_is_refused():
+    with pytest.raises(UsageError, match="give --model-id"):
+        SpaceOptions(repo_id="me/app", space_token=READ_TOKEN)
