@@ -41,6 +41,10 @@ from hf_cushing.schema import CONTEXT_COLUMNS, RESEARCH_NOTICE, UsageError, User
 PRIVATE = ("traces of this machine", "reproduces")
 """Rules whose findings may name paths, users and hosts: only the publisher reads those."""
 
+NO_ADDRESS = (
+    "the card can't say where hf-cushing is to be had; give --code-url, the address of its git "
+    "repository"
+)
 NOT_PREPARED = "{folder} is not a prepared dataset; run `hf-cushing prepare`"
 NEEDS_TOKEN = (
     "{model} isn't open to everybody, and the Space has no token to read it: make a fine-grained "
@@ -85,6 +89,7 @@ def stage_model(run: Run, options: ModelOptions, work: Path) -> Staged:
         options=options,
         gated=facts.gated,
         drawn=facts.drawn,
+        notes=() if "git+" in facts.install else (NO_ADDRESS,),
     )
     return _judged(staged, lambda **more: model_card(facts, **more))
 

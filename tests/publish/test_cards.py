@@ -246,10 +246,12 @@ def test_first_example_is_the_better_path_and_the_widget_is_off_where_the_plain_
 
 
 def test_card_tells_both_figures_or_that_the_plain_path_was_not_measured(facts):
-    text = str(model_card(facts))
     assert facts.plain is not None
-    figures = f"{facts.plain.plain:.3f} ({facts.plain.low:.3f}–{facts.plain.high:.3f})"
-    assert f"AUROC {figures}, against {facts.plain.aligned:.3f} on the aligned faces" in text
+    plain = PlainPath(aligned=0.9, plain=0.7, low=0.6, high=0.8)
+    text = str(model_card(replace(facts, plain=plain)))
+    assert "AUROC 0.700 (0.600–0.800), against 0.900 on the aligned faces" in text
+    text = str(model_card(replace(facts, plain=replace(plain, low=math.nan, high=math.nan))))
+    assert "AUROC 0.700 (no interval), against" in text
     unknown = "How the plain pipeline does on raw photographs of this dataset was **not measured**"
     assert unknown not in text
     assert unknown in str(model_card(replace(facts, plain=None)))
