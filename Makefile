@@ -24,7 +24,7 @@ docs: $(VENV)/.docs   ## the pages of docs/ with the API reference, into site/; 
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 notebook: $(VENV)/.installed   ## examples/first_hour.ipynb from its script, with its outputs
-	$(BIN)/python -m jupytext --to ipynb --execute examples/first_hour.py
+	$(BIN)/python -m jupytext --to ipynb --set-kernel python3 --execute examples/first_hour.py
 
 dist: $(VENV)/.installed   ## wheel and source archive into dist/, checked, and the wheel tried in a new environment
 	rm -rf dist

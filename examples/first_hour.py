@@ -11,10 +11,13 @@
 # %%
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of the Hub
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 import hf_cushing
 from hf_cushing.data.synthetic import CohortOptions, make_cohort

@@ -21,7 +21,7 @@ def test_notebook_has_the_cells_of_its_script():
 
 @pytest.mark.slow
 def test_notebook_runs_offline_on_drawn_faces(tmp_path):
-    nbclient = pytest.importorskip("nbclient")
+    nbclient = pytest.importorskip("nbclient")  # nbconvert has it
     notebook = jupytext.read(EXAMPLES / "first_hour.py")
     done = nbclient.NotebookClient(notebook, timeout=600, cwd=str(tmp_path)).execute()
     printed = "".join(
