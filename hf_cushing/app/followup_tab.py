@@ -104,11 +104,10 @@ def followup_tab(page: Page) -> None:
         return followup_page(page.model, scored, dates, texts.space_words(language))
 
     def reword(scored: list[Scored], language: str, *dates: str) -> list[Any]:
-        words = texts.space_words(language)
         complete = scored and all(dates[: len(scored)])
-        labels = [gr.update(label=words["date_of"].format(name=x.name)) for x in scored]
-        labels += [gr.skip()] * (MOST - len(scored))
-        return [show(scored, language, *dates) if complete else waiting(words), *labels]
+        words = texts.space_words(language)
+        page = show(scored, language, *dates) if complete else waiting(words)
+        return [page, *_relabelled(scored, words)]
 
     limits = {"api_visibility": "private", **QUEUES["batch"]}
     files.upload(
@@ -121,13 +120,8 @@ def followup_tab(page: Page) -> None:
     )
     shown = compare.click(show, [scored, page.language, *dates], [result], **limits)
     show_result(shown, result)
-    page.language.change(
-        reword,
-        [scored, page.language, *dates],
-        [result, *dates],
-        show_progress="hidden",
-        **limits,
-    )
+    known, hidden = [scored, page.language, *dates], {"show_progress": "hidden"}
+    page.language.change(reword, known, [result, *dates], **hidden, **limits)
 
 
 def _score(
@@ -145,6 +139,12 @@ def _score(
     rows = list(rows_of(model.predictor, photos))
     faults = [fault(f"{row.name}: {words[row.reason]}") for row in rows if row.answer is None]
     return scored_of(rows), "".join(faults)
+
+
+def _relabelled(scored: Sequence[Scored], words: Words) -> list[Any]:
+    """Updates of all fields for dates to another language."""
+    labels = [gr.update(label=words["date_of"].format(name=photo.name)) for photo in scored]
+    return labels + [gr.skip()] * (MOST - len(scored))
 
 
 def _date_field(photo: Scored, words: Words) -> dict[str, Any]:

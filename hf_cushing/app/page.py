@@ -156,15 +156,9 @@ class Page:
             except ArchiveError as error:
                 return None, None, archive_fault(error, words)
 
-        shown = files.upload(
-            show,
-            [files, self.accepted, self.language, *inputs],
-            [files, kept, result],
-            preprocess=False,
-            api_visibility="private",
-            show_progress_on=[result],
-            **QUEUES[queue],
-        )
+        known = [files, self.accepted, self.language, *inputs]
+        quiet = {"preprocess": False, "api_visibility": "private", **QUEUES[queue]}
+        shown = files.upload(show, known, [files, kept, result], show_progress_on=result, **quiet)
         show_result(shown, result)
 
     def on_choice(

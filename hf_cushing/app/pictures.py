@@ -136,6 +136,14 @@ def table(header: Sequence[str], body: Sequence[Sequence[str]], *, caption: str)
     )
 
 
+def _mark(share: float, height: float) -> str:
+    """A line across a course at a probability."""
+    return (
+        f'<path class="mark" d="M64 {height:.1f}h542"/>'
+        f'<text x="58" y="{height + 4:.1f}" text-anchor="end">{share:.0%}</text>'
+    )
+
+
 def course(
     days: Sequence[int], values: Sequence[float], photos: Sequence[tuple[int, float]], text: str
 ) -> str:
@@ -158,9 +166,6 @@ def course(
     def place(day: int, value: float) -> tuple[float, float]:
         return 70 + 530 * (day - days[0]) / span, 10 + 230 * (high - value) / (high - low)
 
-    def level(share: float) -> float:
-        return place(days[0], float(logit(share)))[1]
-
     points = [place(*pair) for pair in zip(days, values, strict=True)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>' for x, y in points)
@@ -168,11 +173,7 @@ def course(
         f'<circle class="one" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
         for x, y in (place(*pair) for pair in photos)
     )
-    marks = "".join(
-        f'<path class="mark" d="M64 {level(share):.1f}h542"/>'
-        f'<text x="58" y="{level(share) + 4:.1f}" text-anchor="end">{share:.0%}</text>'
-        for share in MARKS
-    )
+    marks = "".join(_mark(share, place(days[0], float(logit(share)))[1]) for share in MARKS)
     ends = zip((days[0], days[-1]), (points[0][0], points[-1][0]), ("start", "end"), strict=True)
     labels = "".join(
         f'<text x="{x:.0f}" y="262" text-anchor="{side}">{date.fromordinal(day)}</text>'
