@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,9 @@ WAITING = 64
 """Calls that may wait; more are told to come back later."""
 
 MAX_FILE = "50mb"
+
+LATE = 120.0
+"""Seconds after a page was closed in which its last work is done."""
 
 SESSIONS = 300
 """Visitors whose pages are remembered; calls by program each make one, too."""
@@ -83,8 +87,15 @@ def build(model: ServedModel, vault: Vault, *, drawn: bool = False) -> gr.Blocks
         add_endpoints(page)
 
         def forget(request: gr.Request) -> None:
-            """Drop what gradio holds of a page that was closed: it keeps results, faces and all."""
-            blocks.app.state_holder.session_data.pop(request.session_hash, None)
+            """Drop what gradio holds of a page that was closed: it keeps results, faces and all.
+
+            Once more later: what was still in work then is kept anew when it is done.
+            """
+            held = blocks.app.state_holder.session_data
+            held.pop(request.session_hash, None)
+            again = threading.Timer(LATE, held.pop, (request.session_hash, None))
+            again.daemon = True
+            again.start()
 
         blocks.unload(forget)
     return blocks
