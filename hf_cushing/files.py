@@ -9,10 +9,12 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_cushing.schema import UsageError, UserError
+from hf_cushing import __version__
+from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
 
 
 def sha256_file(path: Path) -> str:
@@ -140,3 +142,46 @@ def render_template(name: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template(name).render(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageHead:
+    """What stands at the head of every page; the same for the same run, so never today's date.
+
+    Attributes
+    ----------
+    run, model, dataset, versions : str
+        Names and revisions; empty where a page is of none.
+    date : str
+        On which the run was finished.
+    """
+
+    run: str = ""
+    model: str = ""
+    dataset: str = ""
+    versions: str = ""
+    date: str = ""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Title to text, without what is empty."""
+        made = f"page made with hf-cushing {__version__}"
+        versions = f"{self.versions}; {made}" if self.versions else made
+        facts = {"Run": self.run, "Model": self.model, "Dataset": self.dataset}
+        facts |= {"Versions": versions, "Date": self.date}
+        return {title: text for title, text in facts.items() if text}
+
+
+def render_page(name: str, *, title: str, head: PageHead, tables: Any = (), **values: Any) -> str:
+    """Render a page that extends ``page.html.jinja``, which has the head and the look of all.
+
+    Parameters
+    ----------
+    name : str
+        Template.
+    tables : sequence of Table
+        Shown between the template's blocks ``first`` and ``last``.
+    """
+    return render_template(
+        name, title=title, head=head, notice=RESEARCH_NOTICE, tables=tables, **values
+    )

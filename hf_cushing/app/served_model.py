@@ -92,4 +92,5 @@ def _repeatability(report: dict[str, Any]) -> dict[str, Repeatability]:
         return {}
     facts = {field.name: report["repeatability"][field.name] for field in fields(Repeatability)}
     values = {name: math.nan if value is None else value for name, value in facts.items()}
-    return {report["label"]: Repeatability(**values)}
+    measured = Repeatability(**values)
+    return {report["label"]: measured} if measured.known else {}

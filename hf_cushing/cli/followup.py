@@ -38,13 +38,13 @@ def followup(
     """Score patients' photos over dated visits: which change is more than fluctuation."""
     from hf_cushing.files import read_json
     from hf_cushing.followup.command import run_followup, work_folder
-    from hf_cushing.followup.verdicts import cohort_verdicts
+    from hf_cushing.followup.verdicts import cohort_screen
+    from hf_cushing.reports.screen import screen_text
 
     with progress_bars(kept=work_folder(out)) as progress:
         found = run_followup(*open_runs([run], revision), dataset, out, options, progress=progress)
     for name, reason in found.left_out.items():
         say(f"left out: {name}: {reason}")
     say(f"patients' pages: {len(found.cohort.patients)} in {out / 'patients'}")
-    text = "\n".join(cohort_verdicts(found)[1:])
+    text = screen_text(cohort_screen(found), RESEARCH_NOTICE)
     show(read_json(out / "followup.json"), text, as_json=as_json, page=out / "followup.html")
-    say(RESEARCH_NOTICE)

@@ -164,14 +164,15 @@ def explain(
     """Where in the face the model looks: heatmaps that are judged, hidden regions, readers."""
     from hf_cushing.explain.command import explain_to
     from hf_cushing.explain.report import explanation_to_json
-    from hf_cushing.explain.verdicts import verdicts
+    from hf_cushing.explain.verdicts import explanation_screen
+    from hf_cushing.reports.screen import screen_text
 
     with progress_bars(kept=out) as progress:
         explained, found = explain_to(
             out, *open_runs([run], revision), dataset, options,
             readers=readers, masks=masks, thumbnails=thumbnails, progress=progress,
         )  # fmt: skip
-    text = "\n".join(verdicts(explained, found))
+    text = screen_text(explanation_screen(explained, found), RESEARCH_NOTICE)
     value = explanation_to_json(explained, found, options)
     show(value, text, as_json=as_json, page=out / "report.html")
 

@@ -110,13 +110,15 @@ def analyse(
 ) -> None:
     """How good readers are, alone, beside the model and with it, with intervals."""
     from hf_cushing.files import check_report_folder
-    from hf_cushing.readers.page import reader_markdown, write_reader_report
+    from hf_cushing.readers.page import write_reader_report
     from hf_cushing.readers.report import analyse_readers, report_to_json
     from hf_cushing.readers.study import load_study
+    from hf_cushing.readers.verdicts import reader_screen
+    from hf_cushing.reports.screen import screen_text
 
     check_report_folder(out, "readers.json")
     study = load_study(answers, open_runs(run, revision), options)
     report = analyse_readers(study)
     write_reader_report(out, study, report)
-    text = reader_markdown(report)
+    text = screen_text(reader_screen(report), RESEARCH_NOTICE)
     show(report_to_json(report), text, as_json=as_json, page=out / "report.html")

@@ -22,6 +22,36 @@ PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e
 """Okabe and Ito."""
 
 
+MOST_NETWORKS = 12
+"""Of the forest: more would push the baselines off the first screen; `plot_arms` has all."""
+
+
+def plot_forest(path: Path, results: Sequence[LabelResult]) -> None:
+    """AUROC of the best networks and of all baselines, beside chance: the figure to see first."""
+    groups = []
+    for result in results:
+        networks = [arm for arm in result.arms if not arm.arm.is_baseline]
+        baselines = [arm for arm in result.arms if arm.arm.is_baseline]
+        rest = len(networks) - MOST_NETWORKS
+        title = result.label + (f" ({rest} networks more: below)" if rest > 0 else "")
+        groups += [(title, networks[:MOST_NETWORKS], "#0072b2", "o")]
+        groups += [(f"{result.label}, baselines", baselines, "#b35c00", "D")] if baselines else []
+    heights = [len(arms) + 1 for _, arms, _, _ in groups]
+    figure = new_figure(6.2, 0.7 + 0.3 * sum(heights))
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)
+    for axes, (title, arms, color, marker) in zip(panels[:, 0], groups, strict=True):
+        for place, arm in enumerate(arms):
+            row = arm.subgroups["all"].report
+            _interval(axes, row.values["auroc"], -place, marker, color=color, label=None,
+                      alpha=0.35 if row.size == "insufficient" else 1.0)  # fmt: skip
+        axes.axvline(0.5, color="0.4", lw=1, ls=":")
+        axes.set_title(title, fontsize=10, loc="left")
+        _name_lines(axes, [arm.arm.name for arm in arms], fontsize=9)
+        bare(axes, grid="x")
+    panels[-1, 0].set_xlabel("AUROC (95 %, by patient); dotted: chance")
+    save(figure, path)
+
+
 def plot_arms(path: Path, result: LabelResult) -> None:
     """AUROC and F1 of every arm for all, women and men, with intervals; the best AUROC on top."""
     arms = result.arms

@@ -59,5 +59,5 @@ def _each(arms: Sequence[ArmResult]) -> str:
 
 
 def _names(arms: Sequence[ArmResult]) -> str:
-    names = [arm.arm.name for arm in arms]
+    names = [arm.arm.model if arm.arm.is_baseline else arm.arm.name for arm in arms]
     return "; ".join(names[:NAMED]) + (f"; {len(names) - NAMED} more" if names[NAMED:] else "")

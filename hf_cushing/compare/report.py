@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hf_cushing.compare.cells import StudyOutcome
 from hf_cushing.compare.figures import (
     plot_arms,
+    plot_forest,
     plot_gap_and_cost,
     plot_learning,
     plot_mitigations,
@@ -18,13 +20,22 @@ from hf_cushing.compare.grid import Cell
 from hf_cushing.compare.learning import LearningCurve
 from hf_cushing.compare.mitigation import mitigated_models
 from hf_cushing.compare.results import LabelResult
-from hf_cushing.files import plain, write_json, write_text
+from hf_cushing.evaluation.origin import origin_of
+from hf_cushing.files import PageHead, plain, write_json, write_text
 from hf_cushing.reports.page import tables_to_page
 from hf_cushing.reports.table import table_to_csv, tables_to_latex, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.training.environment import devices, environment
 
 SCHEMA_VERSION = 1
+
+NAMED = 4
+"""Models that the head of the page names."""
+
+FOREST = (
+    "AUROC on test with its 95 % interval: networks, the best first, and the baselines that they "
+    "must beat. Pale: too few patients for a statement."
+)
 
 
 def write_study(
@@ -49,10 +60,13 @@ def write_study(
         write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
     write_text(out / "study.md", tables_to_markdown(tables))
     write_text(out / "study.tex", tables_to_latex(tables))
+    forest = out / "forest.png"
+    plot_forest(forest, results)
     page = tables_to_page(
         f"Comparison of models, {len(outcome.done)} runs",
+        head=_head(outcome.done),
         screen=outcome.screen,
-        head=_head(record),
+        lead=(FOREST, forest),
         tables=tables,
         figures=[*_figures(out, results), *_curves(out, curves)],
         failed=outcome.failed,
@@ -62,12 +76,15 @@ def write_study(
     write_record(out, record, _facts(outcome))
 
 
-def _head(record: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        f"Models {', '.join(map(str, record['models']))}; {record['folds']} folds, seeds "
-        f"{', '.join(map(str, record['seeds']))}",
-        f"Dataset revision {record['dataset_revision']}",
+def _head(cells: Sequence[Cell]) -> PageHead:
+    """Of all runs; the tables name the models one by one."""
+    manifests = [cell.run.manifest for cell in cells]
+    origin = origin_of(manifests, [cell.name for cell in cells])
+    models = list(dict.fromkeys(cell.arm.name for cell in cells))
+    few = "; ".join(models[:NAMED]) + (
+        f"; and {len(models) - NAMED} more" if models[NAMED:] else ""
     )
+    return replace(origin.head, run=f"{len(cells)}, under cells/", model=few)
 
 
 def _facts(outcome: StudyOutcome) -> dict[str, Any]:

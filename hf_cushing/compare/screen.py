@@ -61,7 +61,8 @@ def _people(results: Sequence[LabelResult]) -> Iterator[str]:
     for result, arm in _networks(results):
         yield f"{arm.arm.name} (the network with the best AUROC on validation), by photo:"
         for subgroup in ("all", *KNOWN_SEXES):
-            yield people_sentence(arm.subgroups[subgroup].report, result.label)
+            report, several = arm.subgroups[subgroup].report, len(results) > 1
+            yield people_sentence(report, result.label, several=several)
 
 
 def _sexes(results: Sequence[LabelResult]) -> Iterator[str]:

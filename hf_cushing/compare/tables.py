@@ -100,7 +100,7 @@ def added_sentence(result: LabelResult) -> str:
             shown = "a loss is shown"
         if found.size == "insufficient":
             shown = "too few patients for a statement"
-        parts.append(f"over {which} by {text}: {shown}")
+        parts.append(f"from {which} by {text}: {shown}")
     return (
         f"{result.network.name} differs in AUROC {'; '.join(parts)}. Network and baseline were "
         "chosen by their AUROC on validation; the differences are on test, paired by patient. Over "
@@ -145,11 +145,12 @@ def winner_sentence(result: LabelResult) -> str:
     if not adjusted:
         return "A single arm: nothing to compare."
     level = [arm.name for arm, p in adjusted.items() if not p < SIGNIFICANT]
+    best = f"{result.arms[0].arm.name} has the highest AUROC"
     if not level:
-        return f"{result.arms[0].arm.name} has the highest AUROC; all others are shown to be lower."
+        return f"{best}; all others are shown to be lower."
     return (
-        f"No winner: {len(level)} of {len(adjusted)} other arms can't be told from the best by "
-        f"AUROC ({'; '.join(level[:6])}{'; …' if len(level) > 6 else ''})."
+        f"No winner: {best}, but {len(level)} of {len(adjusted)} others can't be told from it "
+        f"({'; '.join(level[:6])}{'; …' if len(level) > 6 else ''})."
     )
 
 

@@ -225,7 +225,9 @@ def _ordinal_problems(config: RunConfig) -> list[str]:
     if len(set(grades)) < 3 or len(set(grades)) < len(grades):
         problems.append(
             f"--grades {config.model.grades or 'is missing'}: with --task ordinal give three or "
-            "more labels, each once, as in control,mild,severe"
+            "more labels, each once, as in control,mild,severe (grades are labels of the dataset; "
+            "`prepare --column label=severity --map label 0=control 1=mild …` makes them of a "
+            "column of numbers)"
         )
     if mitigation == "dfr" or (mitigation == "group_dro" and config.fits_head):
         problems.append(

@@ -20,9 +20,10 @@ from hf_cushing.data.counts import count_cells
 from hf_cushing.data.losses import loss_warnings
 from hf_cushing.data.options import Progress, no_progress
 from hf_cushing.data.pairs import IDENTITY_DISTANCE, IDENTITY_RATIO
+from hf_cushing.data.parquet import revision_of, shards_of
 from hf_cushing.data.probes import RAISED_ABOVE, Probe, run_probes
 from hf_cushing.faces.photo import encode_crop
-from hf_cushing.files import read_json, render_template, write_json, write_text
+from hf_cushing.files import PageHead, read_json, render_page, write_json, write_text
 from hf_cushing.schema import RESEARCH_NOTICE, UserError
 
 THUMBNAIL_SIDE = 96
@@ -64,21 +65,46 @@ def audit(
     """
     how = {"identity": identity, "num_proc": num_proc or os.cpu_count() or 1}
     how["progress"] = progress
+    source = Path(source)
     with tempfile.TemporaryDirectory(prefix="hf-cushing-audit-") as work:
-        photos = photos_of(Path(source), Path(work, "here"), **how)
+        photos = photos_of(source, Path(work, "here"), **how)
         more = []
         if against is not None:
             more = shared_persons(photos, photos_of(Path(against), Path(work, "there"), **how))
-        return write_audit(Path(out), photos, thumbnails=thumbnails, more=list(more))
+        prepared = bool(shards_of(source))
+        head = dataset_head(source if prepared else None, photos)
+        return write_audit(Path(out), photos, head=head, thumbnails=thumbnails, more=list(more))
+
+
+def dataset_head(prepared: Path | None, photos: AuditPhotos) -> PageHead:
+    """The head of a page about a cohort: no folder's name and no date, so that the same photos
+    give the same bytes.
+
+    Parameters
+    ----------
+    prepared : Path, optional
+        The dataset's folder, once it is there.
+    """
+    revision = f"revision {revision_of(prepared)}" if prepared else "not prepared"
+    patients = len(set(photos.columns["patient_id"].tolist()))
+    counts = f"{len(photos)} photos of {patients} patients"
+    return PageHead(dataset=f"{revision}; {counts}")
 
 
 def write_audit(
-    out: Path, photos: AuditPhotos, *, thumbnails: bool, more: Sequence[Finding] = ()
+    out: Path,
+    photos: AuditPhotos,
+    *,
+    head: PageHead,
+    thumbnails: bool,
+    more: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """Audit a cohort and write ``audit.json`` and ``audit.html`` into `out`.
 
     Parameters
     ----------
+    head : PageHead
+        Of `dataset_head`.
     more : sequence of Finding
         Made elsewhere, to be told with the others.
 
@@ -106,8 +132,10 @@ def write_audit(
         "counts": count_cells(columns, ("label", "sex", "site", "split")),
         "quality": flag_quality(photos),
     }
-    text = render_template(
+    text = render_page(
         "audit.html.jinja",
+        title="Audit of a face dataset",
+        head=head,
         facts=facts,
         probes=probes,
         images=_thumbnails(facts, photos) if thumbnails else {},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +12,12 @@ import torch
 from hf_cushing.data.augment import VIEW_SEED, augment
 from hf_cushing.data.framing import columns_of, show
 from hf_cushing.data.groups import group_patients, pair_links
-from hf_cushing.data.parquet import shards_of
+from hf_cushing.data.parquet import NEEDED, content_revision, read_splits
 from hf_cushing.schema import ALIGNED, NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import BaseImageProcessor
-
-NEEDED = ("image", "label", "sex", "patient_id", "photo_id", "fold")
 
 
 @dataclass(frozen=True)
@@ -194,7 +189,7 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
                 f"--dataset {source} is not a prepared dataset; run "
                 f"`hf-cushing prepare {source} --out DIR` and give DIR"
             )
-        return _read_folder(folder)
+        return read_splits(folder)
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise UserError(f"--dataset {source}: no such folder; make it with `hf-cushing prepare`")
     try:
@@ -204,37 +199,6 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
             f"--dataset {source}: no such folder, and not to be had from the Hub "
             f"({str(error).splitlines()[0]}); check the name, or `hf auth login`"
         ) from None
-
-
-def _read_folder(folder: Path) -> dict[str, Dataset]:
-    """Read the shards themselves: `load_dataset` would keep a copy of the faces in the user's
-    cache, and serve it again after the shards have changed.
-    """
-    import pyarrow.parquet
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-
-    splits = {}
-    for split in SPLITS:
-        if shards := shards_of(folder, split):
-            tables = [pyarrow.parquet.read_table(shard) for shard in shards]
-            splits[split] = Dataset(InMemoryTable(pyarrow.concat_tables(tables)))
-    if not splits:
-        raise UserError(f"--dataset {folder}: data/ holds no Parquet shards; prepare it again")
-    return splits
-
-
-def content_revision(splits: Mapping[str, Dataset]) -> str:
-    """Hash of who is where, with which label, and how the crops were cut: 16 hex digits."""
-    digest = hashlib.sha256()
-    for split in SPLITS:
-        photos = splits[split]
-        names = [n for n in (*NEEDED, "landmarks") if n != "image" and n in photos.column_names]
-        columns = photos.select_columns(names).with_format("arrow")[:]
-        for name in names:
-            digest.update(f"{split}/{name}:".encode())
-            digest.update(json.dumps(columns[name].to_pylist()).encode())
-    return digest.hexdigest()[:16]
 
 
 def _fold_roles(

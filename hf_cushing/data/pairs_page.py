@@ -10,7 +10,7 @@ from hf_cushing.data.audit_photos import AuditPhotos
 from hf_cushing.data.audit_report import thumbnail
 from hf_cushing.data.persons import WORDS, Alike
 from hf_cushing.data.table import write_csv
-from hf_cushing.files import render_template, write_text
+from hf_cushing.files import PageHead, render_page, write_text
 
 FACE_SIDE = 192
 """Side of a face on the page, pixels."""
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def write_pairs(
-    out: Path, alike: Sequence[Alike], photos: AuditPhotos, *, thumbnails: bool
+    out: Path, alike: Sequence[Alike], photos: AuditPhotos, *, head: PageHead, thumbnails: bool
 ) -> None:
     """Write the table to be filled in, and a page with the faces side by side.
 
@@ -37,6 +37,8 @@ def write_pairs(
         Nearest first.
     photos : AuditPhotos
         Of the same crops.
+    head : PageHead
+        Of `dataset_head`.
     thumbnails : bool
         Without them there is no page.
     """
@@ -56,9 +58,10 @@ def write_pairs(
         ("Not put together: are these one person?", unsure),
         ("Put together by their faces, or decided earlier", settled),
     )
-    text = render_template(
-        "pairs.html.jinja", parts=parts, faces=faces, rows=rows, columns=COLUMNS, words=WORDS
-    )
+    text = render_page(
+        "pairs.html.jinja", title="One person or two?", head=head, parts=parts, faces=faces,
+        rows=rows, columns=COLUMNS, words=WORDS,
+    )  # fmt: skip
     write_text(out / "pairs.html", text)
 
 

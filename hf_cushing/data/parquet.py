@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from hf_cushing.data.chunks import read_crops
 from hf_cushing.schema import SEXES, SPLITS, UserError, dataset_features
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from hf_cushing.data.intake_report import IntakeReport
 
 SHARD_BYTES = 400_000_000
@@ -18,10 +22,65 @@ SHARD_BYTES = 400_000_000
 SHARD = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}-[0-9a-f]{{8}}\.parquet")
 """Name of a shard, as `write_shards` gives it."""
 
+NEEDED = ("image", "label", "sex", "patient_id", "photo_id", "fold")
+"""Columns without which a dataset is none of ours."""
+
+IDENTITY = (*NEEDED[1:], "landmarks")
+"""Columns that make a dataset's revision."""
+
 
 def shards_of(folder: Path, split: str = "*") -> list[Path]:
     """The shards of a split of a dataset folder, in order; of all splits by default."""
     return sorted((folder / "data").glob(f"{split}-*.parquet"))
+
+
+def read_splits(folder: Path, only: Sequence[str] = ()) -> dict[str, Dataset]:
+    """Read the shards themselves: `load_dataset` would keep a copy of the faces in the user's
+    cache, and serve it again after the shards have changed.
+
+    Parameters
+    ----------
+    only : sequence of str
+        These columns, as far as they are there; all by default.
+
+    Raises
+    ------
+    UserError
+        There are no shards.
+    """
+    import pyarrow
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+    from pyarrow.parquet import ParquetFile
+
+    splits = {}
+    for split in SPLITS:
+        files = [ParquetFile(shard) for shard in shards_of(folder, split)]
+        if files:
+            names = [name for name in files[0].schema_arrow.names if not only or name in only]
+            tables = [file.read(columns=names) for file in files]
+            splits[split] = Dataset(InMemoryTable(pyarrow.concat_tables(tables)))
+    if not splits:
+        raise UserError(f"--dataset {folder}: data/ holds no Parquet shards; prepare it again")
+    return splits
+
+
+def content_revision(splits: Mapping[str, Dataset]) -> str:
+    """Hash of who is where, with which label, and how the crops were cut: 16 hex digits."""
+    digest = hashlib.sha256()
+    splits = {split: splits[split] for split in SPLITS if split in splits}
+    for split, photos in splits.items():
+        names = [name for name in IDENTITY if name in photos.column_names]
+        columns = photos.select_columns(names).with_format("arrow")[:]
+        for name in names:
+            digest.update(f"{split}/{name}:".encode())
+            digest.update(json.dumps(columns[name].to_pylist()).encode())
+    return digest.hexdigest()[:16]
+
+
+def revision_of(folder: Path) -> str:
+    """The revision of a dataset folder, as `load_faces` gives it."""
+    return content_revision(read_splits(folder, IDENTITY))
 
 
 def write_shards(out: Path, report: IntakeReport, chunks: list[Path]) -> None:

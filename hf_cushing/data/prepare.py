@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hf_cushing.data.audit_photos import photos_of_crops
-from hf_cushing.data.audit_report import write_audit
+from hf_cushing.data.audit_report import dataset_head, write_audit
 from hf_cushing.data.cache import open_cache
 from hf_cushing.data.chunks import WorkerLost
 from hf_cushing.data.cohort import alike_links, fingerprint_of, read_cohort
@@ -94,8 +94,9 @@ def prepare(
         write_shards(result, report, crops.chunks)
         write_intake_report(result, report)
         photos = photos_of_crops(crops, splits, options.decisions)
-        write_audit(result, photos, thumbnails=options.thumbnails)
-        write_pairs(result, crops.alike, photos, thumbnails=options.thumbnails)
+        shown = {"head": dataset_head(result, photos), "thumbnails": options.thumbnails}
+        write_audit(result, photos, **shown)
+        write_pairs(result, crops.alike, photos, **shown)
     return report
 
 

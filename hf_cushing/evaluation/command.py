@@ -15,7 +15,7 @@ from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.origin import Origin, origin_of
 from hf_cushing.evaluation.predictions import Predictions, concatenate
-from hf_cushing.evaluation.record import Report, points_from_json
+from hf_cushing.evaluation.record import Report, origin_from_json, points_from_json
 from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.files import check_report_folder
@@ -82,25 +82,32 @@ def evaluate_runs(
         parse_rule(rule)
     if dataset is None:
         report, predictions = _evaluate_recorded(runs, options, against=against)
-        return replace(report, origin=_origin(runs)), predictions
+        return replace(report, origin=origin_of_runs(runs)), predictions
     if against:
         raise UsageError(
             "--against compares recorded predictions: evaluate both models on the dataset first, "
             "then compare their report folders"
         )
     report, predictions = _score_dataset(runs, dataset, options, cpu=cpu)
-    revision = str(predictions.dataset_revision[0])
-    origin = replace(
-        _origin(runs), dataset=dataset.rstrip("/").split("/")[-1], dataset_revision=revision
-    )
+    origin = origin_of_runs(runs, dataset, str(predictions.dataset_revision[0]))
     return replace(report, origin=origin), predictions
 
 
-def _origin(runs: Sequence[Run]) -> Origin:
-    """From the manifests, or of one report folder what it says of itself."""
-    if len(runs) == 1 and not runs[0].manifest and runs[0].report and runs[0].report.origin:
-        return runs[0].report.origin
-    return origin_of([run.manifest for run in runs], [run.title for run in runs])
+def origin_of_runs(runs: Sequence[Run], dataset: str = "", revision: str = "") -> Origin:
+    """From the manifests, or of one report folder what it says of itself.
+
+    Parameters
+    ----------
+    dataset, revision : str
+        What the runs are judged on, where it isn't what they recorded.
+    """
+    bare = len(runs) == 1 and not runs[0].manifest
+    origin = origin_from_json(runs[0].metrics) if bare else None
+    origin = origin or origin_of([run.manifest for run in runs], [run.title for run in runs])
+    if not dataset:
+        return origin
+    name = dataset.rstrip("/").split("/")[-1]
+    return replace(origin, dataset=name, dataset_revision=revision)
 
 
 def pooled_predictions(runs: Sequence[Run]) -> Predictions:

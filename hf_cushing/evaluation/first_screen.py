@@ -147,13 +147,18 @@ def _people(report: Report) -> Iterator[str]:
         )
     for label in diseases_of(report):
         for subgroup in ("all", *KNOWN_SEXES):
-            yield people_sentence(_main(report, label, subgroup), label)
+            several = len(diseases_of(report)) > 1
+            yield people_sentence(_main(report, label, subgroup), label, several=several)
         if report.prevalence:
             yield prevalence_sentence(report, label)
 
 
-def people_sentence(row: SubgroupReport, label: str) -> str:
-    """Of 100 with the disease so many are found, of 100 without so many are called ill."""
+def people_sentence(row: SubgroupReport, label: str, *, several: bool = False) -> str:
+    """Of 100 with the disease so many are found, of 100 without so many are called ill.
+
+    With several diseases, who is without this one may well be ill, so it is said otherwise.
+    """
+    called_ill = "said to have it" if several else "called ill"
     name = STYLES[row.subgroup].name if row.subgroup in KNOWN_SEXES else "people"
     parts = []
     found, right = row.values["recall"], row.values["specificity"]
@@ -165,12 +170,13 @@ def people_sentence(row: SubgroupReport, label: str) -> str:
             estimate=1 - value.estimate, low=1 - value.high, high=1 - value.low
         )  # fmt: skip
         ends = f"{100 * called.low:.0f}–{100 * called.high:.0f}"
-        word = "found" if whose == "with" else "called ill"
+        word = "found" if whose == "with" else called_ill
         whom = f"{name} with {label}" if whose == "with" else "without"
         parts.append(f"of 100 {whom}, {100 * called.estimate:.0f} ({ends}) {word}")
-    few = f": insufficient, {FEW}" if row.size == "insufficient" else ""
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}{few}."
+    if row.size == "insufficient":
+        text += f": insufficient (fewer than {INSUFFICIENT} with or without it)"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _sexes(report: Report) -> Iterator[str]:
@@ -197,7 +203,7 @@ def _sentence(gap: Gap, report: Report) -> str:
 def sex_sentence(gap: Gap, *, margin: float, primary: str) -> str:
     """Whether a difference of women and men is shown, absent (equivalent), or not to be told."""
     holm = gap.metric != primary
-    name = title_of(gap.metric).split(" (")[0]
+    name = "sensitivity" if gap.metric == "recall" else title_of(gap.metric).split(" (")[0]
     name += ", secondary" if holm and gap.label != GRADES else ""
     if math.isnan(gap.gap) or math.isnan(gap.low) or gap.size == "insufficient":
         reason = gap.reason or f"{FEW} in a sex"
@@ -237,11 +243,10 @@ def _next(report: Report) -> Iterator[str]:
     for row in rows:
         share = row.values["selection_rate"].estimate
         if share >= ALIKE or share <= 1 - ALIKE:
-            word = "ill" if share >= ALIKE else "well"
-            yield (
-                f"{row.label}: nearly everybody is called {word}: choose the threshold by another "
-                "--threshold-rule, if the AUROC is above chance."
-            )
+            who = "everybody" if share >= ALIKE else "nobody"
+            better = row.values["auroc"].low > 0.5
+            remedy = ": choose the threshold by another --threshold-rule" if better else ""
+            yield f"Nearly {who} is said to have {row.label}{remedy}."
     learned = [row for row in rows if row.values["auroc"].low > 0.5] if rows else [
         row for row in [_grades(report)] if row.values[KAPPA].low > 0
     ]  # fmt: skip

@@ -123,10 +123,10 @@ def report_grades(
 
 def check_grades(grades: Sequence[str], labels: Sequence[str]) -> None:
     """Refuse grades that are not the labels in some order that begins with ``control``."""
-    faults = []
+    faults, unknown = [], [grade for grade in grades if grade not in labels]
     for fault, odd in (
         ("lacks", [label for label in labels if label not in grades]),
-        ("doesn't know", [grade for grade in grades if grade not in labels]),
+        ("doesn't know", unknown),
     ):
         if odd:
             subject = "--grades" if fault == "lacks" else "the dataset"
@@ -138,7 +138,18 @@ def check_grades(grades: Sequence[str], labels: Sequence[str]) -> None:
     if faults:
         raise UsageError(
             f"{'; '.join(faults)}; give all labels ({', '.join(labels)}) from none to worst"
+            + (f". {_from_severity(grades)}" if unknown else "")
         )
+
+
+def _from_severity(grades: Sequence[str]) -> str:
+    """How a column of numbers becomes the labels that grades must be."""
+    words = " ".join(f"{number}={grade}" for number, grade in enumerate(grades))
+    return (
+        "Grades are labels of the dataset. To make them of the table's column severity: hf-cushing "
+        f'prepare RAW --out DATASET --column label=severity --map label {words} "=control" (the '
+        "last for empty cells)"
+    )
 
 
 def _best_constant(counts: np.ndarray) -> tuple[int, float]:

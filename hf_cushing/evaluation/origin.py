@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from hf_cushing.files import PageHead
+
 UNKNOWN = "not recorded"
+
+LIBRARIES = ("torch", "transformers")
+"""Whose versions the head of a page names; the manifest has all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +29,9 @@ class Origin:
     model_revision : str
         First of them; several where folds are pooled.
     date : str
-        On which the run was finished, as 2026-11-25.
-    version : str
-        Of hf-cushing, that trained it.
+        On which the run was finished, as 2026-11-25; the last of several.
+    version, libraries : str
+        Of hf-cushing that trained it, and of what it rests on.
     """
 
     model: str = UNKNOWN
@@ -37,16 +42,21 @@ class Origin:
     model_revision: str = ""
     date: str = UNKNOWN
     version: str = UNKNOWN
+    libraries: str = ""
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """For the head of a page, a fact each."""
+    def head(self) -> PageHead:
+        """For the head of a page."""
         method = f", {self.method}" if self.method else ""
-        return (
-            f"Model {self.model}{method}; run {self.runs or UNKNOWN}; weights "
-            f"{self.model_revision or UNKNOWN}",
-            f"Dataset {self.dataset}, revision {self.dataset_revision or UNKNOWN}",
-            f"Trained with hf-cushing {self.version}, finished {self.date}",
+        revision = f", revision {self.dataset_revision}" if self.dataset_revision else ""
+        libraries = f", {self.libraries}" if self.libraries else ""
+        trained = f"trained with hf-cushing {self.version}{libraries}"
+        return PageHead(
+            run=self.runs or UNKNOWN,
+            model=f"{self.model}{method}; weights {self.model_revision or UNKNOWN}",
+            dataset=f"{self.dataset}{revision}",
+            versions=f"of the training {UNKNOWN}" if self.version == UNKNOWN else trained,
+            date=self.date if self.date == UNKNOWN else f"run finished {self.date}",
         )
 
 
@@ -65,6 +75,7 @@ def origin_of(manifests: Sequence[Mapping[str, Any]], names: Sequence[str]) -> O
     if not known:
         return Origin(runs=runs)
     revisions = [manifest["model_revision"][:12] for manifest in known]
+    versions = [manifest.get("environment", {}) for manifest in known]
     return Origin(
         model=_same(PurePath(m["config"]["model"]["model"].rstrip("/")).name for m in known),
         method=_same(m["config"]["model"]["finetune"] for m in known),
@@ -73,7 +84,8 @@ def origin_of(manifests: Sequence[Mapping[str, Any]], names: Sequence[str]) -> O
         dataset_revision=_same(m["dataset_revision"] for m in known),
         model_revision=_some(revisions),
         date=max(m.get("finished", UNKNOWN) for m in known),
-        version=_same(m.get("environment", {}).get("hf-cushing", UNKNOWN) for m in known),
+        version=_same(own.get("hf-cushing", UNKNOWN) for own in versions),
+        libraries=_same(f"{n} {own[n]}" for own in versions for n in LIBRARIES if n in own),
     )
 
 

@@ -31,10 +31,12 @@ GAPS_CAPTION = "Grey: gaps below the minimum detectable difference; one inside m
 def write_page(out: Path, report: Report, predictions: Predictions) -> None:
     """Write the figures into `out`, and the page that holds them all."""
     origin = report.origin or Origin()
+    what, *rest = first_screen(report)
+    labels = report.grading.grades if report.grading else predictions.positive_labels
     text = tables_to_page(
-        f"{', '.join(predictions.positive_labels)}: {origin.model}, {report.split} photos",
-        screen=first_screen(report),
-        head=origin.lines,
+        f"{', '.join(labels)}: {origin.model}, {report.split} photos",
+        head=origin.head,
+        screen=[replace(what, lines=what.lines[1:]), *rest],  # the head says the first line
         tables=list(_illustrated(out, report)),
         figures=_figures(out, report, predictions),
     )
@@ -48,8 +50,12 @@ def _illustrated(out: Path, report: Report) -> Iterator[Table]:
         rows, gaps = report.rows(label, unit), report.gaps_of(label, unit)
         plots[f"{label}_{unit}"] = ("forest_", partial(plot_forest, rows=rows), FOREST_CAPTION)
         plots[f"gaps_{label}_{unit}"] = ("", partial(plot_gaps, gaps=gaps), GAPS_CAPTION)
-    yield from first_tables(report)
+    first = list(first_tables(report))
+    yield from first
+    shown = {table.name for table in first}
     for table in report_tables(report):
+        if table.name in shown:
+            continue
         table = replace(table, folded=True)
         if table.name in plots:
             prefix, plot, caption = plots[table.name]

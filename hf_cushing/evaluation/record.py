@@ -122,6 +122,11 @@ def points_from_json(metrics: dict[str, Any], *, plain: bool = False) -> list[Op
     return [_record(OperatingPoint, point) for point in part["operating_points"]]
 
 
+def origin_from_json(metrics: dict[str, Any]) -> Origin | None:
+    """Where a ``metrics.json`` of any version comes from; None where it doesn't say."""
+    return _record(Origin, metrics["origin"]) if metrics.get("origin") else None
+
+
 def report_from_json(metrics: dict[str, Any]) -> Report:
     """Read ``metrics.json`` back: the standard figures, not comparisons and abstentions.
 
@@ -149,7 +154,7 @@ def report_from_json(metrics: dict[str, Any]) -> Report:
         margin=metrics.get("margin", MARGIN),
         plain=_plain(metrics["plain"]) if metrics.get("plain") else None,
         prevalence=tuple(metrics.get("prevalence", ())),
-        origin=_record(Origin, metrics["origin"]) if metrics.get("origin") else None,
+        origin=origin_from_json(metrics),
         adjusted=[_adjusted(row) for row in metrics.get("adjusted", ())],
         drawn=metrics.get("drawn", False),
     )

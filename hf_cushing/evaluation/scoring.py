@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
-from hf_cushing.data.loading import NEEDED, FaceData, class_words
+from hf_cushing.data.loading import FaceData, class_words
+from hf_cushing.data.parquet import NEEDED
 from hf_cushing.evaluation.grouping import QUALITY
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.faces.quality import measure_quality

@@ -55,12 +55,17 @@ def report_tables(report: Report) -> list[Table]:
 
 
 def first_tables(report: Report) -> Iterator[Table]:
-    """A quarter of the metrics, in the unit of the first screen; one table a disease."""
+    """A quarter of the metrics, in the unit of the first screen; one table a disease, or those
+    of the grades.
+    """
     unit = report.units[-1]
+    if report.grading:
+        tables = grade_tables(report.grading, report.split)
+        yield from (table for table in tables if table.name.endswith(unit))
+        return
     for label in report.labels:
         table = subgroup_table(report, label, unit, shown_in("first"))
-        if not report.grading:
-            yield replace(table, name=f"first_{label}", notes=table.notes[:2])
+        yield replace(table, name=f"first_{label}", notes=table.notes[:2])
 
 
 def subgroup_table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hf_cushing.data.options import Progress
+from hf_cushing.evaluation.command import origin_of_runs
 from hf_cushing.explain.cohort import Explained, explain_cohort, load_cohort
 from hf_cushing.explain.findings import Findings, findings_of
 from hf_cushing.explain.marked_masks import read_masks
@@ -49,5 +50,6 @@ def explain_to(
     }
     explained = explain_cohort(cohort, out / BATCHES, options, progress)
     findings = findings_of(explained, **marks)
-    write_explanation(out, explained, findings, options, thumbnails=thumbnails)
+    origin = origin_of_runs([run], dataset, cohort.dataset_revision)
+    write_explanation(out, explained, findings, options, origin=origin, thumbnails=thumbnails)
     return explained, findings

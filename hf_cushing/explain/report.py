@@ -8,19 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing import __version__
+from hf_cushing.evaluation.origin import Origin
 from hf_cushing.explain.cohort import Explained
+from hf_cushing.explain.face_figure import plot_face
 from hf_cushing.explain.figures import plot_densities, plot_examples, plot_hidden, plot_mean_faces
 from hf_cushing.explain.findings import Findings
 from hf_cushing.explain.options import ExplainOptions
 from hf_cushing.explain.tables import explanation_tables
-from hf_cushing.explain.verdicts import verdicts
+from hf_cushing.explain.verdicts import explanation_screen
 from hf_cushing.files import write_json, write_text
 from hf_cushing.reports.page import tables_to_page
+from hf_cushing.reports.screen import screen_lines
 from hf_cushing.reports.table import Table, table_to_csv, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats.region_shares import RegionRow
 
 SCHEMA_VERSION = 1
+
+FACE = (
+    "How much less the classes differ, in log-odds, when a region is hidden alone (95 %, by "
+    "patient). Bold and coloured: shown to count. The face is a mean of persons."
+)
 
 
 def write_explanation(
@@ -29,6 +37,7 @@ def write_explanation(
     findings: Findings,
     options: ExplainOptions,
     *,
+    origin: Origin,
     thumbnails: bool,
 ) -> None:
     """Write ``regions.csv``, ``explain.json``, ``explain.md``, figures and ``report.html``.
@@ -36,15 +45,21 @@ def write_explanation(
     Parameters
     ----------
     out : Path
+    origin : Origin
+        Of the model, with the dataset explained.
     thumbnails : bool
         Whether photos of persons may be shown, in ``figures/examples.png`` and on the page.
     """
     write_text(out / "regions.csv", table_to_csv(_all_regions(findings, options)))
     tables = explanation_tables(findings)
     write_text(out / "explain.md", tables_to_markdown(tables))
+    face = out / "figures" / "face_regions.png"
+    plot_face(face, explained, findings.hidden)
     page = tables_to_page(
         f"Where in the face: {explained.label}, {len(explained.photos)} photos",
-        verdicts=verdicts(explained, findings),
+        head=origin.head,
+        screen=explanation_screen(explained, findings),
+        lead=(FACE, face),
         tables=tables,
         figures=_figures(out / "figures", explained, findings, thumbnails),
     )
@@ -67,7 +82,7 @@ def explanation_to_json(
         "label": explained.label,
         "photos": len(explained.photos),
         "options": asdict(options),
-        "verdicts": verdicts(explained, findings),
+        "verdicts": screen_lines(explanation_screen(explained, findings)),
         "best_method": findings.best.method if findings.best else None,
         **tables,
     }

@@ -5,24 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from hf_cushing.explain.cohort import Explained
 from hf_cushing.explain.findings import Findings
 from hf_cushing.explain.tables import row_text
-from hf_cushing.faces.regions import GROUPS, REGIONS
+from hf_cushing.faces.regions import REGIONS
+from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import interval_text
 from hf_cushing.stats.hidden_regions import excludes_zero
+from hf_cushing.stats.map_faithfulness import INSENSITIVE
 from hf_cushing.stats.region_shares import DIFFERENCE, OUTSIDE, RegionRow, shortcut_alarm
 
 
-def verdicts(explained: Explained, findings: Findings) -> list[str]:
-    """What to read first; a claim only where an interval supports it."""
-    return [
-        _method_sentence(findings),
-        _hidden_sentence(findings.hidden),
-        _sexes_sentence(findings.hidden),
-        _outside_sentence(explained, findings),
-        *_reader_sentences(findings),
+def explanation_screen(explained: Explained, findings: Findings) -> list[Section]:
+    """Titled sentences; a claim only where an interval supports it."""
+    sections = [
+        Section("What", (_what(explained),)),
+        Section("Hidden", (_hidden_sentence(findings.hidden),)),
+        Section("Heatmaps", (_method_sentence(findings),)),
+        Section("Women, men", (_sexes_sentence(findings.hidden),)),
+        Section("Outside", (_outside_sentence(explained, findings),)),
+        Section("Readers", tuple(_reader_sentences(findings))),
     ]
+    return [section for section in sections if section.lines]
+
+
+def _what(explained: Explained) -> str:
+    patients, truth = explained.patients, explained.truth
+    sick, well = (len(np.unique(patients[mask])) for mask in (truth, ~truth))
+    return (
+        f"What counts for {explained.label} in the model {explained.run.title}: {len(patients)} "
+        f"photos of {len(np.unique(patients))} patients, {sick} with and {well} without it."
+    )
 
 
 def _method_sentence(findings: Findings) -> str:
@@ -39,7 +54,9 @@ def _method_sentence(findings: Findings) -> str:
     return (
         f"The most faithful heatmap here is {best.method}: insertion minus deletion is "
         f"{interval_text(best.better, best.low, best.high)} above that of a random map "
-        f"({best.photos} photos). The figures show it."
+        f"({best.photos} photos), and its maps correlate by {best.sanity:.2f} with those of a "
+        f"network that learned nothing (from {INSENSITIVE} on it would show the photo, not the "
+        "model). The figures show it."
     )
 
 
@@ -47,38 +64,41 @@ def _outside_sentence(explained: Explained, findings: Findings) -> str:
     """The shortcut alarm beside what hiding the field outside the face changes."""
     method = findings.shown
     area = explained.areas[:, REGIONS.index(OUTSIDE)].sum() / explained.areas.sum()
-    hidden = next(row for row in _separations(findings.hidden) if row.region == OUTSIDE)
+    hidden = next(row for row in separations(findings.hidden) if row.region == OUTSIDE)
     alarm = shortcut_alarm(findings.regions[method])
     alarm = alarm or f"No alarm that the model looks beside the face ({method})."
     return (
-        f"{alarm} The field outside the face is {area:.0%} of the picture; hiding it takes "
+        f"{alarm} The field outside the face is {100 * area:.0f} % of the picture; hiding it takes "
         f"{row_text(hidden, 2)} from the log-odds between the classes. The fat under the chin "
         "counts as outside."
     )
 
 
 def _hidden_sentence(rows: Sequence[RegionRow]) -> str:
-    judged = _separations(rows)
-    proven = sorted((row for row in judged if row.low > 0), key=lambda row: -row.estimate)
+    judged = sorted(separations(rows), key=lambda row: -row.estimate)
     if not any(math.isfinite(row.low) for row in judged):
         return f"Hidden regions: {judged[0].reason} with or without the label: no statement."
+    proven, others = (
+        [f"{row.region} {row_text(row, 2)}" for row in judged if (row.low > 0) == shown]
+        for shown in (True, False)
+    )
+    start = "How much less the classes differ, in log-odds, when a region is hidden alone: "
     if not proven:
-        return "No region is shown to carry what separates the classes when it is hidden alone."
-    named = [f"{row.region} ({row_text(row, 2)})" for row in proven]
+        start = "No region is shown to carry what separates the classes when it is hidden alone"
+    rest = f"not shown for {', '.join(others)}" if others else "shown for all"
     return (
-        f"Log-odds between the classes that are lost when a region is hidden: {', '.join(named)}. "
-        f"It is not shown for the others of the {len(GROUPS)} regions. The intervals are not "
-        "corrected for their number: one region in 20 would miss 0 by chance."
+        f"{start}{', '.join(proven)}; {rest}. The intervals are not corrected for {len(judged)} "
+        "regions: one region in 20 would miss 0 by chance."
     )
 
 
-def _separations(rows: Sequence[RegionRow], group: str = "all") -> list[RegionRow]:
+def separations(rows: Sequence[RegionRow], group: str = "all") -> list[RegionRow]:
     """What hiding each region takes from the separation of the classes."""
     return [row for row in rows if (row.measure, row.group) == ("separation", group)]
 
 
 def _sexes_sentence(rows: Sequence[RegionRow]) -> str:
-    known = _separations(rows, DIFFERENCE)
+    known = separations(rows, DIFFERENCE)
     differ = [row.region for row in known if excludes_zero(row)]
     if all(row.reason for row in known):
         return (

@@ -10,6 +10,7 @@ import numpy as np
 
 from hf_cushing.data.options import Progress
 from hf_cushing.data.table import SUFFIXES
+from hf_cushing.evaluation.command import origin_of_runs
 from hf_cushing.files import check_report_folder, replace_folder
 from hf_cushing.followup.camera import measure_photos
 from hf_cushing.followup.options import FollowupOptions
@@ -43,7 +44,8 @@ def run_followup(
     followup = follow_up(run, dataset, work, options, progress)
     new = work / "report"
     shutil.rmtree(new, ignore_errors=True)
-    write_report(new, followup, thumbnails=options.thumbnails, progress=progress)
+    origin = origin_of_runs([run], dataset)
+    write_report(new, followup, origin=origin, thumbnails=options.thumbnails, progress=progress)
     replace_folder(new, out)
     shutil.rmtree(work, ignore_errors=True)
     return followup
@@ -71,7 +73,7 @@ def follow_up(
     ------
     UserError
         Problems of the dates, row by row; photos that trained the model; one visit a patient
-        only; nothing to measure repeatability from.
+        only.
     """
     require_statsmodels()
     predictor = Predictor(run, cpu=options.cpu)

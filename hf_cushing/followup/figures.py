@@ -28,7 +28,7 @@ def plot_patient(path: Path, followup: Followup, patient: str) -> None:
               ms=4, mfc="none", label="one photo")  # fmt: skip
     days, half = [cohort.day(row) for row in rows], followup.half_widths[rows]
     axes.errorbar(days, means[rows], half, fmt="o-", color="#0072b2", ms=6, lw=1.6, capsize=3,
-                  label="visit, 95 %")  # fmt: skip
+                  label="visit, 95 %" if followup.spread.known else "visit")  # fmt: skip
     treatment = cohort.patients[patient].treatment_date
     if treatment:
         axes.axvline(treatment, color="#d55e00", ls="--", lw=1.4, label="treatment")
@@ -42,7 +42,7 @@ def plot_patient(path: Path, followup: Followup, patient: str) -> None:
 def _fluctuation(axes: Axes, followup: Followup, patient: str) -> None:
     """Grey: later visits inside it can't be told from the fluctuation of a stable person."""
     later = followup.of_patient(patient)
-    if not later:
+    if not later or not followup.spread.known:
         return
     day, first = followup.cohort.day, later[0].baseline
     half = np.array([visit.smallest_change for visit in (later[0], *later)])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from hf_cushing import __version__
 from hf_cushing.data.options import Progress
-from hf_cushing.files import render_template, write_json, write_text
+from hf_cushing.evaluation.origin import Origin
+from hf_cushing.files import PageHead, render_page, write_json, write_text
 from hf_cushing.followup.figures import plot_cohort, plot_patient, plot_repeatability
 from hf_cushing.followup.results import Followup
 from hf_cushing.followup.tables import cohort_tables, number_tables, region_table, visit_table
@@ -23,10 +23,11 @@ from hf_cushing.followup.verdicts import (
     ALARM,
     NO_ALARM,
     camera_lines,
-    cohort_verdicts,
+    cohort_screen,
     patient_verdicts,
 )
 from hf_cushing.reports.page import embed, tables_to_page
+from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import table_to_csv, tables_to_markdown
 from hf_cushing.schema import RESEARCH_NOTICE
 
@@ -38,14 +39,29 @@ CAPTION = (
     "Circles: single photos. Points: visits, with 95 % intervals. Grey: a later visit inside it "
     "can't be told from the fluctuation of a stable person."
 )
+BARE_CAPTION = "Circles: single photos. Points: visits; their intervals are not known."
+
+PRIVATE = Section(
+    "Private", ("This page contains patient ids: keep it where the clinic's table is kept.",)
+)
+
+COHORT = "Scores of every patient's visits. Thick lines: the mixed model."
 
 
-def write_report(out: Path, followup: Followup, *, thumbnails: bool, progress: Progress) -> None:
-    """Write pages, figures, tables, CSV files and, last, ``followup.json``."""
+def write_report(
+    out: Path, followup: Followup, *, origin: Origin, thumbnails: bool, progress: Progress
+) -> None:
+    """Write pages, figures, tables, CSV files and, last, ``followup.json``.
+
+    Parameters
+    ----------
+    origin : Origin
+        Of the model, with the photos followed.
+    """
     pages = page_names(list(followup.cohort.patients))
     advance = progress("Writing the patients' pages", len(pages))
     for patient, name in pages.items():
-        write_text(out / name, _patient_page(out, followup, patient, thumbnails))
+        write_text(out / name, _patient_page(out, followup, patient, origin.head, thumbnails))
         advance(1)
     for table in number_tables(followup):
         write_text(out / f"{table.name}.csv", table_to_csv(table))
@@ -53,9 +69,13 @@ def write_report(out: Path, followup: Followup, *, thumbnails: bool, progress: P
     for table in tables:
         write_text(out / "tables" / f"{table.name}.csv", table_to_csv(table))
     write_text(out / "followup.md", tables_to_markdown(tables))
+    lead = out / "cohort.png"
+    plot_cohort(lead, followup)
     page = tables_to_page(
         f"Follow-up of {len(pages)} patients, {followup.label}",
-        verdicts=[*cohort_verdicts(followup), _seen_note(followup)],
+        head=origin.head,
+        screen=[PRIVATE, *cohort_screen(followup)],
+        lead=(COHORT, lead),
         tables=tables,
         figures=_figures(out, followup),
         left_out=followup.left_out,
@@ -80,7 +100,9 @@ def page_names(patients: Sequence[str]) -> dict[str, str]:
     return pages
 
 
-def _patient_page(out: Path, followup: Followup, patient: str, thumbnails: bool) -> str:
+def _patient_page(
+    out: Path, followup: Followup, patient: str, head: PageHead, thumbnails: bool
+) -> str:
     chart = out / "patients" / ".chart.png"
     plot_patient(chart, followup, patient)
     picture = embed(chart)
@@ -91,17 +113,16 @@ def _patient_page(out: Path, followup: Followup, patient: str, thumbnails: bool)
     )
     alarm = any(visit.alarms.any() for visit in followup.of_patient(patient))
     tables = [visit_table(followup, patient), region_table(followup, patient)]
-    return render_template(
+    return render_page(
         "followup_patient.html.jinja",
-        patient=patient,
-        facts=f"sex: {facts.sex} · {treated} · model {followup.run.title}",
-        version=__version__,
-        notice=RESEARCH_NOTICE,
+        title=f"Patient {patient}",
+        head=head,
+        facts=f"sex: {facts.sex} · {treated}",
         verdicts=patient_verdicts(followup, patient),
         alarms=list(camera_lines(followup, patient)),
         alarm_title=ALARM if alarm else NO_ALARM,
         chart=picture,
-        caption=CAPTION,
+        caption=CAPTION if followup.spread.known else BARE_CAPTION,
         faces=_faces(followup, patient) if thumbnails else [],
         tables=[table for table in tables if table],
     )
@@ -124,23 +145,13 @@ def _thumbnail(crop: Image.Image) -> str:
 
 
 def _figures(out: Path, followup: Followup) -> Iterator[tuple[str, Path]]:
-    cohort, stable = out / "cohort.png", out / "repeatability.png"
-    plot_cohort(cohort, followup)
-    yield "Scores of every patient's visits. Thick lines: the mixed model.", cohort
+    stable = out / "repeatability.png"
     if plot_repeatability(stable, followup):
         yield (
             "Stable visits of one person (Bland and Altman). Dashed: repeatability coefficient at "
             "the stable visits' number of photos, with its 95 % interval; dotted: mean difference.",
             stable,
         )
-
-
-def _seen_note(followup: Followup) -> str:
-    if followup.run.seen_photo_ids is None:
-        return (
-            "Whether these photos trained the model could not be checked: it doesn't say which did."
-        )
-    return "None of these photos trained the model or chose its threshold."
 
 
 def followup_to_json(followup: Followup) -> dict[str, object]:

@@ -15,7 +15,14 @@ from hf_cushing.followup.verdicts import ONE_VISIT
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import Table, interval_text, p_text
 from hf_cushing.stats.intervals import LEVEL
-from hf_cushing.stats.reliable_change import FELL, ROSE, STABLE, Change, reliable_change
+from hf_cushing.stats.reliable_change import (
+    FELL,
+    ROSE,
+    STABLE,
+    UNKNOWN,
+    Change,
+    reliable_change,
+)
 
 PHOTOS_SHOWN = (1, 2, 3, 5)
 
@@ -26,7 +33,8 @@ SCORE_NUMBERS = ("change", "low", "high", "error", "freedom", "index", "p")
 def cohort_tables(followup: Followup, pages: dict[str, str]) -> list[Table]:
     """All tables of the cohort's page; `pages` is the file of each patient's page."""
     changes = [table for name in ("treated", "untreated") for table in _changes(followup, name)]
-    return [_patients(followup, pages), *changes, _trend(followup), _repeatability(followup)]
+    tables = [_patients(followup, pages), *changes, _trend(followup)]
+    return [*tables, _repeatability(followup)] if followup.spread.known else tables
 
 
 def _patients(followup: Followup, pages: dict[str, str]) -> Table:
@@ -37,7 +45,7 @@ def _patients(followup: Followup, pages: dict[str, str]) -> Table:
                str(len(cohort.rows(patient)))]  # fmt: skip
         row += ["–", "–", "–", "–", ONE_VISIT, "–"] if last is None else [
             str(cohort.day(last.baseline)), str(cohort.day(last.visit)), _change_text(last.score),
-            f"{last.score.index:+.2f}", last.verdict, _camera_word(last),
+            _index_text(last.score.index), last.verdict, _camera_word(last),
         ]  # fmt: skip
         body.append([*row, pages[patient]])
     header = ["patient", "sex", "treatment", "visits", "baseline", "last", "change", "index",
@@ -54,7 +62,13 @@ def _change_text(change: Change) -> str:
     return interval_text(change.change, change.low, change.high, 2)
 
 
+def _index_text(index: float) -> str:
+    return f"{index:+.2f}" if math.isfinite(index) else "–"
+
+
 def _camera_word(visit: Comparison) -> str:
+    if visit.verdict == UNKNOWN:
+        return "not known"
     if visit.alarms.any():
         return "alarm"
     return "changed" if visit.changed.any() else "–"
@@ -76,7 +90,8 @@ def _changes(followup: Followup, name: str) -> Iterator[Table]:
     for row in mean_changes(np.array([v.score.change for v in last.values()]), sexes):
         own = words if row.group == "all" else words[sexes == row.group]
         counts = [str(np.sum(own == word)) for word in (FELL, ROSE)]
-        body.append([*_estimate(row, 2), *(counts if row.group != DIFFERENCE else ["–", "–"])])
+        told = followup.spread.known and row.group != DIFFERENCE
+        body.append([*_estimate(row, 2), *(counts if told else ["–", "–"])])
     header = ["", "patients", "mean change", "sample", "reliably fell", "reliably rose"]
     notes = ["Baseline to last visit; 95 % by Student's t, the difference by Welch. "
              "Insufficient: fewer than 10 patients, so no interval."]  # fmt: skip
@@ -144,7 +159,7 @@ def visit_table(followup: Followup, patient: str) -> Table:
                  interval_text(mean, mean - half[row], mean + half[row], 2)]  # fmt: skip
         if row in later:
             score = later[row].score
-            cells += [_change_text(score), f"{score.index:+.2f}", p_text(score.p),
+            cells += [_change_text(score), _index_text(score.index), p_text(score.p),
                       later[row].verdict]  # fmt: skip
         else:
             before = "baseline" if row in cohort.pairs[0] else "before the baseline"
@@ -175,7 +190,7 @@ def region_table(followup: Followup, patient: str) -> Table | None:
     before, after = 100 * shares.means[first[last]], 100 * shares.means[second[last]]
     body = [
         [name, f"{before[g]:.1f}", f"{after[g]:.1f}", f"{100 * change.change[last, g]:+.1f}",
-         f"{change.index[last, g]:+.2f}",
+         _index_text(change.index[last, g]),
          "changed" if change.p[last, g] < (1 - LEVEL) / len(GROUPS) else "–"]
         for g, name in enumerate(GROUPS)
     ]  # fmt: skip
@@ -221,7 +236,7 @@ def _visit_numbers(followup: Followup) -> Table:
         later = followup.comparisons.get(row)
         if later:
             cells += [getattr(later.score, name) for name in SCORE_NUMBERS]
-            cells += [later.verdict, int(later.alarms.any())]
+            cells += [later.verdict, int(later.alarms.any()) if followup.spread.known else ""]
         rows.append(cells + [""] * (len(header) - len(cells)))
     return _number_table("visits", header, rows)
 
@@ -232,8 +247,8 @@ def _camera_numbers(followup: Followup) -> Table:
     cohort = followup.cohort
     rows = [
         [cohort.visits.patient[row], cohort.day(own.baseline), cohort.day(row), measure,
-         own.camera.change[m], own.camera.index[m], own.camera.p[m], int(own.changed[m]),
-         int(own.alarms[m])]
+         own.camera.change[m], own.camera.index[m], own.camera.p[m],
+         *([int(own.changed[m]), int(own.alarms[m])] if followup.spread.known else ["", ""])]
         for row, own in followup.comparisons.items()
         for m, measure in enumerate(MEASURES)
     ]  # fmt: skip

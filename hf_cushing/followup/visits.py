@@ -113,19 +113,18 @@ class DatedCohort:
         return np.array(baselines, int), np.array(later, int)
 
     def check_comparable(self) -> None:
-        """Refuse photos of which no change can be measured, or not how much is fluctuation.
+        """Refuse photos of which no change can be seen.
 
         Raises
         ------
         UserError
-            No patient has two visits; no visits are stable and none has two photos.
+            No patient has two visits.
         """
         if not len(self.pairs[1]):
             raise UserError(
                 "no patient has two visits: there is no change to measure; give the photos of a "
                 "second visit, and check that the dates of the visits differ"
             )
-        repeatability(np.zeros(len(self.photos)), self.visits)
 
     def change(self, values: np.ndarray) -> Change:
         """Change of one value a photo, shape (pairs,), or of several, shape (pairs, values)."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from hf_cushing.evaluation.command import evaluate_runs, pooled_predictions
+from hf_cushing.evaluation.command import evaluate_runs, origin_of_runs, pooled_predictions
 from hf_cushing.evaluation.operating_points import (
     OperatingPoint,
     choose_operating_points,
     decisions_of,
 )
 from hf_cushing.evaluation.options import EvaluationOptions
+from hf_cushing.evaluation.origin import Origin
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.readers.kit import LEVELS
 from hf_cushing.readers.options import AnalysisOptions, chosen_disease
@@ -57,6 +58,8 @@ class ReaderStudy:
     calls, scores, seconds : numpy.ndarray
         Shape (readers, 2 reads, 2 occurrences, photos).
     answers : tuple of AnswerRow
+    origin : Origin
+        Of the model.
     """
 
     label: str
@@ -70,6 +73,7 @@ class ReaderStudy:
     scores: np.ndarray
     seconds: np.ndarray
     answers: tuple[AnswerRow, ...]
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def truth(self) -> np.ndarray:
@@ -194,17 +198,18 @@ def load_study(source: Path, runs: Sequence[Run], options: AnalysisOptions) -> R
     split = options.split
     if options.dataset is None:
         predictions = pooled_predictions(runs)
-        points = _recorded_points(runs, predictions)
+        points, origin = _recorded_points(runs, predictions), origin_of_runs(runs)
     else:
         evaluation = EvaluationOptions(split=split, by=(), draws=100, repeatability=0)
         report, predictions = evaluate_runs(
             runs, evaluation, dataset=options.dataset, cpu=options.cpu
         )
-        points = report.operating_points
+        points, origin = report.operating_points, report.origin
     label = chosen_disease(predictions.labels, options.label)
     predictions.of_split(split)
     answers = read_answers(source, predictions, label=label, split=split, key=options.key)
-    return make_study(answers, predictions, points, label=label, split=split)
+    study = make_study(answers, predictions, points, label=label, split=split)
+    return replace(study, origin=origin)
 
 
 def _recorded_points(runs: Sequence[Run], predictions: Predictions) -> list[OperatingPoint]:

@@ -11,6 +11,7 @@ from hf_cushing.readers.multi_reader import AGAINST, GAIN, MEAN, Effect
 from hf_cushing.readers.rates import GROUP, MAJORITY, METRIC_NAMES, MODEL, READER, SexGap
 from hf_cushing.readers.report import ReaderReport
 from hf_cushing.readers.study import ALL_READERS, READS
+from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import interval_text, p_text
 from hf_cushing.stats.intervals import INSUFFICIENT
 from hf_cushing.stats.mrmc import FIXED_READERS, RANDOM
@@ -18,10 +19,17 @@ from hf_cushing.stats.mrmc import FIXED_READERS, RANDOM
 SIGNIFICANT = 0.05
 
 
-def verdicts(report: ReaderReport) -> list[str]:
-    """All sentences, the most important first."""
-    return [*_sample(report), *_averages(report), *_differences(report), *_sexes(report),
-            *_mcnemar(report), *_agreement(report)]  # fmt: skip
+def reader_screen(report: ReaderReport) -> list[Section]:
+    """Titled sentences, the most important first."""
+    sections = [
+        Section("What", (*_sample(report), *(f"Remark: {note}." for note in report.notes))),
+        Section("Readers", tuple(_averages(report))),
+        Section("Differences", tuple(_differences(report))),
+        Section("Women, men", tuple(_sexes(report))),
+        Section("One by one", tuple(_mcnemar(report))),
+        Section("Agreement", tuple(_agreement(report))),
+    ]
+    return [section for section in sections if section.lines]
 
 
 def _count(number: int, word: str) -> str:

@@ -7,19 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from hf_cushing import __version__
-from hf_cushing.files import render_template
+from hf_cushing.files import PageHead, render_page
 from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import Table
-from hf_cushing.schema import RESEARCH_NOTICE
 
 
 def tables_to_page(
     title: str,
     *,
-    verdicts: Sequence[str] = (),
-    screen: Sequence[Section] = (),
-    head: Sequence[str] = (),
+    head: PageHead,
+    screen: Sequence[Section],
+    lead: tuple[str, Path] | None = None,
     tables: Sequence[Table],
     figures: Iterable[tuple[str, Path]],
     failed: Mapping[str, str] = MappingProxyType({}),
@@ -29,25 +27,22 @@ def tables_to_page(
 
     Parameters
     ----------
-    verdicts : sequence of str
-        What to read first, as a list; or
+    head : PageHead
     screen : sequence of Section
-        the same under titles.
-    head : sequence of str
-        Which model, run, dataset and day the page is of.
+        What to read first.
+    lead : (str, Path), optional
+        Caption and PNG file of the one figure beside it.
     figures : iterable of (str, Path)
         Captions and PNG files, which become part of the page.
     failed, left_out : mapping
         Name to reason.
     """
-    return render_template(
+    return render_page(
         "report.html.jinja",
         title=title,
-        notice=RESEARCH_NOTICE,
-        version=__version__,
-        verdicts=verdicts,
-        screen=screen,
         head=head,
+        screen=screen,
+        lead=lead,
         tables=tables,
         figures=list(figures),
         failed=failed,

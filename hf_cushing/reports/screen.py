@@ -42,6 +42,11 @@ def screen_text(sections: Sequence[Section], notice: str = "") -> str:
     return "\n".join([*lines, *([notice] if notice else [])])
 
 
+def screen_lines(sections: Sequence[Section]) -> list[str]:
+    """The sentences alone."""
+    return [line for section in sections for line in section.lines]
+
+
 def screen_markdown(sections: Sequence[Section]) -> str:
     """For a card: a title and its sentences as a list."""
     blocks = [

@@ -13,20 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtri, stdtr, stdtrit
 
-from hf_cushing.schema import UserError
 from hf_cushing.stats.intervals import LEVEL
 
 Z = 1.96
 
-STABLE, SAME_VISIT = "stable visits", "photos of one visit"
+STABLE, SAME_VISIT, NOWHERE = "stable visits", "photos of one visit", "nothing"
 
-NO_PAIR = (
-    "there is nothing to measure repeatability from: no patient has two visits marked as stable, "
-    "and no visit has two photos. Fill the column `stable` for visits between which the patient "
-    "is known to have been stable, or take several photos a visit"
-)
-
-FELL, ROSE, NEITHER = "fell", "rose", "no reliable change"
+FELL, ROSE, NEITHER, UNKNOWN = "fell", "rose", "no reliable change", "no verdict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +115,15 @@ class Repeatability:
 
     @property
     def source(self) -> str:
-        """`STABLE`, or `SAME_VISIT`: then what differs from day to day is not in it."""
-        return STABLE if self.visit_freedom else SAME_VISIT
+        """`STABLE`; `SAME_VISIT`, without what differs from day to day; or `NOWHERE`."""
+        if self.visit_freedom:
+            return STABLE
+        return SAME_VISIT if self.photo_freedom else NOWHERE
+
+    @property
+    def known(self) -> bool:
+        """Whether it was measured at all; else every spread and interval is NaN."""
+        return self.source != NOWHERE
 
     @property
     def photo_sd(self) -> float:
@@ -187,17 +187,14 @@ class Repeatability:
 def repeatability(values: np.ndarray, visits: Visits) -> Repeatability:
     """Measure how much a value varies in stable persons, by analysis of variance.
 
+    Without a stable pair and without a visit of two photos it is not known, see `known`.
+
     Parameters
     ----------
     values : numpy.ndarray
         float, shape (photos,).
     visits : Visits
         Of the same photos.
-
-    Raises
-    ------
-    UserError
-        No stable pair and no visit with two photos.
 
     Examples
     --------
@@ -212,8 +209,6 @@ def repeatability(values: np.ndarray, visits: Visits) -> Repeatability:
     rest = float(np.sum((values - means[visits.of_photo]) ** 2))
     stable = visits.periods()
     freedom = sum(len(rows) - 1 for rows in stable)
-    if not free and not freedom:
-        raise UserError(NO_PAIR)
     squares = sum(float(np.sum((means[rows] - means[rows].mean()) ** 2)) for rows in stable)
     inverse = sum((len(rows) - 1) * float(np.mean(1 / photos[rows])) for rows in stable)
     used = np.concatenate(stable) if stable else np.flatnonzero(photos > 1)
@@ -252,9 +247,10 @@ class Change:
     p: np.ndarray
 
     def verdict(self) -> np.ndarray:
-        """`FELL`, `ROSE` or `NEITHER`: words of the same shape."""
+        """`FELL`, `ROSE`, `NEITHER` or, without an error, `UNKNOWN`: words of the same shape."""
         sure = self.p < 1 - LEVEL
-        return np.where(sure, np.where(self.change < 0, FELL, ROSE), NEITHER)
+        told = np.where(sure, np.where(self.change < 0, FELL, ROSE), NEITHER)
+        return np.where(np.isnan(self.p), UNKNOWN, told)
 
 
 def reliable_change(

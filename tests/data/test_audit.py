@@ -10,6 +10,7 @@ from hf_cushing.data.audit_photos import AuditPhotos, photos_of_folder
 from hf_cushing.data.audit_report import audit, write_audit
 from hf_cushing.data.measure import Measures
 from hf_cushing.data.options import no_progress
+from hf_cushing.files import PageHead
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 
@@ -150,7 +151,7 @@ def test_quality_flags_name_the_photos(rng):
 
 
 def test_counts_add_up(rng, tmp_path):
-    result = write_audit(tmp_path, photos(rng), thumbnails=False)
+    result = write_audit(tmp_path, photos(rng), head=PageHead(), thumbnails=False)
     assert sum(cell["photos"] for cell in result["counts"]) == 40
     assert result["patients"] == 40
 
@@ -172,7 +173,7 @@ def test_page_shows_faces_only_if_asked_and_escapes_what_it_shows(dataset, tmp_p
     patients[:2] = "<script>x</script>"
     found = dataclasses.replace(found, columns=found.columns | {"patient_id": patients.astype(str)})
     for thumbnails in (True, False):
-        write_audit(tmp_path, found, thumbnails=thumbnails)
+        write_audit(tmp_path, found, head=PageHead(), thumbnails=thumbnails)
         page = (tmp_path / "audit.html").read_text()
         assert ("data:image/jpeg" in page) is thumbnails
         assert "<script>" not in page

@@ -4,7 +4,8 @@ import torch
 from PIL import Image
 from transformers import default_data_collator
 
-from hf_cushing.data.loading import FacePhotos, class_words, content_revision, load_faces
+from hf_cushing.data.loading import FacePhotos, class_words, load_faces
+from hf_cushing.data.parquet import content_revision
 from hf_cushing.models.preprocessing import square_processor
 from hf_cushing.schema import UserError
 

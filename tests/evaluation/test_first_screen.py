@@ -91,6 +91,7 @@ def test_useless_model_is_not_sent_on(rng):
     assert "worse than chance" in lines["Chance"] or "not shown to be better" in lines["Chance"]
     assert "Nothing to interpret yet" in lines["Next"]
     assert "explain" not in lines["Next"]
+    assert "threshold" not in lines["Next"]
 
 
 def test_tiny_cohort_supports_no_statement_and_names_the_remedy(rng):
@@ -99,6 +100,12 @@ def test_tiny_cohort_supports_no_statement_and_names_the_remedy(rng):
     assert "insufficient" in lines["People"]
     assert "not to be told" in lines["Women, men"]
     assert "train --fold all" in lines["Next"]
+
+
+def test_with_several_diseases_nobody_is_called_ill_by_the_threshold_of_one(rng):
+    lines = lines_of(rng, "three classes")
+    assert "said to have it" in lines["People"]
+    assert "called ill" not in lines["People"]
 
 
 def test_grades_are_told_by_kappa_and_by_people(rng):
@@ -131,7 +138,7 @@ def test_page_has_the_screen_the_origin_and_the_other_tables_folded(rng, tmp_pat
     report = replace(evaluate(predictions, FEW), origin=origin_of([MANIFEST], ["run7"]))
     write_report(tmp_path, report, predictions, full=True)
     page = (tmp_path / "report.html").read_text()
-    assert "Trained with hf-cushing 0.1.0, finished 2026-11-25" in page
+    assert "run finished 2026-11-25" in page
     first, rest = page.split("<details>", 1)
     assert first.index("<dt>Chance</dt>") < first.index("<dt>People</dt>")
     assert "<td>F1</td>" in first

@@ -182,3 +182,10 @@ def test_report_without_grades_has_no_table_of_them(rng):
 def test_grades_that_are_not_the_labels_are_refused_by_name(grades, fault):
     with pytest.raises(UsageError, match=fault):
         check_grades(grades, LABELS)
+
+
+def test_grades_of_a_diagnosis_are_told_how_the_column_severity_becomes_the_labels():
+    with pytest.raises(UsageError) as caught:
+        check_grades(("control", "mild", "severe"), ("control", "cushing"))
+    assert "Grades are labels of the dataset" in str(caught.value)
+    assert "--column label=severity --map label 0=control 1=mild 2=severe" in str(caught.value)

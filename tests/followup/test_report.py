@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hf_cushing.evaluation.origin import Origin
 from hf_cushing.followup.camera import MEASURES
 from hf_cushing.followup.figures import plot_repeatability
 from hf_cushing.followup.report import page_names, write_report
 from hf_cushing.followup.results import Followup
-from hf_cushing.followup.verdicts import cohort_verdicts, patient_verdicts
+from hf_cushing.followup.verdicts import cohort_screen, patient_verdicts
 from hf_cushing.followup.visits import DatedCohort
 from hf_cushing.followup.visits_table import DatedPhoto
+from hf_cushing.reports.screen import screen_lines
 from tests.followup.visit_csv import quiet, read_csv
 
 
@@ -49,10 +51,14 @@ def invented(patients=14, photos=2, stable=True, fall=3.0, seed=0):
     )  # fmt: skip
 
 
+def lines(found):
+    return screen_lines(cohort_screen(found))
+
+
 @pytest.fixture(scope="module")
 def invented_report(tmp_path_factory):
     out = tmp_path_factory.mktemp("invented") / "out"
-    write_report(out, invented(), thumbnails=False, progress=quiet)
+    write_report(out, invented(), origin=Origin(), thumbnails=False, progress=quiet)
     return out
 
 
@@ -79,9 +85,9 @@ def test_changed_light_raises_an_alarm_where_the_score_stayed(invented_report):
 
 def test_without_stable_visits_the_verdicts_say_that_changes_are_found_too_readily():
     found = invented(stable=False)
-    for sentences in (cohort_verdicts(found), patient_verdicts(found, "P03")):
+    for sentences in (lines(found), patient_verdicts(found, "P03")):
         assert any("No visits are marked as stable" in sentence for sentence in sentences)
-    assert not any("No visits are marked" in text for text in cohort_verdicts(invented()))
+    assert not any("No visits are marked" in text for text in lines(invented()))
 
 
 def test_without_stable_visits_there_is_no_figure_of_their_differences(tmp_path):
@@ -89,8 +95,26 @@ def test_without_stable_visits_there_is_no_figure_of_their_differences(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_stable_visits_and_repeats_the_scores_are_shown_and_why_there_is_no_verdict(
+    tmp_path,
+):
+    found = invented(patients=4, stable=False, photos=1)
+    write_report(tmp_path / "out", found, origin=Origin(), thumbnails=False, progress=quiet)
+    page = (tmp_path / "out" / "followup.html").read_text()
+    patient = (tmp_path / "out" / "patients" / "P02.html").read_text()
+    for text in (page, patient):
+        assert "There is no verdict on any change" in text
+        assert "nan" not in re.sub(r"base64,[^\"]+", "", text)
+        assert "reliable change" not in text
+    assert "reliably fell in" not in page
+    assert page.count("data:image/png") == 1  # scores over time, no figure of repeatability
+    rows = [row for row in read_csv(tmp_path / "out" / "visits.csv") if row["change"]]
+    assert {row["verdict"] for row in rows} == {"no verdict"}
+    assert {row["alarm"] for row in rows} == {""}
+
+
 def test_repeatability_of_few_patients_is_called_insufficient():
-    few, enough = (cohort_verdicts(invented(patients=count)) for count in (9, 10))
+    few, enough = (lines(invented(patients=count)) for count in (9, 10))
     assert any("measured on 9 patients: insufficient" in sentence for sentence in few)
     assert not any("insufficient" in sentence for sentence in enough)
 
@@ -102,7 +126,7 @@ def test_a_patient_id_that_is_html_is_shown_as_text(tmp_path):
     cohort = found.cohort
     photos = [replace(p, patient_id=rename.get(p.patient_id, p.patient_id)) for p in cohort.photos]
     found = replace(found, cohort=replace(cohort, photos=photos))
-    write_report(tmp_path / "out", found, thumbnails=False, progress=quiet)
+    write_report(tmp_path / "out", found, origin=Origin(), thumbnails=False, progress=quiet)
     for page in tmp_path.rglob("*.html"):
         assert bad not in page.read_text()
         assert page.name in ("followup.html", "P01.html", "P02.html") or "script" in page.name

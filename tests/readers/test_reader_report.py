@@ -19,7 +19,8 @@ from hf_cushing.readers.page import reader_markdown
 from hf_cushing.readers.read_answers import AnswerRow
 from hf_cushing.readers.report import analyse_readers
 from hf_cushing.readers.study import load_study, make_study
-from hf_cushing.readers.verdicts import difference_sentence, verdicts
+from hf_cushing.readers.verdicts import difference_sentence, reader_screen
+from hf_cushing.reports.screen import screen_lines
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from hf_cushing.stats.mrmc import FIXED_READERS, RANDOM, Estimate, compare_modalities
@@ -191,7 +192,7 @@ def test_a_reader_who_stopped_early_keeps_own_figures_and_leaves_the_crossed_one
     assert (row.readers, row.photos) == (3, PHOTOS)
     assert any("reader R3 read 10 of 60 photos alone" in note for note in report.notes)
     assert any("without reader R3 (10 of 60 photos)" in note for note in report.notes)
-    assert "Not every reader judged every photo" in " ".join(verdicts(report))
+    assert "Not every reader judged every photo" in " ".join(screen_lines(reader_screen(report)))
 
 
 def test_photos_that_one_of_the_readers_skipped_leave_the_crossed_figures(answers):
@@ -241,7 +242,7 @@ def test_scores_that_run_against_their_own_calls_are_refused(answers):
 def test_few_patients_support_no_statement(answers):
     few = [a for a in answers if int(a.photo_id, 16) < 12]
     report = analyse_readers(study_of(few), draws=50)
-    told = verdicts(report)
+    told = screen_lines(reader_screen(report))
     assert any("Nothing here supports a statement" in line for line in told)
     words = ("higher", "lower", "often right", "is right on")
     assert not [line for line in told if any(word in line for word in words)]

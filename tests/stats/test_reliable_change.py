@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hf_cushing.schema import UserError
 from hf_cushing.stats.reliable_change import (
     FELL,
     NEITHER,
     ROSE,
     SAME_VISIT,
     STABLE,
+    UNKNOWN,
     Change,
     Repeatability,
     baseline_row,
@@ -92,10 +92,14 @@ def test_without_stable_visits_the_photos_of_a_visit_are_used_and_it_says_so(rng
     assert found.patients == 200
 
 
-def test_no_pair_at_all_is_refused_with_the_remedy():
+def test_no_pair_at_all_gives_neither_an_interval_nor_a_verdict():
     visits = make_visits(np.array(["A", "A", "B"]), np.array([1, 2, 1]), np.array(["", "", ""]))
-    with pytest.raises(UserError, match="Fill the column `stable`"):
-        repeatability(np.array([1.0, 2, 3]), visits)
+    found = repeatability(np.array([1.0, 2, 3]), visits)
+    assert not found.known
+    change = reliable_change(1.0, 2.0, photos=(1, 1), measured=found)
+    assert float(change.change) == 1
+    assert np.isnan([change.low, change.high, change.index, change.p]).all()
+    assert change.verdict() == UNKNOWN
 
 
 def test_a_period_of_one_visit_is_no_stable_pair():
