@@ -20,11 +20,13 @@ from hf_cushing.app.about_tab import about_tab
 from hf_cushing.app.batch_tab import batch_tab
 from hf_cushing.app.endpoints import add_endpoints
 from hf_cushing.app.followup_tab import followup_tab
+from hf_cushing.app.guard import SpaceGuard
+from hf_cushing.app.limits import Rate
 from hf_cushing.app.page import Page, Words
 from hf_cushing.app.photo_tab import photo_tab
 from hf_cushing.app.served_model import ServedModel, load_model
 from hf_cushing.app.server import scratch_folder, serve, start
-from hf_cushing.app.vault import Guard, Rate, Vault
+from hf_cushing.app.vault import Vault
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 
@@ -131,35 +133,25 @@ def _follow_language(page: Page, blocks: gr.Blocks) -> None:
     page.language.change(None, [page.language], js=SET_LANGUAGE.format(codes=json.dumps(codes)))
 
 
-def theme() -> gr.themes.Base:
-    """gradio's own look with the contrast that WCAG AA asks for."""
-    return gr.themes.Default().set(
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_800",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        block_title_text_color="*neutral_700",
-        block_label_text_color="*neutral_700",
-    )
-
-
 def launch(
-    blocks: gr.Blocks, vault: Vault, *, host: str | None, port: int | None, per_minute: int
+    blocks: gr.Blocks,
+    vault: Vault,
+    *,
+    host: str | None,
+    port: int | None,
+    root_path: str = "",
+    per_minute: int = PER_MINUTE,
 ) -> None:
     """Start the server and return."""
     start(
         blocks.queue(max_size=WAITING, default_concurrency_limit=1),
         host=host,
         port=port,
-        guard=Middleware(Guard, vault=vault, rate=Rate(per_minute)),
+        root_path=root_path,
+        guard=Middleware(SpaceGuard, vault=vault, rate=Rate(per_minute)),
         max_file_size=MAX_FILE,
         state_session_capacity=SESSIONS,
         footer_links=["api"],
-        theme=theme(),
         css=pictures.STYLE.read_text(encoding="utf-8"),
         head=NAMED,
     )
@@ -171,6 +163,7 @@ def serve_app(
     host: str | None,
     port: int | None,
     tell: Callable[[str], None],
+    root_path: str = "",
     explanation: Path | None = None,
     followup: Path | None = None,
     per_minute: int = PER_MINUTE,
@@ -185,6 +178,8 @@ def serve_app(
         None: as the environment says, as on a Space.
     tell : callable
         Takes a line for whoever runs the server.
+    root_path : str
+        Under which path a proxy offers the page, as ``/cushing``.
     explanation, followup : Path, optional
         Folders of ``hf-cushing explain`` and ``hf-cushing followup``.
     per_minute : int
@@ -202,7 +197,7 @@ def serve_app(
     with scratch_folder() as scratch:
         vault = Vault(scratch)
         blocks = build(model, vault, drawn=drawn)
-        launch(blocks, vault, host=host, port=port, per_minute=per_minute)
+        launch(blocks, vault, host=host, port=port, root_path=root_path, per_minute=per_minute)
         risk = "there is no login, and photos travel unencrypted"
         serve(blocks, run.title, host=host, risk=risk, tell=tell)
 
@@ -228,7 +223,7 @@ def main(model_id: str, *, embedded: Path) -> None:
     except UserError as error:
         with scratch_folder() as scratch:
             blocks = _without_model(model, str(error))
-            launch(blocks, Vault(scratch), host=None, port=None, per_minute=PER_MINUTE)
+            launch(blocks, Vault(scratch), host=None, port=None)
             serve(blocks, "no model", host=None, risk="", tell=tell)
 
 

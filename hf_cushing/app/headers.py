@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import constants
 
-FIXED = ("/assets/", "/static/")
+from hf_cushing.app.routes import FIXED
 
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors"
 """The browser itself refuses to load anything from, or send anything to, another place."""
@@ -41,14 +41,3 @@ def with_headers(path: str, send: Send) -> Send:
         await send(message)
 
     return marked
-
-
-class Headers:
-    """ASGI middleware that adds `headers_for` to every answer."""
-
-    def __init__(self, app: Callable):
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and mark what comes back."""
-        await self.app(scope, receive, with_headers(scope.get("path", ""), send))

@@ -14,7 +14,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from hf_cushing.app import reading_page as page
-from hf_cushing.app.headers import Headers
+from hf_cushing.app.login import RoomGuard
 from hf_cushing.app.server import scratch_folder, serve, start
 from hf_cushing.app.texts import disease_name, languages, room_words
 from hf_cushing.readers.answer_store import CONFIDENCES, Answer, AnswerStore, NextCase, OutOfTurn
@@ -124,7 +124,7 @@ def build(room: Room) -> gr.Blocks:
             gr.Markdown(f"## {words['title']}")
             parts["hello"] = gr.Markdown()
             parts["start"] = gr.Button(words["start"], variant="primary", elem_id="start")
-            gr.Button(words["out"], link="/logout", size="sm")
+            gr.Button(words["out"], link="logout", size="sm")
         with gr.Column(visible=False) as parts["case"]:
             parts |= _case(room)
         save, pause = parts.pop("save"), parts.pop("pause")
@@ -181,7 +181,13 @@ def _case(room: Room) -> dict[str, gr.components.Component]:
 
 
 def serve_room(
-    folder: Path, *, host: str, port: int, language: str, tell: Callable[[str], None]
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    language: str,
+    tell: Callable[[str], None],
+    root_path: str = "",
 ) -> None:
     """Serve a kit until Ctrl+C.
 
@@ -194,22 +200,21 @@ def serve_room(
     room = Room(kit, language)
     with scratch_folder():
         blocks = build(room)
-        launch(blocks, room, host=host, port=port)
+        launch(blocks, room, host=host, port=port, root_path=root_path)
         title = f"reading room for {', '.join(kit.readers)}"
         risk = "logins and photos travel unencrypted"
         serve(blocks, title, host=host, risk=risk, tell=tell)
 
 
-def launch(blocks: gr.Blocks, room: Room, *, host: str, port: int) -> None:
+def launch(blocks: gr.Blocks, room: Room, *, host: str, port: int, root_path: str = "") -> None:
     """Start the server and return."""
-    words = room.words
     start(
         blocks.queue(api_open=False),
         host=host,
         port=port,
-        guard=Middleware(Headers),
+        root_path=root_path,
+        guard=Middleware(RoomGuard, kit=room.kit, words=room.words),
         auth=room.kit.admits,
-        auth_message=f"<h2>{words['title']}</h2><p>{words['login']}</p><p>{words['notice']}</p>",
         max_file_size="1kb",
         footer_links=[],
         css=page.style(),

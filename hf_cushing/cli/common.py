@@ -29,6 +29,9 @@ Port = Annotated[int, typer.Option(help="Port.")]
 Host = Annotated[
     str, typer.Option(help="127.0.0.1 for this machine alone; 0.0.0.0 for its network.")
 ]
+RootPath = Annotated[
+    str, typer.Option(help="Path under which a proxy offers the page, as /cushing.")
+]
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from hf_cushing.cli.common import (
     Port,
     ReportFolder,
     Revision,
+    RootPath,
     needs_gradio,
     open_runs,
     progress_bars,
@@ -68,13 +69,14 @@ def serve(
     kit: KitFolder,
     port: Port = 7860,
     host: Host = "127.0.0.1",
+    root_path: RootPath = "",
     language: Annotated[Literal["en", "zh"], typer.Option(help="Of the page.")] = "en",
 ) -> None:
     """Open the reading room until Ctrl+C; answers are saved at once, readers may come back."""
     with needs_gradio("the reading room"):
         from hf_cushing.app.reading_room import serve_room
     say(RESEARCH_NOTICE)
-    serve_room(kit, host=host, port=port, language=language, tell=say)
+    serve_room(kit, host=host, port=port, root_path=root_path, language=language, tell=say)
 
 
 @command(readers, quiet=False)

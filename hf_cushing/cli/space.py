@@ -12,6 +12,7 @@ from hf_cushing.cli.common import (
     Host,
     Port,
     Revision,
+    RootPath,
     RunName,
     needs_gradio,
     open_runs,
@@ -26,6 +27,7 @@ def serve(
     revision: Revision = None,
     port: Port = 7860,
     host: Host = "127.0.0.1",
+    root_path: RootPath = "",
     explain: Annotated[
         Path | None, typer.Option(help="Folder of `explain`: its best heatmap is shown.")
     ] = None,
@@ -42,6 +44,6 @@ def serve(
 
     say(RESEARCH_NOTICE)
     serve_app(
-        *open_runs([run], revision), host=host, port=port, tell=say, explanation=explain,
-        followup=followup, per_minute=per_minute,
+        *open_runs([run], revision), host=host, port=port, root_path=root_path, tell=say,
+        explanation=explain, followup=followup, per_minute=per_minute,
     )  # fmt: skip

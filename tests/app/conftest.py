@@ -27,3 +27,12 @@ def space(model, tmp_path_factory):
         launch(blocks, vault, host="127.0.0.1", port=None, per_minute=100 * PER_MINUTE)
         yield blocks.local_url, vault, blocks
         blocks.close()
+
+
+@pytest.fixture
+def vault(tmp_path):
+    from hf_cushing.app.vault import Vault
+
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return Vault(folder)

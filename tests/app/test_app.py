@@ -271,9 +271,7 @@ def test_without_model_id_the_embedded_model_is_served_as_drawn(monkeypatch, tmp
     ]
 
 
-def test_a_taken_port_and_a_missing_model_are_told(run, tmp_path, monkeypatch):
-    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
-        monkeypatch.setenv(name, "")  # put back after what serve_app sets
+def test_a_taken_port_and_a_missing_model_are_told(run, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -205,25 +205,49 @@ def test_server_gives_nothing_without_login_and_no_file_of_the_kit_with_it(serve
     with httpx.Client(base_url=served) as client:
         photo = next((kit.folder / "photos").iterdir())
         files = [kit.folder / "key.csv", kit.folder / "answers.db", kit.folder / "kit.json", photo]
-        for path in ("/config", "/gradio_api/info", *(f"/gradio_api/file={f}" for f in files)):
+        offered = ("/config", "/gradio_api/info", "/gradio_api/heartbeat/x", "/gradio_api/runs")
+        for path in (*offered, *(f"/gradio_api/file={f}" for f in files)):
             assert client.get(path).status_code == 401
+        assert client.post("/gradio_api/process_recording").status_code == 401
         assert RESEARCH_NOTICE in client.get("/").text
         for name, code in (("Anna", "AAAA-AAAA"), ("Eve", made[1]["Anna"]), ("李 明", "")):
-            answer = client.post("/login", data={"username": name, "password": code})
-            assert answer.status_code in (400, 422)
-        login = {"username": "Anna", "password": made[1]["Anna"]}
-        assert client.post("/login", data=login).status_code == 200
+            answer = client.post("/login", data={"reader": name, "code": code})
+            assert answer.status_code == 400
+            assert room_words("en")["login_wrong"] in answer.text
+        answer = client.post("/login", data={"reader": "Anna", "code": made[1]["Anna"]})
+        assert (answer.status_code, answer.headers["location"]) == (303, "./")
+        for path in ("/gradio_api/runs", "/gradio_api/token", "/gradio_api/deep_link"):
+            assert client.get(path).status_code == 404
+        assert client.post("/gradio_api/process_recording").status_code == 404
         for file in files:
             names = (str(file), str(file.relative_to(kit.folder)))
-            assert {client.get(f"/gradio_api/file={name}").status_code for name in names} <= {
-                403,
-                404,
-            }
+            assert {client.get(f"/gradio_api/file={name}").status_code for name in names} == {404}
         home = client.get("/")
         assert home.headers["cache-control"] == "no-store"
         assert "default-src 'self'" in home.headers["content-security-policy"]
         outside = re.findall(r'(?:src|href)="(https?://[^"]+)', home.text)
         assert all(url.startswith(served) for url in outside)
+
+
+def test_login_asks_for_reader_and_code_and_failed_tries_must_wait(served, made):
+    words = room_words("en")
+    with httpx.Client(base_url=served) as client:
+        page = client.get("/").text
+        assert re.findall(r"<label[^>]*>(.*?)</label>", page) == [words["reader"], words["code"]]
+        assert "username" not in page.lower()
+
+        def enter(reader, code):
+            return client.post("/login", data={"reader": reader, "code": code})
+
+        assert {enter("<Anna>", "AAAA-AAAA").status_code for _ in range(5)} == {400}
+        assert {enter("Anna", "AAAA-AAAA").status_code for _ in range(5)} == {400}
+        late = enter("Anna", made[1]["Anna"])
+        assert late.status_code == 429
+        assert words["login_wait"].format(seconds=late.headers["retry-after"]) in late.text
+        assert "&lt;Anna&gt;" in enter("<Anna>", "").text
+        assert enter("李 明", made[1]["李 明"]).status_code == 303
+        assert client.post("/login", content=b"x" * 5000).status_code == 400
+        assert client.post("/login", content=b"reader=%ff\xff").status_code == 400
 
 
 def test_room_refuses_what_is_no_kit_and_a_port_that_is_taken(kit, tmp_path):
@@ -285,7 +309,7 @@ def sign_in(browser_page, address, name, code):
     browser_page.goto(address)
     browser_page.locator("input[type=password]").fill(code)
     browser_page.locator("input:not([type=password])").first.fill(name)
-    browser_page.get_by_role("button", name="Login").click()
+    browser_page.get_by_role("button", name="Sign in").click()
     browser_page.get_by_text("cases answered").wait_for()
 
 
