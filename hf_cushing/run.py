@@ -7,7 +7,7 @@ for, so a report folder without a model is a `Run`, too.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,18 @@ WEIGHTS = "model.safetensors"
 RECORDED = ("metrics.json", "manifest.json", "predictions.parquet", "README.md", "explain.json",
             "followup.json", "*.png", "figures/*.png", "config.json")  # fmt: skip
 """What is fetched of a model on the Hub, beside the model itself."""
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+MANIFEST: dict[str, Callable[[Any], bool]] = {
+    "labels": _are_names,
+    "seen_photo_ids": _are_names,
+    "run": lambda value: isinstance(value, dict),
+}
+"""What is read of a manifest, and whether a value is of its kind."""
 
 ERROR_RATE = 0.1
 """Of the answer "uncertain": so many known patients of a class and sex fall outside their class."""
@@ -104,8 +116,20 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What the training recorded; empty for a model or report without."""
-        return self._json("manifest.json")
+        """What the training recorded; empty for a model or report without.
+
+        Raises
+        ------
+        UserError
+            What is read of it is of another kind.
+        """
+        facts = self._json("manifest.json")
+        known = facts.items() if isinstance(facts, dict) else ()
+        odd = [k for k, v in known if k in MANIFEST and v is not None and not MANIFEST[k](v)]
+        if odd or not isinstance(facts, dict):
+            what = f"{', '.join(odd) or 'it'} is not as training writes it"
+            raise UserError(f"{self.name}/manifest.json: {what}; use the run as it was written")
+        return facts
 
     @property
     def finished_manifest(self) -> dict[str, Any]:

@@ -116,3 +116,12 @@ def test_report_of_another_model_is_refused(opened, tmp_path):
 
 def test_shared_backbone_is_a_model_without_our_labels():
     assert "control" not in Run(str(shared("models/face-dinov2-tiny"))).labels
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "7", '{"labels": "cushing"}', '{"run": []}', '{"seen_photo_ids": [{}]}', "{"]
+)
+def test_an_odd_manifest_is_told_in_a_sentence(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(UserError, match="manifest"):
+        _ = Run(str(tmp_path)).manifest

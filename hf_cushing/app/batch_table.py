@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from hf_cushing.data.table import SUFFIXES, read_table
 from hf_cushing.data.vocabulary import column_of, meaning
-from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError, is_archive, unpack
+from hf_cushing.faces.uploads import MAX_PHOTOS, ArchiveError, Budget, is_archive
 from hf_cushing.predict.batch import PhotoSource
 from hf_cushing.schema import UserError
 
@@ -53,9 +53,10 @@ def gather(files: Sequence[PhotoSource]) -> list[PhotoSource]:
     """
     photos: list[PhotoSource] = []
     tables: list[PhotoSource] = []
+    budget = Budget()
     for file in files:
         packed = not _is_table(file) and isinstance(file.photo, bytes) and is_archive(file.photo)
-        content = unpack(file.photo) if packed else [(file.name, file.photo)]
+        content = budget.unpack(file.photo) if packed else [(file.name, file.photo)]
         for name, data in content:
             entry = replace(file, name=name, photo=data)
             (tables if _is_table(entry) else photos).append(entry)

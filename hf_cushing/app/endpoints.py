@@ -117,7 +117,7 @@ class Endpoints:
         accept_notice: bool = False,
     ) -> PhotoResult:
         """Find the face of a photo and score it."""
-        uploads = self.uploads(photo_file or {}, sex)
+        uploads = self.uploads(photo_file or {}, sex)[:1]
         facts: dict[str, Any] = {"heatmap_method": self.model.method}
         refusal = _refusal(accept_notice, sex)
         if refusal:
@@ -134,7 +134,7 @@ class Endpoints:
         self, photo_files: list[gr.FileData], sex: Sex = "unknown", accept_notice: bool = False
     ) -> BatchResult:
         """Score several photos, or zip files of photos; a CSV table may state sex and date."""
-        uploads = self.uploads(list(photo_files), sex)
+        uploads = self.uploads(photo_files, sex)
         refusal = _refusal(accept_notice, sex)
         if refusal:
             return _result(BatchResult, refusal)
@@ -150,7 +150,7 @@ class Endpoints:
         self, photo_files: list[gr.FileData], dates: list[str], accept_notice: bool = False
     ) -> FollowupResult:
         """Score dated photos of one person; dates as year-month-day, in the photos' order."""
-        uploads = self.uploads(list(photo_files))
+        uploads = self.uploads(photo_files)
         refusal = _refusal(accept_notice) or _date_refusal(len(uploads), dates)
         if refusal:
             return _result(FollowupResult, refusal)
@@ -215,7 +215,7 @@ def _refusal(accepted: bool, sex: str = "unknown") -> dict[str, str]:
 
 
 def _date_refusal(count: int, dates: Sequence[str]) -> dict[str, str]:
-    if count != len(dates) or not 1 < count <= MOST:
+    if not isinstance(dates, list) or count != len(dates) or not 1 < count <= MOST:
         return _fault("dates", f"give 2 to {MOST} photos and as many dates")
     try:
         days = {date.fromisoformat(day) for day in dates}

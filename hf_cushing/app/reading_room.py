@@ -173,9 +173,13 @@ def _case(room: Room) -> dict[str, gr.components.Component]:
                 parts["regions"] = gr.CheckboxGroup(
                     page.region_choices(words), label=words["regions"], elem_id="regions"
                 )
-            parts["message"] = gr.Markdown(elem_id="message")
-            parts["save"] = gr.Button(words["save"], variant="primary", elem_id="save")
-            parts["pause"] = gr.Button(words["pause"], size="sm", elem_id="pause")
+            with gr.Column(elem_id="bar"):
+                parts["message"] = gr.Markdown(elem_id="message")
+                with gr.Row():
+                    parts["save"] = gr.Button(
+                        words["save"], variant="primary", elem_id="save", scale=3, min_width=180
+                    )
+                    parts["pause"] = gr.Button(words["pause"], elem_id="pause", min_width=80)
             parts["ticket"] = gr.Textbox(elem_id="ticket")  # hidden by the style
     return parts
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hf_cushing.evaluation.record import Report
 from hf_cushing.explain.photo import choose_method
-from hf_cushing.faces.uploads import open_upload
+from hf_cushing.faces.uploads import Budget
 from hf_cushing.predict.answer import Predictor
 from hf_cushing.predict.decision import decide
 from hf_cushing.run import Run
@@ -77,7 +77,7 @@ def load_model(
     UserError
         No such model, files that can't be read, or reports of another model.
     """
-    predictor = Predictor(run, open_with=open_upload)
+    predictor = Predictor(run, opener=lambda: Budget().open)
     method, judged = choose_method(run, explanation)
     return ServedModel(
         predictor=predictor,

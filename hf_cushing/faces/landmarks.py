@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -21,6 +22,10 @@ dlib's detector knows is 80 px, a twelfth of it."""
 
 PYRAMID_STEP = 1.2
 """Ratio of neighbouring sizes at which dlib's detector looks."""
+
+HUGE, HUGE_SIDE = 24_000_000, 3000
+"""Pixels of a photo above which faces are searched on one that is reduced by a whole number, and
+the longest side, about, of that: each turn of so large a photo takes as long as the search."""
 
 FINER = 4
 """Steps by which the copy is larger where no face was found: about twice the side."""
@@ -116,9 +121,12 @@ def find_face(photo: Image.Image, on_several: Several = "refuse") -> Face:
         raise UsageError(f"on_several {on_several}: give {' or '.join(get_args(Several))}")
     if min(photo.size) < MIN_FACE:
         raise PhotoError("too_small", TOO_SMALL)
-    boxes, turn = _upright_boxes(photo)
+    factor = max(photo.size) // HUGE_SIDE if photo.width * photo.height > HUGE else 1
+    small = photo.reduce(factor) if factor > 1 else photo
+    boxes, turn = _upright_boxes(small)
     if not boxes:
-        raise _no_face(photo)
+        raise _no_face(small)
+    boxes = [tuple(factor * value for value in box) for box in boxes]
     if turn:
         photo = photo.transpose(TURNS[turn])
     box = _choose(boxes, photo.size, on_several)
@@ -235,9 +243,16 @@ def load_dlib() -> Any:
     return dlib
 
 
+class _OwnDetector(threading.local):
+    """A detector for each thread: it can't serve two at once, and lets others run meanwhile."""
+
+    def __init__(self) -> None:
+        self.run = load_dlib().get_frontal_face_detector().run
+
+
 @cache
 def _detector() -> Any:
-    return load_dlib().get_frontal_face_detector()
+    return _OwnDetector()
 
 
 @cache

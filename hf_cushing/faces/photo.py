@@ -143,8 +143,8 @@ def open_photo(
             megapixels = pixel_limit // 1_000_000
             raise PhotoError("too_large", f"{megapixels} megapixels or more; make it smaller")
         stored = as_stored(image)
-        image = ImageOps.exif_transpose(image)
-    return _clean(image, stored)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _clean(image, stored)
 
 
 def clean_photo(image: Image.Image) -> Image.Image:

@@ -14,6 +14,9 @@ DEEP_GREY = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 RANGES = (255, 1023, 4095, 16383, 65535, 2**31 - 1, 2**32 - 1)
 """Largest values of 8, 10, 12, 14, 16, 31 and 32 bits: cameras store few bits in wide words."""
 
+ROWS = 256
+"""Rows of deep grey that are scaled at once."""
+
 PROFILED = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour space of an ICC profile to the mode whose pixels it describes."""
 
@@ -79,6 +82,9 @@ def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
     elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         alpha = image.convert("RGBA").getchannel("A")
     colours = _to_srgb(image, profile)
+    if alpha is None:
+        colours.info = {}
+        return colours
     clean = Image.new("RGB", image.size, "white")
     clean.paste(colours, mask=alpha)
     return clean
@@ -92,7 +98,13 @@ def _eight_bits(image: Image.Image, stored: Stored) -> tuple[Image.Image, Image.
     top = _range_of(values, stored.top)
     clear = image.info.get("transparency")
     mask = None if clear is None else Image.fromarray((values != clear).astype(np.uint8) * 255)
-    shades = np.rint(values * (255 / top)).astype(np.uint8)
+    shades = np.empty(values.shape, np.uint8)
+    for rows in range(0, len(values), ROWS):  # a float64 of all would take eight times the memory
+        np.rint(
+            values[rows : rows + ROWS] * (255 / top),
+            casting="unsafe",
+            out=shades[rows : rows + ROWS],
+        )
     return Image.fromarray(255 - shades if stored.zero_is_white else shades), mask
 
 

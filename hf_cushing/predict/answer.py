@@ -30,6 +30,9 @@ AT_ONCE = 8
 Photo = Path | str | bytes | Image.Image | PhotoError
 """A file, its content, a decoded photo, or why there is none."""
 
+Opener = Callable[[bytes], Image.Image]
+"""Opens the bytes of a photo's file."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -97,8 +100,8 @@ class Predictor:
     ----------
     run : Run or str
         Run folder or Hub id.
-    open_with : callable
-        Opens the bytes of a file; `faces.uploads.open_upload` for files of strangers.
+    opener : callable
+        Gives, for each call, what opens the bytes of its files.
     cpu : bool
         Do not use an accelerator.
     on_several : str
@@ -123,7 +126,7 @@ class Predictor:
         self,
         run: Run | str,
         *,
-        open_with: Callable[[bytes], Image.Image] = open_photo,
+        opener: Callable[[], Opener] = lambda: open_photo,
         cpu: bool = False,
         on_several: Several = "refuse",
         prevalence: float | None = None,
@@ -136,10 +139,9 @@ class Predictor:
             )
         self.prevalence = prevalence
         self._own_share = None if prevalence is None else _own_share(self.run, prevalence)
-        self.open_with = open_with
+        self.opener = opener
         self.on_several = on_several
         self._logits = Together(self._forward, AT_ONCE)
-        self._detector = threading.Lock()
         device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
         self.run.classifier.model.to(device).eval()
 
@@ -177,9 +179,9 @@ class Predictor:
         Answer or PhotoError
             In the order of `photos`.
         """
-        pairs = zip(photos, sexes, strict=False)
+        pairs, open_with = zip(photos, sexes, strict=False), self.opener()
         while chunk := list(itertools.islice(pairs, AT_ONCE)):
-            faces = [self._face(photo) for photo, _ in chunk]
+            faces = [self._face(photo, open_with) for photo, _ in chunk]
             sexes_here = [sex for _, sex in chunk]
             yield from self._answer(faces, sexes_here)
 
@@ -221,24 +223,15 @@ class Predictor:
             logits = logits_of(classifier.model, input_pixels(crops, classifier))
         return logits.double().cpu().unbind()
 
-    def _face(self, photo: Photo) -> tuple[AlignedFace, str] | PhotoError:
+    def _face(self, photo: Photo, open_with: Opener) -> tuple[AlignedFace, str] | PhotoError:
         """The aligned face and the photo's content hash; or why there is no face."""
         try:
-            image, photo_id = self._opened(photo)
-            with self._detector:
-                return align_face(image, on_several=self.on_several), photo_id
+            image, photo_id = _opened(photo, open_with)
+            return align_face(image, on_several=self.on_several), photo_id
         except PhotoError as error:
             return error
         except OSError as error:
             return PhotoError("unreadable", error.strerror or str(error))
-
-    def _opened(self, photo: Photo) -> tuple[Image.Image, str]:
-        if isinstance(photo, PhotoError):
-            raise photo
-        if isinstance(photo, Image.Image):
-            return clean_photo(photo), ""
-        data = photo if isinstance(photo, bytes) else read_file(Path(photo))
-        return self.open_with(data), hashlib.sha256(data).hexdigest()[:16]
 
     def _answer(
         self, faces: Sequence[tuple[AlignedFace, str] | PhotoError], sexes: Sequence[str]
@@ -304,3 +297,13 @@ def _own_share(run: Run, prevalence: float) -> float:
             "train with --calibration auto, and keep predictions.parquet in the run folder"
         )
     return float(np.mean(run.validation.label == run.diseases[0]))
+
+
+def _opened(photo: Photo, open_with: Opener) -> tuple[Image.Image, str]:
+    """The photo and its content hash."""
+    if isinstance(photo, PhotoError):
+        raise photo
+    if isinstance(photo, Image.Image):
+        return clean_photo(photo), ""
+    data = photo if isinstance(photo, bytes) else read_file(Path(photo))
+    return open_with(data), hashlib.sha256(data).hexdigest()[:16]

@@ -134,6 +134,21 @@ def test_links_paths_and_unknown_sexes_are_refused(space, model, client, send):
     assert found["error"] == "sex"
 
 
+@pytest.mark.parametrize("odd", [None, 7, "x", {}, [None], [[]], [{"path": []}]])
+def test_arguments_of_any_kind_are_answered_in_a_sentence(space, model, odd):
+    offered = endpoints.Endpoints(Page(model, space[1]))
+    for found in (
+        offered.photo(odd, "female", odd, True),
+        offered.photo(None, odd, True, True),
+        offered.followup(odd, odd, True),
+        offered.batch(None, odd, True),
+        offered.batch(None, "female", odd),
+    ):
+        assert found["error"]
+        assert found["message"]
+    assert not any(photo["answer"] for photo in offered.batch(odd, "female", True)["photos"])
+
+
 def test_a_malformed_call_spoils_no_other(space, send):
     clients = [Client(space[0], verbose=False, analytics_enabled=False) for _ in range(4)]
     jobs = []

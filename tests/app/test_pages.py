@@ -30,7 +30,7 @@ from hf_cushing.predict.batch import PhotoSource, Row, rows_of
 from hf_cushing.stats.reliable_change import Repeatability
 
 REASONS = ("empty", "unreadable", "too_large", "no_face", "several_faces", "too_small", "cut_off",
-           "gone")  # fmt: skip
+           "gone", "budget")  # fmt: skip
 EN = texts.space_words("en")
 
 

@@ -1,16 +1,18 @@
 """Photos and archives from strangers: what is refused, and that it is refused early."""
 
 import io
+import random
 import struct
 import zipfile
 import zlib
+from contextlib import suppress
 
 import pytest
 from PIL import Image
 
 from hf_cushing.faces import uploads
 from hf_cushing.faces.photo import PhotoError
-from hf_cushing.faces.uploads import ArchiveError, is_archive, open_upload, unpack
+from hf_cushing.faces.uploads import ArchiveError, Budget, is_archive, open_upload, unpack
 
 
 def encoded(image, kind, **options):
@@ -105,20 +107,85 @@ def test_a_path_that_leads_out_refuses_the_archive(name):
     assert error.value.reason == "path"
 
 
-def test_a_bomb_is_read_no_further_than_the_limits(monkeypatch):
+def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(uploads, "MAX_PHOTO_BYTES", 1000)
     monkeypatch.setattr(uploads, "MAX_UNPACKED_BYTES", 2500)
     bomb = archive(
-        *((f"{n}.jpg", bytes(10**6)) for n in range(9)), compression=zipfile.ZIP_DEFLATED
+        *((f"{n}.jpg", bytes(10**6)) for n in range(3)), compression=zipfile.ZIP_DEFLATED
     )
-    found = []
     with pytest.raises(ArchiveError) as error:
-        found.extend(unpack(bomb))
+        next(unpack(bomb))
     assert error.value.reason == "too_large"
     found = list(unpack(archive(("0.jpg", bytes(10**6)), compression=zipfile.ZIP_DEFLATED)))
     assert len(found[0][1]) == 1001  # a byte too many: the photo is refused, not cut
     with pytest.raises(PhotoError, match="MB"):
         open_upload(found[0][1])
+
+
+def test_an_archive_gives_no_more_than_it_says():
+    liar = bytearray(archive(("0.jpg", bytes(10**6)), compression=zipfile.ZIP_DEFLATED))
+    place = liar.index(uploads.ENTRY) + 24  # its size once unpacked
+    liar[place : place + 4] = struct.pack("<I", 10)
+    with pytest.raises(ArchiveError) as error:
+        list(unpack(bytes(liar)))
+    assert error.value.reason == "broken"
+
+
+def test_all_archives_of_a_call_share_one_budget(monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_UNPACKED_BYTES", 2500)
+    budget, small = Budget(), archive(("0.jpg", bytes(1000)), compression=zipfile.ZIP_DEFLATED)
+    assert len(list(budget.unpack(small))) == 1
+    assert len(list(budget.unpack(small))) == 1
+    with pytest.raises(ArchiveError) as error:
+        next(budget.unpack(small))
+    assert error.value.reason == "too_large"
+
+
+def test_all_photos_of_a_call_share_one_budget_of_pixels_and_of_time(monkeypatch):
+    photo = encoded(Image.new("RGB", (30, 30)), "PNG")
+    monkeypatch.setattr(uploads, "MAX_CALL_PIXELS", 1500)
+    budget = Budget()
+    assert [budget.open(photo).size for _ in range(2)] == [(30, 30)] * 2
+    with pytest.raises(PhotoError) as error:
+        budget.open(photo)
+    assert error.value.reason == "budget"
+    monkeypatch.setattr(uploads, "MAX_SECONDS", -1.0)
+    with pytest.raises(PhotoError, match="took too long"):
+        Budget().open(photo)
+
+
+def test_so_many_entries_are_not_even_read(monkeypatch):
+    monkeypatch.setattr(uploads.zipfile, "ZipFile", None)  # which would take half a minute
+    many = b"PK\x03\x04" + (uploads.ENTRY + bytes(42)) * 300_000
+    with pytest.raises(ArchiveError) as error:
+        list(unpack(many))
+    assert error.value.reason == "too_many"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_packed_otherwise_is_refused(method):
+    with pytest.raises(ArchiveError) as error:
+        list(unpack(archive(("a.jpg", b"1" * 99), compression=method)))
+    assert error.value.reason == "broken"
+
+
+def test_a_jpeg_of_too_many_passes_is_refused_undecoded():
+    photo = encoded(Image.new("RGB", (60, 40), "tan"), "JPEG", progressive=True)
+    start = photo.index(b"\xff\xda")
+    scan = photo[start : photo.index(b"\xff", start + 12)]
+    assert open_upload(photo).size == (60, 40)
+    with pytest.raises(PhotoError, match="too many passes"):
+        open_upload(photo[:start] + scan * 200 + photo[start:])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_archives_are_told_in_a_sentence(seed):
+    whole = archive(("a.jpg", bytes(300)), ("b/c.png", b"x" * 40), compression=zipfile.ZIP_DEFLATED)
+    damaged, draw = bytearray(whole), random.Random(seed)
+    for _ in range(draw.randint(1, 8)):
+        damaged[draw.randrange(4, len(damaged))] = draw.randrange(256)
+    with suppress(ArchiveError):  # and nothing else
+        list(unpack(bytes(damaged)))
 
 
 def test_too_many_files_a_password_and_a_broken_archive_are_refused():
