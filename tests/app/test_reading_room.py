@@ -431,6 +431,6 @@ def test_session_in_a_browser_survives_a_kill_of_the_server(made, kit, width, he
     assert not faults
     left = [path for path in kit.folder.parent.rglob("*") if path.is_file()]
     names = {path.name for path in left if path.parent.name != "photos"}
-    assert names - {"answers.db-wal", "answers.db-shm"} == {
+    assert names - {"answers.db-wal", "answers.db-shm", "lock"} == {
         *("kit.json", "key.csv", "scores.json", "answers.db")
     }
