@@ -1,13 +1,17 @@
 """How the Space bears many visitors, and whether batching or other number formats pay.
 
     python benchmarks/serving.py RUN --photos FOLDER [--clients 20] [--requests 200]
+    python benchmarks/serving.py RUN --photos FOLDER --beside [--clients 1] [--requests 30]
     python benchmarks/serving.py RUN --photos FOLDER --precision [--models vit-b32 resnet50 …]
 
 The first form serves RUN in a process of its own and sends photos from many clients at once, with
 calls that wait handled together and one by one, side by side: failures, seconds a request (upload,
-waiting and answer), the server's memory before and after, and the files it leaves. The second
-compares the network alone: a batch of 8 against 8 single photos, and bfloat16 and int8 against
-float32, with the largest change of a probability. Clients share the machine with the server.
+waiting and answer), the server's memory before and after, and the files it leaves. The second does
+so while another client sends what is made to cost much, again and again: archives of zeros, photos
+of 59 megapixels, archives of very many entries; it tells the seconds of a visitor and of one such
+call, and the most memory. The third compares the network alone: a batch of 8 against 8 single
+photos, and bfloat16 and int8 against float32, with the largest change of a probability. Clients
+share the machine with the server.
 """
 
 import argparse
@@ -15,11 +19,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +46,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--heatmap", action="store_true", help="ask for heatmaps, too")
+    parser.add_argument("--beside", action="store_true", help="beside costly uploads")
     parser.add_argument("--precision", action="store_true")
     parser.add_argument("--models", nargs="*", default=["vit-b32", "resnet50"])
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
@@ -45,6 +54,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve:
         serve(options.run, options.serve, options.port)
+    elif options.beside:
+        load_beside(options)
     elif options.precision:
         compare_formats(options.models, options.photos)
     else:
@@ -67,11 +78,11 @@ def print_line(text: str) -> None:
     print(text, flush=True)
 
 
-def load(options: argparse.Namespace, together: int) -> None:
-    """Send all requests and print what came of them."""
+@contextmanager
+def served(options: argparse.Namespace, together: int) -> Iterator[tuple[Any, Path]]:
+    """The server's process, after some requests that fill caches, and its temporary folder."""
     import psutil
 
-    photos = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in FORMATS)
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, __file__, options.run, "--serve", str(together)]
         environment = os.environ | {"TMPDIR": scratch}
@@ -81,24 +92,112 @@ def load(options: argparse.Namespace, together: int) -> None:
         )  # fmt: skip
         try:
             server.stdout.readline()
-            memory = psutil.Process(server.pid).memory_info
-            send(options, photos, min(options.requests, 2 * options.clients))  # fills caches
-            before = memory().rss
-            started = time.perf_counter()
-            seconds, failures = send(options, photos, options.requests)
-            whole = time.perf_counter() - started
-            left = [p for p in Path(scratch).rglob("*") if p.is_file() and "uploads" not in p.name]
-            p50, p95 = np.percentile(seconds, [50, 95]) if seconds else (np.nan, np.nan)
-            print(
-                f"up to {together} calls together: {len(seconds)} answers, {failures} failures, "
-                f"{options.clients} clients; p50 {p50:.2f} s, p95 {p95:.2f} s, "
-                f"{len(seconds) / whole:.1f}/s; memory {before / 2**20:.0f} -> "
-                f"{memory().rss / 2**20:.0f} MiB; files left {len(left)}",
-                flush=True,
-            )
+            send(options, photos_of(options), min(options.requests, 2 * options.clients))
+            yield psutil.Process(server.pid), Path(scratch)
         finally:
             server.kill()
             server.wait()
+
+
+def photos_of(options: argparse.Namespace) -> list[Path]:
+    """The photos to send."""
+    return sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in FORMATS)
+
+
+def load(options: argparse.Namespace, together: int) -> None:
+    """Send all requests and print what came of them."""
+    with served(options, together) as (server, scratch):
+        before = server.memory_info().rss
+        started = time.perf_counter()
+        seconds, failures = send(options, photos_of(options), options.requests)
+        whole = time.perf_counter() - started
+        left = [p for p in scratch.rglob("*") if p.is_file() and p.name != "lock"]
+        print(
+            f"up to {together} calls together: {len(seconds)} answers, {failures} failures, "
+            f"{options.clients} clients; {quantiles(seconds)}, "
+            f"{len(seconds) / whole:.1f}/s; memory {before / 2**20:.0f} -> "
+            f"{server.memory_info().rss / 2**20:.0f} MiB; files left {len(left)}",
+            flush=True,
+        )
+
+
+def quantiles(seconds: Sequence[float]) -> str:
+    """Median and 95th percentile, in words."""
+    p50, p95 = np.percentile(seconds, [50, 95]) if seconds else (np.nan, np.nan)
+    return f"p50 {p50:.2f} s, p95 {p95:.2f} s"
+
+
+def load_beside(options: argparse.Namespace) -> None:
+    """Send requests alone, then beside each of `attacks`, and print what came of them."""
+    with tempfile.TemporaryDirectory() as folder, served(options, 8) as (server, _):
+        for name, files in {"alone": [], **attacks(Path(folder))}.items():
+            over, costs, peak = threading.Event(), [], [0]
+            others = [
+                threading.Thread(target=attack, args=(options, files, over, costs)),
+                threading.Thread(target=watch, args=(server, over, peak)),
+            ][0 if files else 1 :]
+            for other in others:
+                other.start()
+            seconds, failures = send(options, photos_of(options), options.requests)
+            over.set()
+            for other in others:
+                other.join()
+            cost = f"; a call took {np.median(costs):.1f} s" if costs else ""
+            load = os.getloadavg()[0]
+            print(
+                f"beside {name}: {len(seconds)} answers, {failures} failures; {quantiles(seconds)}"
+                f"; at most {peak[0] / 2**20:.0f} MiB{cost}; load of the machine {load:.0f}",
+                flush=True,
+            )
+
+
+def attacks(folder: Path) -> dict[str, list[Path]]:
+    """Files that cost much more than they weigh."""
+    from PIL import Image
+
+    def pack(name: str, entries: int, size: int) -> Path:
+        path = folder / name
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for number in range(entries):
+                archive.writestr(zipfile.ZipInfo(f"{number:x}.jpg"), bytes(size),
+                                 zipfile.ZIP_DEFLATED if size else None)  # fmt: skip
+        return path
+
+    grey, colour = folder / "grey.png", folder / "colour.png"
+    Image.fromarray(np.full((7690, 7690), 9000, np.uint16)).save(grey)
+    Image.new("RGB", (7690, 7690), "tan").save(colour)
+    return {
+        "five archives of zeros": [pack(f"{n}.zip", 20, 24_999_999) for n in range(5)],
+        "an archive of zeros": [pack("one.zip", 20, 24_999_999)],
+        "59 megapixels, 16 bits": [grey],
+        "59 megapixels in colour": [colour],
+        "300,000 entries": [pack("many.zip", 300_000, 0)],
+    }
+
+
+def attack(
+    options: argparse.Namespace, files: Sequence[Path], over: threading.Event, costs: list[float]
+) -> None:
+    """Send files again and again; note the seconds of each call."""
+    from gradio_client import Client, handle_file
+
+    client = Client(address_of(options), verbose=False, analytics_enabled=False)
+    while not over.is_set():
+        started = time.perf_counter()
+        with suppress(Exception):  # whatever it is, the next one follows
+            client.predict([handle_file(str(p)) for p in files], "unknown", True, api_name="/batch")
+        costs.append(time.perf_counter() - started)
+
+
+def watch(server: Any, over: threading.Event, peak: list[int]) -> None:
+    """Note the most memory of the server."""
+    while not over.wait(0.05):
+        peak[0] = max(peak[0], server.memory_info().rss)
+
+
+def address_of(options: argparse.Namespace) -> str:
+    """Where the server is."""
+    return f"http://127.0.0.1:{options.port}/"
 
 
 def send(
@@ -107,7 +206,7 @@ def send(
     """Seconds of each answered request, and how many were not answered."""
     from gradio_client import Client, handle_file
 
-    address = f"http://127.0.0.1:{options.port}/"
+    address = address_of(options)
     shares = np.array_split(np.arange(requests), options.clients)
 
     def visit(numbers: np.ndarray) -> list[float]:

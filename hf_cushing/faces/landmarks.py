@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, get_args
 
 import numpy as np
@@ -216,7 +216,7 @@ def detect_boxes(photo: Image.Image, finer: int = 0) -> dict[Box, float]:
     scale = 2 * PYRAMID_STEP ** (finer - steps)
     size = tuple(max(1, round(length * scale)) for length in photo.size)
     copy = np.asarray(photo.resize(size, Image.Resampling.BILINEAR))
-    areas, scores, _ = _detector().run(copy, 0, 0.0)
+    areas, scores, _ = _detect(copy)
     boxes = [tuple(round(v / scale) for v in (r.left(), r.top(), r.right(), r.bottom()))
              for r in areas]  # fmt: skip
     return dict(zip(boxes, scores, strict=True))
@@ -243,16 +243,20 @@ def load_dlib() -> Any:
     return dlib
 
 
-class _OwnDetector(threading.local):
-    """A detector for each thread: it can't serve two at once, and lets others run meanwhile."""
-
-    def __init__(self) -> None:
-        self.run = load_dlib().get_frontal_face_detector().run
+_FREE: SimpleQueue[Any] = SimpleQueue()
+"""Detectors that nobody uses: one can't serve two threads at once, and takes long to make."""
 
 
-@cache
-def _detector() -> Any:
-    return _OwnDetector()
+def _detect(pixels: np.ndarray) -> tuple[Any, Any, Any]:
+    """Rectangles, scores and sub-detectors of dlib's detector, which lets other threads run."""
+    try:
+        detector = _FREE.get_nowait()
+    except Empty:
+        detector = load_dlib().get_frontal_face_detector()
+    try:
+        return detector.run(pixels, 0, 0.0)
+    finally:
+        _FREE.put(detector)
 
 
 @cache

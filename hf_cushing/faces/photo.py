@@ -144,7 +144,8 @@ def open_photo(
             raise PhotoError("too_large", f"{megapixels} megapixels or more; make it smaller")
         stored = as_stored(image)
         ImageOps.exif_transpose(image, in_place=True)
-        return _clean(image, stored)
+        image.load()
+    return _clean(image, stored)
 
 
 def clean_photo(image: Image.Image) -> Image.Image:

@@ -21,6 +21,9 @@ MAX_PHOTOS = 100
 MAX_ENTRIES = 1000
 """In one archive, with folders and what operating systems add."""
 
+FLAT_BYTES, FLATTER = 1_000_000, 100
+"""A file of more bytes that was packed to less than a hundredth is no photo, but made to cost."""
+
 MAX_PHOTO_BYTES = 25_000_000
 
 MAX_UNPACKED_BYTES = 500_000_000
@@ -178,6 +181,8 @@ def _checked(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ArchiveError("broken", "the archive is packed in a way that isn't read; make a "
                                "plain zip file")  # fmt: skip
+        if entry.file_size > max(FLAT_BYTES, FLATTER * entry.compress_size):
+            raise ArchiveError("broken", f"{entry.filename} is no photo: it is nearly empty")
         files.append(entry)
     if len(files) > MAX_PHOTOS:
         raise ArchiveError(

@@ -122,6 +122,12 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
         open_upload(found[0][1])
 
 
+def test_a_file_that_is_packed_a_hundredfold_is_not_unpacked():
+    with pytest.raises(ArchiveError) as error:
+        next(unpack(archive(("0.jpg", bytes(10**6 + 1)), compression=zipfile.ZIP_DEFLATED)))
+    assert error.value.reason == "broken"
+
+
 def test_an_archive_gives_no_more_than_it_says():
     liar = bytearray(archive(("0.jpg", bytes(10**6)), compression=zipfile.ZIP_DEFLATED))
     place = liar.index(uploads.ENTRY) + 24  # its size once unpacked
