@@ -117,7 +117,7 @@ class Endpoints:
         accept_notice: bool = False,
     ) -> PhotoResult:
         """Find the face of a photo and score it."""
-        uploads = self.uploads(photo_file or {}, sex)[:1]
+        uploads = self.uploads([photo_file or {}], sex)
         facts: dict[str, Any] = {"heatmap_method": self.model.method}
         refusal = _refusal(accept_notice, sex)
         if refusal:
