@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -26,21 +26,17 @@ WOMEN, MEN = KNOWN_SEXES
 NOTHING = (math.nan, math.nan)
 
 
-def _largest_gap(*metrics: str) -> Callable[..., np.ndarray]:
-    """The largest gap in any of these metrics, of those of women and of men; never negative."""
-    return lambda women, men: np.maximum.reduce([np.abs(women[m] - men[m]) for m in metrics])
+def _largest_gap(women: Mapping[str, Any], men: Mapping[str, Any]) -> np.ndarray:
+    """The larger gap of recall and specificity, never negative."""
+    return np.maximum.reduce([np.abs(women[m] - men[m]) for m in ("recall", "specificity")])
 
 
 LACKING = "a sex lacks positives or negatives"
 PARITY = {
-    "demographic_parity_difference": Metric(
-        "demographic parity difference", LACKING, _largest_gap("selection_rate"), goal=0
-    ),
-    "equalized_odds_difference": Metric(
-        "equalised odds difference", LACKING, _largest_gap("recall", "specificity"), goal=0
-    ),
+    "demographic_parity_difference": Metric("demographic parity difference", LACKING, goal=0),
+    "equalized_odds_difference": Metric("equalised odds difference", LACKING, goal=0),
 }
-"""Fairness measures, named as in fairlearn; formulas are of women's and of men's metrics."""
+"""Fairness measures, named as in fairlearn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +57,17 @@ class Gap:
         ``from both intervals`` (Zou and Donner) or ``bootstrap``.
     expected : float
         The gap that the sexes' different shares of positives (or mixes of grades) would give by
-        themselves: the mean over permutations of the sexes within each class. Near 0 but for
-        metrics that depend on the prevalence, as precision and F1 do.
+        themselves. Of metrics that change with the prevalence (`Metric.mixed`), as precision and
+        F1 do: that of all rows weighed to the shares of women, and to those of men. Of the others
+        the mean over permutations of the sexes within each class, which is near 0.
     beyond, beyond_low, beyond_high : float
-        `gap` minus `expected`, with its 95 % interval: of metrics that change with the prevalence
-        (`Metric.mixed`); NaN for the others, where it is `gap`.
+        `gap` minus `expected`, with its 95 % interval (NaN where a sex is insufficient): of metrics
+        that change with the prevalence; NaN for the others, where it is `gap`.
     p, p_holm : float
-        How often a permutation of the sexes within each class, by patient, lies as far from
-        `expected` as `gap` does; and adjusted by Holm's method for all gaps of this disease but
-        that of the primary metric, which stands as it is. NaN for measures of calibration.
+        How often a permutation of the sexes within each class, by patient, gives a gap as large
+        beyond what is expected (of equalised odds: as large); and adjusted by Holm's method for
+        all gaps of this disease but that of the primary metric, which stands as it is. NaN for
+        measures of calibration.
     worst : float
         The metric of the sex that is worse off in this sample; NaN where neither direction is.
     detectable : float
@@ -134,9 +132,14 @@ def sex_gaps(
     rows, women = sample.permuted_sexes(shuffles)
     decisions = decisions_of(sample.rows, label, points).select(rows)
     permuted = [weighted_metrics(decisions, part.astype(np.float32)) for part in (women, ~women)]
-    mixed = _mixed_gaps(decisions, sample.weights[:, rows], sample.rows.sex[rows] == WOMEN)
+    one, own = np.ones((1, len(rows)), np.float32), sample.rows.sex[rows] == WOMEN
+    mixed = [_mixed_gaps(decisions, w, own) for w in (one, sample.weights[:, rows])]
+    # with one row a patient every permutation keeps the shares of positives
+    several = len(rows) > sample.who.select(rows).count
+    mixed.append(_mixed_gaps(decisions, one, women) if several else mixed[0])
     gaps = metric_gaps(label, METRICS, sides, permuted, mixed)
-    gaps += [_parity_gap(label, name, sides, permuted) for name in PARITY]
+    shares = next(gap for gap in gaps if gap.metric == "selection_rate")
+    gaps += [_demographic_parity(shares), _equalized_odds(label, sides, permuted)]
     return with_holm(gaps, primary)
 
 
@@ -146,13 +149,14 @@ def _mixed_gaps(
     """Of each draw, the gap that the sexes' shares of positives give by themselves.
 
     All photos together, whose scores are the same in both sexes then, are weighed to the share of
-    positives of women, and to that of men.
+    positives of women, and to that of men. Of `weights` and `women` (bool) either may have one row
+    for each draw, shape (draws, n).
     """
     truth = decisions.truth
     totals = [weights[:, side].sum(1) for side in (truth, ~truth)]
     found = []
     for sex in (women, ~women):
-        own = [weights[:, sex & side].sum(1) for side in (truth, ~truth)]
+        own = [(weights * (sex & side)).sum(1) for side in (truth, ~truth)]
         factors = [part / np.maximum(total, 1) for part, total in zip(own, totals, strict=True)]
         weighed = weights * np.where(truth, factors[0][:, None], factors[1][:, None])
         names = [name for name, metric in METRICS.items() if metric.mixed]
@@ -165,7 +169,7 @@ def metric_gaps(
     metrics: Mapping[str, Metric],
     sides: tuple[Resampled, Resampled],
     permuted: Sequence[Mapping[str, np.ndarray]],
-    mixed: Mapping[str, np.ndarray] = MappingProxyType({}),
+    mixed: Sequence[Mapping[str, np.ndarray]] = (MappingProxyType({}),) * 3,
 ) -> list[Gap]:
     """Each metric of women minus that of men, without `Gap.p_holm`.
 
@@ -178,8 +182,9 @@ def metric_gaps(
         Women and men, on common draws.
     permuted : sequence of mapping
         The metrics of both sides when the sexes are permuted: shape (shuffles,) each.
-    mixed : mapping
-        Of metrics that change with the prevalence, the gap that this gives in each draw.
+    mixed : sequence of mapping
+        Of metrics that change with the prevalence, the gap that this gives: here, shape (1,), in
+        each draw, and in each permutation.
     """
     gaps = []
     for name, metric in metrics.items():
@@ -194,41 +199,56 @@ def metric_gaps(
             bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
             method = "from both intervals"
         women, men = (value.estimate for value in values)
-        chance = permutation_p(women - men, permuted[0][name] - permuted[1][name])
-        chance = NOTHING if name in CALIBRATION else chance
+        here, in_draws, in_permuted = (kind.get(name, np.zeros(1)) for kind in mixed)
+        left = permuted[0][name] - permuted[1][name] - in_permuted
+        expected, p = permutation_p(women - men - float(here[0]), left)
+        chance = NOTHING if name in CALIBRATION else (expected, p)
+        chance = (float(here[0]), p) if name in mixed[0] else chance
         gap = _gap(women, men, bounds, chance, goal=metric.goal, label=label, metric=name,
                    unit=sides[0].report.unit, size=_size(sides), method=method,
                    reason=reason)  # fmt: skip
-        if name in mixed:
+        if name in mixed[0]:
             gap = replace(gap, beyond=gap.gap - gap.expected)
-        if name in mixed and not reason:
-            draws = sides[0].draws[name] - sides[1].draws[name] - mixed[name]
+        if name in mixed[0] and not reason and gap.size != "insufficient":
+            draws = sides[0].draws[name] - sides[1].draws[name] - in_draws
             low, high = percentile_interval(draws, _level(sides))
             gap = replace(gap, beyond_low=low, beyond_high=high)
         gaps.append(gap)
     return gaps
 
 
-def _parity_gap(
+def _demographic_parity(shares: Gap) -> Gap:
+    """The gap of the shares called positive without its sign: one quantity, one interval, one p."""
+    low, high = sorted(abs(end) for end in (shares.low, shares.high))
+    return replace(
+        shares, metric="demographic_parity_difference", women=math.nan, men=math.nan,
+        gap=abs(shares.gap), low=0.0 if shares.low <= 0 <= shares.high else low, high=high,
+        beyond=math.nan, beyond_low=math.nan, beyond_high=math.nan,
+    )  # fmt: skip
+
+
+def _equalized_odds(
     label: str,
-    name: str,
     sides: tuple[Resampled, Resampled],
     permuted: Sequence[Mapping[str, np.ndarray]],
 ) -> Gap:
-    """A measure of difference, with percentiles of the draws, which pull it away from 0."""
-    parity, size = PARITY[name].formula, _size(sides)
+    """With percentiles of the draws, which lie above 0 by themselves; a large one alone counts."""
+    size = _size(sides)
     values = [{m: v.estimate for m, v in side.report.values.items()} for side in sides]
-    gap, bounds, method, reason = float(parity(*values)), NOTHING, "", ""
+    gap, bounds, method, reason = float(_largest_gap(*values)), NOTHING, "", ""
     if math.isnan(gap):
-        reason = f"undefined: {PARITY[name].undefined}"
+        reason = f"undefined: {LACKING}"
     elif size == "insufficient":
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
     else:
-        draws = parity(*(side.draws for side in sides))
+        draws = _largest_gap(*(side.draws for side in sides))
         bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
-    chance = permutation_p(gap, parity(*permuted))
-    return _gap(math.nan, math.nan, bounds, chance, gap=gap, label=label, metric=name,
-                unit=sides[0].report.unit, size=size, method=method, reason=reason)  # fmt: skip
+    chances = _largest_gap(*permuted)
+    p = permutation_p(gap, chances, middle=0.0)[1]
+    expected = float(np.nanmean(chances)) if math.isfinite(p) else math.nan
+    return _gap(math.nan, math.nan, bounds, (expected, p), gap=gap, label=label,
+                metric="equalized_odds_difference", unit=sides[0].report.unit, size=size,
+                method=method, reason=reason)  # fmt: skip
 
 
 def _gap(

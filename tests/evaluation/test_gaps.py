@@ -18,6 +18,9 @@ from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_report import make_predictions
 
 
+CELLS = [(ill, women) for ill in (True, False) for women in (True, False)]
+
+
 def gaps_of(predictions, draws=200, shuffles=400):
     points = choose_operating_points(predictions)
     sample = make_sample(predictions.of_split("test"), draws=draws)
@@ -57,6 +60,47 @@ def test_parity_measures_agree_with_fairlearn(rng):
     for name in ("demographic_parity_difference", "equalized_odds_difference"):
         expected = getattr(fl, name)(rows.label == "cushing", called, sensitive_features=rows.sex)
         assert gaps[name].gap == pytest.approx(expected)
+
+
+def test_demographic_parity_has_the_interval_and_the_p_of_the_shares_gap(rng):
+    gaps, _, _ = gaps_of(make_predictions(rng))
+    shares, parity = gaps["selection_rate"], gaps["demographic_parity_difference"]
+    assert parity.p == shares.p
+    assert parity.high == pytest.approx(max(abs(shares.low), abs(shares.high)))
+    assert (parity.low == 0) == (shares.low <= 0 <= shares.high)
+
+
+def test_sexes_more_alike_than_by_chance_are_no_inequality_of_odds(rng):
+    predictions = make_predictions(rng, n=400)
+    ill, women = predictions.label == "cushing", predictions.sex == "female"
+    called = ill.copy()
+    for cell in ((ill == a) & (women == b) & (predictions.split == "test") for a, b in CELLS):
+        called[np.flatnonzero(cell)[::4]] ^= True
+    score = np.where(called, 0.9, 0.1)
+    alike = replace(predictions, probabilities=np.stack([1 - score, score], 1))
+    odds = gaps_of(alike)[0]["equalized_odds_difference"]
+    assert odds.gap < odds.expected
+    assert odds.p > 0.5
+
+
+def test_gap_beyond_prevalence_is_in_its_interval_where_men_with_the_disease_have_few_photos(rng):
+    predictions = make_predictions(rng, n=800)
+    men_ill = (predictions.sex == "male") & (predictions.label == "cushing")
+    women_well = (predictions.sex == "female") & (predictions.label == "control")
+    second = np.arange(800) % 2 == 1
+    predictions = predictions.select(~((men_ill | women_well) & second))
+    gaps, sample, _ = gaps_of(predictions)
+    rows = sample.rows
+    called = rows.score("cushing") >= choose_operating_points(predictions)[0].threshold
+    ill, women = rows.label == "cushing", rows.sex == "female"
+    shares = ill[women].mean() - ill[~women].mean()
+    gap = gaps["selection_rate"]
+    assert gap.expected == pytest.approx(shares * (called[ill].mean() - called[~ill].mean()))
+    for name in (name for name, metric in METRICS.items() if metric.mixed):
+        gap = gaps[name]
+        assert gap.beyond_low <= gap.beyond <= gap.beyond_high, name
+        excluded = gap.beyond_low > 0 or gap.beyond_high < 0
+        assert not (excluded and gap.p > 0.15), name
 
 
 def test_permutation_p_agrees_with_all_deals_of_a_small_sample(rng):
@@ -127,6 +171,8 @@ def test_few_men_leave_no_statement(rng):
     gaps, _, _ = gaps_of(make_predictions(rng, men=0.06))
     assert gaps["brier"].size == "insufficient"
     assert math.isnan(gaps["brier"].low)
+    assert math.isnan(gaps["f1"].beyond_low)  # draws, too; Wilson's interval of the gap stays
+    assert math.isfinite(gaps["f1"].low)
     assert "no statement" in gap_sentence(gaps["brier"])
 
 
