@@ -196,7 +196,8 @@ def _pairs(result: LabelResult) -> Table:
     margin = next(iter(result.pairs.values())).margin
     notes = [
         "Paired by photo, draws of patients. Equivalent: the 90 % interval lies within "
-        f"±{margin:g}."
+        f"±{margin:g}. The best of each kind was chosen on these very photos: p takes no account "
+        "of that."
     ]
     title = f"{result.label}: the papers' questions"
     return Table(f"pairs_{result.label}", title, header, body, notes)

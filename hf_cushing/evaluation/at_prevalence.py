@@ -1,4 +1,4 @@
-"""What a call means where the disease is rarer than among the test photos."""
+"""What a call means where another share of people has the disease than among the test photos."""
 
 from __future__ import annotations
 
@@ -113,10 +113,13 @@ def prevalence_tables(report: Report, shares: Sequence[float] = ()) -> Iterator[
         notes = [
             "By Bayes' rule from sensitivity and specificity at the threshold in use, 95 % "
             "intervals. It takes for granted that the ill and the healthy elsewhere look as they "
-            "do here; a rarer disease is often a milder one, too.",
-            f"Insufficient: fewer than {INSUFFICIENT} patients with or without the disease.",
+            "do here; where a disease is rarer it is often milder, too.",
         ]
-        yield Table(f"prevalence_{label}", f"{label}: where it is rarer", header, body, notes)
+        if any("insufficient" in line for line in body):
+            few = f"Insufficient: fewer than {INSUFFICIENT} patients with or without the disease."
+            notes.append(few)
+        title = f"{label}: where another share has it (calls by {report.units[-1]})"
+        yield Table(f"prevalence_{label}", title, header, body, notes)
 
 
 def prevalence_sentence(report: Report, label: str) -> str:

@@ -15,13 +15,13 @@ from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import repeatability_verdicts
 from hf_cushing.evaluation.subgroup_f1.f1_formula import f1_score
 from hf_cushing.evaluation.subgroups import MACRO, SubgroupReport, Value
-from hf_cushing.evaluation.wording import expectation, format_value, title_of, verdict_text
+from hf_cushing.evaluation.wording import expectation, format_value, own_verdict, title_of
 from hf_cushing.reports.screen import Section
 from hf_cushing.reports.style import STYLES
 from hf_cushing.reports.table import interval_text, p_text
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.grade_metrics import ERROR, KAPPA
-from hf_cushing.stats.intervals import INSUFFICIENT
+from hf_cushing.stats.intervals import INSUFFICIENT, wilson
 from hf_cushing.stats.paired_metrics import SIGNIFICANT
 
 FEW = f"fewer than {INSUFFICIENT} patients with or without the disease"
@@ -104,8 +104,8 @@ def _chance(report: Report) -> Iterator[str]:
         found = comparison.differences[comparison.primary]
         text = interval_text(found.difference, found.low, found.high)
         yield (
-            f"{comparison.label}, this against the other: {title_of(comparison.primary)} differs "
-            f"by {text}: {verdict_text(found)} (photos; p {p_text(found.p)})."
+            f"{comparison.label}, by photo, this minus the other: {title_of(comparison.primary)} "
+            f"{text}: {own_verdict(found)} (p {p_text(found.p)})."
         )
     if report.origin and report.origin.model in BASELINES:
         yield "This is a baseline without a network: what a network must beat."
@@ -141,9 +141,11 @@ def _people(report: Report) -> Iterator[str]:
         )  # fmt: skip
         whole = max(1, sum(map(sum, row.pairs)))
         who = "patients" if row.unit == "patient" else "photos"
+        exact, about = (_of_hundred(count / whole, *wilson(count / whole, whole))
+                        for count in (right, near))  # fmt: skip
         yield (
-            f"Of 100 {who}, {100 * right / whole:.0f} get their grade, {100 * near / whole:.0f} "
-            f"their grade or a neighbour (of {whole}; by the median grade)."
+            f"Of 100 {who}, {exact} get their grade, {about} their grade or a neighbour (of "
+            f"{whole}; by the median grade)."
         )
     for label in diseases_of(report):
         for subgroup in ("all", *KNOWN_SEXES):
@@ -151,6 +153,10 @@ def _people(report: Report) -> Iterator[str]:
             yield people_sentence(_main(report, label, subgroup), label, several=several)
         if report.prevalence:
             yield prevalence_sentence(report, label)
+
+
+def _of_hundred(share: float, low: float, high: float) -> str:
+    return f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 def people_sentence(row: SubgroupReport, label: str, *, several: bool = False) -> str:
@@ -169,10 +175,10 @@ def people_sentence(row: SubgroupReport, label: str, *, several: bool = False) -
         called = value if whose == "with" else Value(
             estimate=1 - value.estimate, low=1 - value.high, high=1 - value.low
         )  # fmt: skip
-        ends = f"{100 * called.low:.0f}–{100 * called.high:.0f}"
         word = "found" if whose == "with" else called_ill
         whom = f"{name} with {label}" if whose == "with" else "without"
-        parts.append(f"of 100 {whom}, {100 * called.estimate:.0f} ({ends}) {word}")
+        count = _of_hundred(called.estimate, called.low, called.high)
+        parts.append(f"of 100 {whom}, {count} {word}")
     text = "; ".join(parts)
     if row.size == "insufficient":
         text += f": insufficient (fewer than {INSUFFICIENT} with or without it)"
@@ -242,8 +248,9 @@ def _next(report: Report) -> Iterator[str]:
         yield "More patients: read the intervals, not the figures."
     for row in rows:
         share = row.values["selection_rate"].estimate
-        if share >= ALIKE or share <= 1 - ALIKE:
-            who = "everybody" if share >= ALIKE else "nobody"
+        who, side = ("everybody", "specificity") if share >= ALIKE else ("nobody", "recall")
+        # where the disease is rare, or common, such a share may be right
+        if (share >= ALIKE or share <= 1 - ALIKE) and row.values[side].estimate < 0.5:
             better = row.values["auroc"].low > 0.5
             remedy = ": choose the threshold by another --threshold-rule" if better else ""
             yield f"Nearly {who} is said to have {row.label}{remedy}."

@@ -19,6 +19,13 @@ from hf_cushing.reports.table import Table, interval_text, number_text, p_text
 from hf_cushing.stats.metrics import shown_in
 from hf_cushing.stats.paired_metrics import SIGNIFICANT
 
+PARITY_NOTE = (
+    "Calibration has no p: its intercept, too, follows the sexes' shares of positives. The "
+    "differences of parity and odds are never below 0: parity's is the gap of the share called "
+    "positive without its sign; the interval of odds lies above 0 even where there is no gap, and "
+    "its p is that of one as large."
+)
+
 
 def gap_table(
     gaps: Sequence[Gap], metrics: Collection[str] | None = None, *, primary: str = PRIMARY
@@ -71,4 +78,5 @@ def _gap_notes(gaps: Sequence[Gap], primary: str) -> list[str]:
         f", by patient; p (Holm): adjusted for all metrics{'' if grades else but}.",
         "Minimum detectable difference: the size of a gap that a sample like this finds four "
         "times in five.",
+        *([] if grades else [PARITY_NOTE]),
     ]

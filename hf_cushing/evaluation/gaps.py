@@ -19,7 +19,7 @@ from hf_cushing.stats import POWER
 from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, SIZES, difference_interval, size_word, wilson
 from hf_cushing.stats.metrics import CALIBRATION, METRICS, Metric, weighted_metrics
-from hf_cushing.stats.resampling import percentile_interval
+from hf_cushing.stats.resampling import varied_interval
 from hf_cushing.stats.significance import detectable_difference, permutation_p, with_holm
 
 WOMEN, MEN = KNOWN_SEXES
@@ -189,12 +189,13 @@ def metric_gaps(
     gaps = []
     for name, metric in metrics.items():
         values = [side.report.values[name] for side in sides]
-        reason = next((f"undefined: {v.reason}" for v in values if math.isnan(v.estimate)), "")
-        reason = reason or next((v.reason for v in values if math.isnan(v.low)), "")
+        undefined = (f"undefined of a sex: {v.reason}" for v in values if math.isnan(v.estimate))
+        bare = (f"{v.reason}, of a sex" for v in values if math.isnan(v.low))
+        reason = next(undefined, "") or next(bare, "")
         bounds, method = NOTHING, ""
         if not reason and values[0].method == "bootstrap":
             draws = sides[0].draws[name] - sides[1].draws[name]
-            bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
+            bounds, method = varied_interval(draws, _level(sides)), "bootstrap"
         elif not reason:
             bounds = difference_interval(*((v.estimate, v.low, v.high) for v in values))
             method = "from both intervals"
@@ -211,7 +212,7 @@ def metric_gaps(
             gap = replace(gap, beyond=gap.gap - gap.expected)
         if name in mixed[0] and not reason and gap.size != "insufficient":
             draws = sides[0].draws[name] - sides[1].draws[name] - in_draws
-            low, high = percentile_interval(draws, _level(sides))
+            low, high = varied_interval(draws, _level(sides))
             gap = replace(gap, beyond_low=low, beyond_high=high)
         gaps.append(gap)
     return gaps
@@ -242,7 +243,7 @@ def _equalized_odds(
         reason = f"no interval: fewer than {INSUFFICIENT} positive or negative patients of a sex"
     else:
         draws = _largest_gap(*(side.draws for side in sides))
-        bounds, method = percentile_interval(draws, _level(sides)), "bootstrap"
+        bounds, method = varied_interval(draws, _level(sides)), "bootstrap"
     chances = _largest_gap(*permuted)
     p = permutation_p(gap, chances, middle=0.0)[1]
     expected = float(np.nanmean(chances)) if math.isfinite(p) else math.nan

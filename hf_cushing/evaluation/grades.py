@@ -111,7 +111,8 @@ def report_grades(
         rows += [subgroup.report for subgroup in subgroups.values()]
         if WOMEN in masks:
             gaps += graded.gaps((subgroups[WOMEN], subgroups[MEN]), shuffles)
-    constant, error = _best_constant(np.array(rows[0].pairs).sum(1))
+    whole = [row for row in rows if row.subgroup == "all"][-1]
+    constant, error = _best_constant(np.array(whole.pairs).sum(1))
     return Grading(
         grades=tuple(grades),
         rows=rows,

@@ -16,14 +16,17 @@ from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.decisions import Decisions
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_auroc, rate_intervals, size_word
 from hf_cushing.stats.metrics import (
+    CALIBRATED_FROM,
+    FEW_TO_CALIBRATE,
     METRICS,
+    NO_DRAWS,
     ONE_CLASS,
     Metric,
     auroc_within,
     binary_metrics,
     weighted_metrics,
 )
-from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval, strata_of
+from hf_cushing.stats.resampling import UNSTABLE, UNVARIED, Patients, strata_of, varied_interval
 
 MACRO = "macro"
 """In place of a label: the mean over the diseases, each against everything else."""
@@ -32,12 +35,6 @@ TOO_FEW = f"no interval: fewer than {INSUFFICIENT} positive or negative patients
 
 WITHIN = {"auroc_within": Metric("AUROC within folds", ONE_CLASS)}
 """Beside the AUROC of several pooled models: over the pairs that one model scored."""
-
-CALIBRATED_FROM = 200
-"""Photos (or patients, where they are the unit) from which a calibration error is given."""
-
-FEW_TO_CALIBRATE = f"fewer than {CALIBRATED_FROM} of them: chance alone makes it large"
-NO_DRAWS = "no interval: draws raise it; see the reference"
 
 IMAGINED = 500
 """Truths that are dealt by the probabilities, for the reference of the calibration error."""
@@ -297,8 +294,9 @@ def values_of(
     values = {}
     for name, metric in metrics.items():
         reason = metric.undefined if math.isnan(estimates[name]) else few
-        low, high = (math.nan, math.nan) if reason else percentile_interval(draws[name], level)
-        reason = reason or (UNSTABLE if math.isnan(low) else "")
+        low, high = (math.nan, math.nan) if reason else varied_interval(draws[name], level)
+        lost = UNVARIED if np.isfinite(draws[name]).all() else UNSTABLE
+        reason = reason or (lost if math.isnan(low) else "")
         method = "" if reason else "bootstrap"
         values[name] = Value(
             estimate=estimates[name], low=low, high=high, method=method, reason=reason
@@ -331,6 +329,8 @@ def mean_subgroups(
         )  # fmt: skip
         if label == MACRO:  # the diseases' counts together; seeds have the same photos
             positives = sum(r.positives for r in reports)
+            ill = sum(r.positive_patients for r in reports)
+            report = replace(report, positive_patients=ill, negative_patients=report.patients - ill)
             cells = {k: sum(r.cells[k] for r in reports) for k in reports[0].cells}
             negatives = report.rows - positives
             report = replace(report, positives=positives, negatives=negatives, cells=cells)

@@ -20,13 +20,14 @@ from hf_cushing.evaluation.subgroups import MACRO, WITHIN, SubgroupReport
 from hf_cushing.evaluation.wording import (
     format_value,
     metric_and_role,
+    own_verdict,
     title_of,
-    verdict_text,
 )
 from hf_cushing.reports.table import Table, interval_text, number_text, p_text, table_to_csv
 from hf_cushing.schema import KNOWN_SEXES
 from hf_cushing.stats.intervals import INSUFFICIENT, WIDE
 from hf_cushing.stats.metrics import METRICS, shown_in
+from hf_cushing.stats.significance import McNemar
 
 PLAIN_METRICS = ("auroc", "recall", "specificity")
 """Shown of photos as they are."""
@@ -155,6 +156,11 @@ def _subgroup_notes(
         notes += _small_notes(rows, size, few, meaning)
     if unit == "patient":
         notes.append("By patient: the mean log-odds over a patient's photos, same thresholds.")
+    notes.append(
+        "Sensitivity at specificity 0.9, and the reverse, are at thresholds chosen in each column "
+        "on these very photos. Net benefit: a false alarm weighs as the odds of the threshold in "
+        "use."
+    )
     return notes
 
 
@@ -259,6 +265,15 @@ def _abstention_table(report: Report) -> Table:
     return Table("abstention", "With the right to say “uncertain”", header, body, [note])
 
 
+def _mcnemar_text(found: McNemar) -> str:
+    if math.isnan(found.p):
+        return f"No test: {found.reason}"
+    return (
+        "McNemar's test with the models swapped within patients: exact p "
+        f"{p_text(found.p)}, mid-p {p_text(found.mid_p)}"
+    )
+
+
 def _comparison_table(comparison: Comparison) -> Table:
     body = [
         [
@@ -269,7 +284,7 @@ def _comparison_table(comparison: Comparison) -> Table:
             p_text(d.p),
             "–" if d.metric == comparison.primary else p_text(d.p_holm),
             p_text(d.equivalence_p),
-            verdict_text(d),
+            own_verdict(d),
         ]
         for d in comparison.differences.values()
     ]
@@ -284,9 +299,8 @@ def _comparison_table(comparison: Comparison) -> Table:
         f"Thresholds by {c.first_rule} (this) and {c.second_rule} (the other), each on validation.",
         f"Equivalent: the 90 % interval lies within ±{c.margin:g}. Undecided: neither a "
         "difference nor equivalence was shown.",
-        f"McNemar, by patient: this model alone right on {c.by_patient.first_only} photos, the "
-        f"other alone on {c.by_patient.second_only}; exact p {p_text(c.by_patient.p)}, mid-p "
-        f"{p_text(c.by_patient.mid_p)}.",
+        f"Photos on which this model alone is right: {c.by_patient.first_only}; the other alone: "
+        f"{c.by_patient.second_only}. {_mcnemar_text(c.by_patient)}.",
     ]
     header = ["metric", "this", "other", "difference", "p", "p (Holm)", "p (equivalence)",
               "verdict"]  # fmt: skip

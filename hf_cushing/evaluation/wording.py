@@ -82,6 +82,12 @@ def verdict_text(difference: Difference) -> str:
     return difference.verdict + (f" ({difference.reason})" if difference.reason else "")
 
 
+def own_verdict(difference: Difference) -> str:
+    """`verdict_text` where the first model is this one."""
+    text = verdict_text(difference).replace("first better", "this better")
+    return text.replace("second better", "the other better")
+
+
 def metric_and_role(metric: str, primary: str) -> str:
     """The title of a metric, which says if it is the primary one."""
     return title_of(metric) + (" (primary)" if metric == primary else "")

@@ -25,9 +25,9 @@ from hf_cushing.publish.alignment import PROCESSOR
 from hf_cushing.publish.staged import Staged
 from hf_cushing.schema import RESEARCH_NOTICE
 from hf_cushing.stats import agreement
-from hf_cushing.stats.metrics import METRICS
-from hf_cushing.stats.paired_metrics import Difference
-from hf_cushing.stats.resampling import UNSTABLE
+from hf_cushing.stats.metrics import FEW_TO_CALIBRATE, METRICS, NO_DRAWS
+from hf_cushing.stats.paired_metrics import OTHER_THRESHOLDS, Difference
+from hf_cushing.stats.resampling import UNSTABLE, UNVARIED
 from hf_cushing.stats.significance import McNemar
 
 RECORDS = (AbstentionRow, adjusted.Adjusted, Change, Comparison, Difference, gaps.Gap,
@@ -43,7 +43,8 @@ TEXTS |= {"notice"}
 
 REASONS = (
     *(metric.undefined for metric in (*METRICS.values(), *gaps.PARITY.values())),
-    subgroups.TOO_FEW, subgroups.NO_DRAWS, subgroups.FEW_TO_CALIBRATE, grades.TOO_FEW, UNSTABLE,
+    subgroups.TOO_FEW, NO_DRAWS, FEW_TO_CALIBRATE, grades.TOO_FEW, UNSTABLE,
+    UNVARIED, OTHER_THRESHOLDS,
     adjusted.FEW, adjusted.FOLLOWS, adjusted.SEPARATED,
     agreement.ALL_ALIKE, agreement.NO_SPREAD, "undefined of a sex", "nobody gets an answer",
     "from both intervals", "paired wilson", "none seen", "first better", "second better",

@@ -96,14 +96,24 @@ def interval_text(estimate: float, low: float, high: float, digits: int = 3) -> 
     if math.isnan(estimate):
         return "–"
     if math.isnan(low):
-        return f"{estimate:.{digits}f} (no interval)"
-    dash = "–" if low >= 0 else " to "
-    return f"{estimate:.{digits}f} ({low:.{digits}f}{dash}{high:.{digits}f})"
+        return f"{fixed(estimate, digits)} (no interval)"
+    shown, first, last = (fixed(value, digits) for value in (estimate, low, high))
+    return f"{shown} ({first}{' to ' if first.startswith('-') else '–'}{last})"
+
+
+def fixed(value: float, digits: int = 3) -> str:
+    """So many decimals, and a zero without a sign.
+
+    >>> fixed(-0.0004)
+    '0.000'
+    """
+    text = f"{value:.{digits}f}"
+    return text if float(text) else text.lstrip("-")
 
 
 def number_text(value: float) -> str:
     """Three digits, or a dash."""
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+    return fixed(value) if math.isfinite(value) else "–"
 
 
 def p_text(p: float) -> str:

@@ -333,6 +333,12 @@ METRICS = {
 }  # fmt: skip
 """Name in files to `Metric`, in the order of the tables. One entry here is all a new one needs."""
 
+CALIBRATED_FROM = 200
+"""Photos (or patients, where they are the unit) from which a calibration error is given."""
+
+FEW_TO_CALIBRATE = f"fewer than {CALIBRATED_FROM} of them: chance alone makes it large"
+NO_DRAWS = "no interval: draws raise it; see the reference"
+
 CALIBRATION = ("ece", "calibration_slope", "calibration_intercept")
 """Of these a gap of women and men is 0 where probabilities fit either sex. To deal the sexes anew
 within a class breaks that fit, so that such a permutation tests nothing about them."""

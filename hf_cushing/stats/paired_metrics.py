@@ -17,15 +17,20 @@ from hf_cushing.stats.intervals import (
     difference_interval,
     wilson,
 )
-from hf_cushing.stats.metrics import METRICS, binary_metrics, weighted_metrics
-from hf_cushing.stats.resampling import UNSTABLE, Patients, percentile_interval
+from hf_cushing.stats.metrics import (
+    CALIBRATED_FROM,
+    FEW_TO_CALIBRATE,
+    METRICS,
+    NO_DRAWS,
+    binary_metrics,
+    weighted_metrics,
+)
+from hf_cushing.stats.resampling import NO_SPREAD, UNSTABLE, Patients, percentile_interval
 from hf_cushing.stats.significance import permutation_p, tost, with_holm
 
 NAN = math.nan
 
-NO_SPREAD = 1e-8
-"""Differences and errors below this are rounding."""
-
+OTHER_THRESHOLDS = "false positives weigh by other thresholds in either model"
 LEVELS = np.array([LEVEL, 2 * LEVEL - 1])
 """Of the interval that is shown, and of the one for equivalence: two one-sided tests at 5 %."""
 
@@ -124,12 +129,14 @@ def paired_differences(
     weights = who.draws(draws, np.random.default_rng(0))
     drawn = [weighted_metrics(decisions, weights) for decisions in pair]
     swapped = _swapped(pair, who, draws)
-    differences = []
+    differences, lacking = [], _incomparable(pair)
     for metric, kind in METRICS.items():
         first, second = (metrics[metric] for metrics in whole)
         bare = Difference(metric, first, second, first - second)
         if math.isnan(bare.difference):
             differences.append(replace(bare, reason=f"undefined: {kind.undefined}"))
+        elif metric in lacking:
+            differences.append(replace(bare, difference=NAN, reason=lacking[metric]))
         elif few:
             differences.append(replace(bare, reason=few))
         else:
@@ -137,6 +144,15 @@ def paired_differences(
             found = _with_intervals(bare, gaps, pair, who)
             differences.append(_judged(found, margin, swapped[metric]))
     return {difference.metric: difference for difference in with_holm(differences, primary)}
+
+
+def _incomparable(pair: tuple[Decisions, Decisions]) -> dict[str, str]:
+    """Metrics whose difference says nothing about these models, and why."""
+    few = len(pair[0].truth) < CALIBRATED_FROM
+    found = {"ece": f"undefined: {FEW_TO_CALIBRATE}" if few else NO_DRAWS}
+    if not np.array_equal(pair[0].threshold, pair[1].threshold):
+        found["net_benefit"] = f"undefined: {OTHER_THRESHOLDS}"
+    return found
 
 
 def _swapped(pair: Sequence[Decisions], who: Patients, count: int) -> dict[str, np.ndarray]:

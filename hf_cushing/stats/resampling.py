@@ -11,6 +11,9 @@ MOST_UNDEFINED = 0.05
 """Share of draws in which a statistic may be undefined and still have an interval."""
 
 UNSTABLE = "no interval: undefined in too many draws"
+NO_SPREAD = 1e-8
+"""Differences and errors below this are rounding."""
+UNVARIED = "no interval: the same in every draw, which is no certainty"
 """The reason why there is none where more are undefined."""
 
 
@@ -121,6 +124,16 @@ class Patients:
             inside = np.flatnonzero(kinds == kind)
             permuted[:, inside] = rng.permuted(np.tile(own[inside], (count, 1)), axis=1)
         return permuted[:, self.of_photo]
+
+
+def varied_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """`percentile_interval`, or NaN where the draws are all alike: they tell no error then.
+
+    >>> varied_interval(np.ones(100))
+    (nan, nan)
+    """
+    low, high = percentile_interval(draws, level)
+    return (low, high) if high - low > NO_SPREAD else (float("nan"), float("nan"))
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -83,3 +83,11 @@ def test_shift_of_the_prior_calibrates_where_the_disease_is_rarer():
         here = 1 / (1 + np.exp(-logits) * (1 - own) / own)
         there = [shifted_probability(p, own=own, share=share) for p in here]
         assert there == pytest.approx(1 / (1 + np.exp(-logits) * (1 - share) / share))
+
+
+def test_table_of_a_common_disease_does_not_call_it_rarer():
+    options = replace(FEW, prevalence=("0.8",))
+    report = evaluate(make_predictions(np.random.default_rng(0), n=800), options)
+    table = next(prevalence_tables(report))
+    assert table.title == "cushing: where another share has it (calls by patient)"
+    assert not any(note.startswith("Insufficient") for note in table.notes)

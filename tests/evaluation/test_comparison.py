@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 from hf_cushing.evaluation.comparison import compare_models
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions
+from hf_cushing.evaluation.tables import _comparison_table
 from hf_cushing.files import plain
 from hf_cushing.schema import UserError
 from hf_cushing.stats.intervals import clustered_ratio, wilson
@@ -382,3 +383,34 @@ def test_unknown_disease_and_empty_split_are_refused():
         compare_models(first, second, label="gout", points=(point("a"), point("b")))
     with pytest.raises(UserError, match="no rows of split 'train'"):
         compare(first, second, split="train")
+
+
+def test_net_benefit_at_other_thresholds_is_not_compared():
+    benefits = [
+        compare(*make_pair(), points=(point("a"), point("b", at))).differences["net_benefit"]
+        for at in (0.5, 0.4)
+    ]
+    assert math.isfinite(benefits[0].difference)
+    assert math.isnan(benefits[1].difference)
+    assert math.isnan(benefits[1].p)
+    assert benefits[1].verdict == "undecided"
+    assert "other thresholds" in benefits[1].reason
+
+
+def test_calibration_errors_of_few_photos_are_not_compared():
+    few = compare(*make_pair(n=120)).differences["ece"]
+    assert "fewer than 200" in few.reason
+    assert math.isnan(few.p)
+    assert few.verdict == "undecided"
+
+
+def test_comparison_table_counts_photos_and_says_when_no_test_is_possible():
+    first, _ = make_pair()
+    same_calls = compare(first, replace(first, model_revision="b"), points=(point("a"), point("b")))
+    assert _comparison_table(same_calls).notes[-1] == (
+        "Photos on which this model alone is right: 0; the other alone: 0. No test: the models are "
+        "right equally often on every patient."
+    )
+    other = _comparison_table(compare(*make_pair(skill=(4.0, 0.5))))
+    assert "McNemar's test with the models swapped within patients" in other.notes[-1]
+    assert "this better" in {line[-1] for line in other.body}

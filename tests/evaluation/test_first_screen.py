@@ -1,11 +1,13 @@
 """The first screen: the same order for every kind of report, and short enough for a terminal."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hf_cushing.evaluation.first_screen import first_screen, sex_sentence
+from hf_cushing.evaluation.operating_points import choose_operating_points
 from hf_cushing.evaluation.origin import origin_of
 from hf_cushing.evaluation.record import report_from_json, report_to_json
 from hf_cushing.evaluation.report import evaluate, write_report
@@ -156,3 +158,19 @@ def test_too_long_a_screen_is_cut_and_markdown_lists_everything():
     sections = [Section("What", tuple(f"Sentence {n}." for n in range(40)))]
     assert len(screen_text(sections).splitlines()) == MOST_LINES
     assert screen_markdown(sections).count("\n- ") == 40
+
+
+def test_grades_of_a_hundred_patients_have_intervals(rng):
+    assert re.search(r"\d+ \(\d+–\d+\) get their grade", lines_of(rng, "ordinal")["People"])
+
+
+@pytest.mark.parametrize(("score", "advised"), [(0.9, False), (0.1, True)])
+def test_rare_disease_that_is_found_needs_no_other_threshold(rng, score, advised):
+    predictions = make_predictions(rng, n=2400)
+    predictions = predictions.select((predictions.label == "control") | (np.arange(2400) % 120 < 4))
+    given = np.where(predictions.label == "cushing", score, 0.2)
+    predictions = replace(predictions, probabilities=np.stack([1 - given, given], 1))
+    half = [replace(p, threshold=0.5) for p in choose_operating_points(predictions)]
+    report = evaluate(predictions, FEW, operating_points=half)
+    said = " ".join(first_screen(report)[-1].lines)
+    assert ("Nearly nobody is said to have cushing" in said) == advised

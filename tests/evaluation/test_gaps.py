@@ -17,7 +17,6 @@ from hf_cushing.evaluation.wording import gap_sentence
 from hf_cushing.stats.metrics import METRICS
 from tests.evaluation.test_report import make_predictions
 
-
 CELLS = [(ill, women) for ill in (True, False) for women in (True, False)]
 
 

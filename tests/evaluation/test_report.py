@@ -15,7 +15,7 @@ from hf_cushing.evaluation.report import evaluate, write_report
 from hf_cushing.evaluation.tables import report_tables, report_to_csv
 from hf_cushing.evaluation.wording import format_value, title_of
 from hf_cushing.files import plain
-from hf_cushing.reports.table import tables_to_latex, tables_to_markdown
+from hf_cushing.reports.table import interval_text, tables_to_latex, tables_to_markdown
 from hf_cushing.schema import UsageError, UserError
 
 FEW = EvaluationOptions(draws=100, shuffles=100)
@@ -368,3 +368,29 @@ def test_models_compared_keep_their_own_rule_unless_one_is_named(rng):
     text = tables_to_markdown(report_tables(evaluate(first, options, against=second)))
     assert "Thresholds by youden (this) and sensitivity:0.9 (the other)" in text
     assert "±0.2" in text
+
+
+def test_patients_of_the_mean_over_diseases_are_all_of_them(rng):
+    report = evaluate(make_predictions(rng, labels=("control", "cushing", "acromegaly")), FEW)
+    row = report.find("macro", "all")
+    ill = sum(report.find(x, "all").positive_patients for x in ("cushing", "acromegaly"))
+    assert (row.positive_patients, row.negative_patients) == (ill, row.patients - ill)
+
+
+def test_perfect_model_has_no_interval_without_width(rng):
+    predictions = make_predictions(rng, n=400)
+    score = np.where(predictions.label == "cushing", 0.9, 0.1)
+    perfect = replace(predictions, probabilities=np.stack([1 - score, score], 1))
+    report = evaluate(perfect, FEW)
+    for value in (v for row in report.subgroups for v in row.values.values()):
+        assert not value.high - value.low < 1e-6
+    assert report.find("cushing", "all").values["mcc"].reason.startswith("no interval: the same")
+    assert report.find("cushing", "all").values["recall"].low > 0.9
+    for gap in report.gaps:
+        assert math.isnan(gap.low) or gap.high - gap.low > 1e-6
+        assert math.isnan(gap.beyond_low)
+
+
+def test_zero_is_shown_without_a_sign():
+    assert interval_text(-0.001, -0.004, 0.002, 2) == "0.00 (0.00–0.00)"
+    assert interval_text(0.1, -0.2, 0.3, 1) == "0.1 (-0.2 to 0.3)"
