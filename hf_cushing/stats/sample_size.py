@@ -96,7 +96,7 @@ def rate_power(share: float, other: float, patients: int, weight: float = 1.0) -
     """
     mean, count = (share + other) / 2, patients * weight
     apart = share * (1 - share) + other * (1 - other)
-    return _power(abs(share - other), 2 * mean * (1 - mean) / count, apart / count)
+    return _power(abs(share - other), mean * (1 - mean) / (count / 2), apart / count)
 
 
 def area_power(area: float, other: float, patients: int, weight: float = 1.0) -> float:
