@@ -61,7 +61,7 @@ def area_variance(area: float, count: float) -> float:
     >>> round(area_variance(0.85, 50) ** 0.5, 4)  # count: positives, and as many negatives
     0.0391
     """
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    q1, q2 = area / (2 - area), 2 * (area**2 / (1 + area))
     rest = (count - 1) * (q1 + q2 - 2 * area**2)
     return (area * (1 - area) + rest) / count**2
 
@@ -96,7 +96,7 @@ def rate_power(share: float, other: float, patients: int, weight: float = 1.0) -
     """
     mean, count = (share + other) / 2, patients * weight
     apart = share * (1 - share) + other * (1 - other)
-    return _power(abs(share - other), mean * (1 - mean) / (count / 2), apart / count)
+    return _power(abs(share - other), 2 * mean * (1 - mean) / count, apart / count)
 
 
 def area_power(area: float, other: float, patients: int, weight: float = 1.0) -> float:
