@@ -35,6 +35,7 @@ dist: $(VENV)/.installed   ## wheel and source archive into dist/, checked, and 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hf-cushing needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
+	@echo "Downloading and installing 6 to 7 GB into $(VENV), silently: 5 minutes or more"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 

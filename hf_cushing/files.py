@@ -185,3 +185,15 @@ def render_page(name: str, *, title: str, head: PageHead, tables: Any = (), **va
     return render_template(
         name, title=title, head=head, notice=RESEARCH_NOTICE, tables=tables, **values
     )
+
+
+def if_all_folds(folder: Path) -> str:
+    """Say what to give instead of the folder of ``train --fold all``; empty for any other.
+
+    >>> if_all_folds(Path("a/folder/that/is/not"))
+    ''
+    """
+    if not (folder / "fold_0").is_dir():
+        return ""
+    report, model = folder / "report", folder / "fold_0"
+    return f"it holds all folds; give {report}, their report, or one model of them, {model}"

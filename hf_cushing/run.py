@@ -18,7 +18,7 @@ from hf_cushing.evaluation.conformal import Conformal, fit_conformal
 from hf_cushing.evaluation.operating_points import OperatingPoint
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.record import Report, points_from_json, report_from_json
-from hf_cushing.files import read_json
+from hf_cushing.files import if_all_folds, read_json
 from hf_cushing.models.build import Classifier, load_classifier, no_such_run
 from hf_cushing.models.score import weights_revision
 from hf_cushing.schema import CONTROL, UsageError, UserError
@@ -135,9 +135,8 @@ class Run:
     def finished_manifest(self) -> dict[str, Any]:
         """The manifest of a run that must have one."""
         if not self.manifest:
-            raise UserError(
-                f"{self.name} has no manifest.json: the run did not finish; go on with --resume"
-            )
+            why = if_all_folds(self._path) or "the run did not finish; go on with --resume"
+            raise UserError(f"{self.name} has no manifest.json: {why}")
         return self.manifest
 
     @cached_property
@@ -250,9 +249,8 @@ class Run:
     def recorded_predictions(self) -> Predictions:
         """The scores of a run that must have some."""
         if self.predictions is None:
-            raise UserError(
-                f"{self.name} holds no predictions.parquet; give a finished run or report folder"
-            )
+            why = if_all_folds(self._path) or "give a finished run or report folder"
+            raise UserError(f"{self.name} holds no predictions.parquet; {why}")
         return self.predictions
 
     @cached_property

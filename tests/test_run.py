@@ -76,6 +76,14 @@ def test_a_bare_model_has_labels_and_nothing_that_was_recorded(run, tmp_path):
         _ = bare.recorded_predictions
 
 
+def test_folder_of_all_folds_says_what_to_give_instead(tmp_path):
+    (tmp_path / "fold_0").mkdir()
+    run = Run(str(tmp_path))
+    for name in ("recorded_predictions", "finished_manifest"):
+        with pytest.raises(UserError, match=f"all folds; give {tmp_path / 'report'}, .*fold_0"):
+            getattr(run, name)
+
+
 def test_predictions_alone_are_a_run_without_a_model(run):
     alone = Run(str(run / "predictions.parquet"))
     assert len(alone.recorded_predictions) == len(load_predictions(run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -209,7 +210,8 @@ def _propose(raw: Path, *, overwrite: bool) -> None:
     print(text, end="")
     rest = sum(line.partition("  #")[0].endswith((OPEN, f'{OPEN}"')) for line in text.splitlines())
     first = f"confirm {rest} lines marked {OPEN}" if rest else "check it"
-    say(f"written to {raw / CLINIC_FILE}; {first}, then: hf-cushing prepare {raw} --out DATASET")
+    then = f"hf-cushing prepare {shlex.quote(str(raw))} --out DATASET --folds 5"
+    say(f"written to {raw / CLINIC_FILE}; {first}, then: {then}")
 
 
 def _say_intake(report: Any, out: Path) -> None:

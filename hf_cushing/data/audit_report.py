@@ -188,8 +188,10 @@ def check_audit(found: dict[str, Any], out: Path, *, again: str) -> None:
     if wrong:
         raise UserError(
             f"one person seems to stand under two ids with two labels or sexes ({len(wrong)} "
-            f"pairs). Look at {out / 'audit.html'}; then correct the table, or, if they are "
-            "different people, say so in pairs.csv (--decisions), or add --allow"
+            f"pairs). The dataset is written, but before you train on it look at "
+            f"{out / 'audit.html'}; then correct the table, or, if they are different people, "
+            "write 'different' in the first column of pairs.csv and prepare again with "
+            "--decisions pairs.csv --overwrite, or add --allow"
         )
 
 

@@ -15,12 +15,13 @@ from hf_cushing.data.table import encoding_of, find_table, find_tables, plain, r
 from hf_cushing.data.vocabulary import column_of, meaning
 from hf_cushing.data.workbook import filled_sheets
 from hf_cushing.files import write_text
-from hf_cushing.schema import REQUIRED_COLUMNS, UserError
+from hf_cushing.schema import KNOWN_LABELS, REQUIRED_COLUMNS, SEXES, VIEWS, UserError
 
 MOST_VALUES = 60
 """Different words of a column; with more it holds free text."""
 
-TRANSLATED = ("sex", "label", "view")
+OURS = {"sex": SEXES, "label": KNOWN_LABELS, "view": VIEWS}
+"""Columns whose words are translated, and into which."""
 
 HEAD = f"""\
 # How `hf-cushing prepare` reads this folder's table, as it seems from what is there. The table
@@ -122,7 +123,16 @@ def _columns(
                 taken.add(name)
             elif ours and certain == sure and ours in found and name not in taken:
                 notes[ours] = f"{notes.get(ours, '')}, or '{name}'?".strip(", ")
+    for name in names:
+        if "sex" not in found and name not in taken and _sexes([c.get(name, "") for c in rows]):
+            found["sex"], notes["sex"] = (name, False), "its cells are words for sexes"
     return {ours: found[ours] for ours in OUR_COLUMNS if ours in found}, notes
+
+
+def _sexes(cells: Sequence[str]) -> bool:
+    """Whether a column holds words for women and for men, and nothing else."""
+    found = {meaning("sex", cell) for cell in set(cells) - {""}}
+    return {("female", True), ("male", True)} <= found and all(sure for _, sure in found)
 
 
 def _lines(raw: Path, table: _Table, tables: Sequence[_Table]) -> Iterator[str]:
@@ -144,7 +154,7 @@ def _lines(raw: Path, table: _Table, tables: Sequence[_Table]) -> Iterator[str]:
         elif ours in REQUIRED_COLUMNS:
             yield _line("  ", ours, "", False, "no column looks like it")
     yield "values:  # the table's: ours"
-    for ours in TRANSLATED:
+    for ours in OURS:
         if ours in table.columns:
             yield from _value_lines(ours, [c.get(table.columns[ours][0], "") for c in table.rows])
     used = {name for name, _ in table.columns.values()}
@@ -162,7 +172,7 @@ def _value_lines(ours: str, cells: Sequence[str]) -> Iterator[str]:
     if len(counts) > MOST_VALUES:
         yield _line("  ", ours, "", False, f"{len(counts)} different words: is this the column?")
         return
-    yield f"  {ours}:"
+    yield f"  {ours}:  # to {', '.join(OURS[ours])} or leave out"
     spanish = ours == "sex" and "h" in spelling  # hombre and mujer: M is no man there
     for word, count in counts.most_common():
         found, sure = meaning(ours, word)

@@ -16,7 +16,7 @@ from hf_cushing.evaluation import adjusted, gaps, grades, subgroups
 from hf_cushing.evaluation.comparison import Comparison
 from hf_cushing.evaluation.conformal import AbstentionRow
 from hf_cushing.evaluation.operating_points import OperatingPoint
-from hf_cushing.evaluation.origin import UNKNOWN, Origin
+from hf_cushing.evaluation.origin import LIBRARIES, UNKNOWN, Origin
 from hf_cushing.evaluation.plain import PlainReport
 from hf_cushing.evaluation.record import Report
 from hf_cushing.evaluation.repeatability import ALTERATIONS, Change, Repeatability
@@ -57,6 +57,10 @@ REASONS = (
 SENTENCES = {word for reason in REASONS for word in re.findall(r"[\w']+", reason)}
 WORD = re.compile(r"[A-Za-z0-9_.,:;+/()<>=-]*")
 """A code, version, date, or the name of a folder: no blank, no letter beyond ASCII."""
+
+ONE_VERSION = rf"(?:{'|'.join(LIBRARIES)}) [0-9][0-9A-Za-z.+-]*"
+VERSIONS = re.compile(rf"{ONE_VERSION}(, {ONE_VERSION})*")
+"""Of the libraries, as a report's origin names them."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 MODEL_FILES = ("config.json", PROCESSOR, "adapter/adapter_config.json")
@@ -115,6 +119,8 @@ def _odd_texts(content: Any, *, in_metrics: bool, name: str = "") -> Iterator[st
         for item in content:
             yield from _odd_texts(item, in_metrics=in_metrics, name=name)
     elif isinstance(content, str):
+        if name == "libraries" and VERSIONS.fullmatch(content):
+            return
         belongs = not in_metrics or name in TEXTS
         if not belongs or not (_is_sentence(content) or WORD.fullmatch(content)):
             yield name

@@ -71,7 +71,9 @@ def main(
         from hf_cushing.reports.screen import screen_text
 
         text = screen_text(first_screen(report), RESEARCH_NOTICE)
-        sys.stdout.write(f"{text}\nTables: {out / 'metrics.md'}\n")
+        page = out / "report.html"  # of pooled folds; `evaluate` writes it for a single run
+        found = f"Report: {page}" if page.exists() else f"Tables: {out / 'metrics.md'}"
+        sys.stdout.write(f"{text}\n{found}\n")
         if push:
             _push(push, out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -233,7 +234,9 @@ def inner_folds(data: ProbeData, seed: int) -> list[tuple[np.ndarray, np.ndarray
     for strata in (data.strata, data.labels):
         splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         try:
-            folds = list(splitter.split(data.features, strata, data.groups))
+            with warnings.catch_warnings():  # a stratum of few patients, as of unknown sex
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                folds = list(splitter.split(data.features, strata, data.groups))
         except ValueError:  # all strata smaller than the number of folds
             continue
         if all(set(data.labels[known].tolist()) == classes for known, _ in folds):

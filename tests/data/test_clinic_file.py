@@ -72,14 +72,14 @@ columns:  # ours: the table's
   visit: Aufnahmedatum
   site: Zentrum
 values:  # the table's: ours
-  sex:
+  sex:  # to female, male, unknown or leave out
     weiblich: female  # 4 rows
     W: female  # 3 rows
     男: male  # 3 rows
     M: male  # 3 rows
     女: female  # 3 rows
     männlich: male  # 2 rows
-  label:
+  label:  # to control, cushing, acromegaly or leave out
     gesund: control  # 3 rows
     库欣综合征: cushing  # 3 rows
     Kontrolle: control  # 3 rows
@@ -137,6 +137,19 @@ def test_guesses_are_marked_and_must_be_confirmed(make_clinic):
     intake = read_intake(raw)
     assert {photo.label for photo in intake.photos} == {"control", "cushing"}
     assert [(row.row, row.reason) for row in intake.left_out] == [(2, "left_out")]
+
+
+def test_column_of_sexes_is_found_by_its_words_and_the_next_command_can_be_copied(make_clinic):
+    rows = [(*row[:2], {"female": "w", "male": "m"}[row[2]], row[3]) for row in cohort_rows()]
+    rows[4] = (*rows[4][:2], "", rows[4][3])
+    raw = make_clinic(rows, columns=(*COLUMNS[:2], "Merkmal 1", COLUMNS[3]))
+    raw = raw.rename(raw.with_name("Klinik Fotos"))
+    said = command("prepare", raw, "--propose").output
+    text = (raw / "clinic.yaml").read_text(encoding="utf-8")
+    for line in ("sex: Merkmal 1 ???  # its cells are words for sexes", "w: female", "m: male",
+                 '"": ???  # 1 row'):  # fmt: skip
+        assert line in text
+    assert f"hf-cushing prepare '{raw}' --out" in said
 
 
 def test_spanish_m_is_no_man_for_sure(make_clinic):

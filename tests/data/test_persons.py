@@ -106,6 +106,7 @@ def test_contradiction_across_ids_exits_1_until_a_person_says_they_differ(make_c
     code, said = run(raw, "--out", out)
     assert code == 1
     assert "one person seems to stand under two ids with two labels or sexes" in said
+    assert "--decisions pairs.csv --overwrite" in said
     page = (out / "pairs.html").read_text()
     assert page.count("<fieldset") == page.count('value="same"') > 5
     with open(out / "pairs.csv", newline="") as file:

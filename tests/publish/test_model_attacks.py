@@ -68,6 +68,11 @@ TEXTS = [
     (*metric("reason", "jane doe had no interval"), r"known word belongs \(reason\)"),
     (*metric("subgroup", "王芳"), r"known word belongs \(subgroup\)"),
     (*metric("patients", "Jane"), r"known word belongs \(patients\)"),
+    (
+        "metrics.json",
+        lambda content: content["origin"].update(libraries="torch 2, by Jane Doe"),
+        r"known word belongs \(libraries\)",
+    ),
     (*metric("name", "Jane"), "entries that no such file has"),
 ]
 

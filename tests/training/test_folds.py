@@ -40,7 +40,9 @@ def test_called_again_it_trains_nothing_and_other_settings_are_refused(
 
     monkeypatch.setattr(fine_tune, "fine_tune", never)
     cli.main(arguments(dataset, done))
-    assert "AUROC" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "AUROC" in said
+    assert f"Report: {done / 'report' / 'report.html'}" in said
     with pytest.raises(SystemExit) as end:
         cli.main(arguments(dataset, done, "--seed", "7"))
     assert end.value.code == 1

@@ -108,3 +108,11 @@ def test_strata_smaller_than_the_folds_do_not_stop_a_small_cohort():
     rows = np.random.default_rng(0).normal(size=(7, 3)) + labels[:, None]
     data = ProbeData(rows, labels, np.ones(7), 3 * labels + sexes, np.arange(7))
     assert np.isfinite(fit_probe(data, seed=0).weight).all()
+
+
+@pytest.mark.filterwarnings("error:The least populated class")
+def test_one_patient_of_unknown_sex_raises_no_warning():
+    labels = np.repeat([0, 1], 4)
+    rows = np.random.default_rng(0).normal(size=(8, 3)) + labels[:, None]
+    strata = np.array([0, 0, 0, 0, 1, 1, 1, 2])
+    fit_probe(ProbeData(rows, labels, np.ones(8), strata, np.arange(8)), seed=0)
