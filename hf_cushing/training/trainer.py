@@ -265,6 +265,7 @@ def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
         use_cpu=training.cpu,
         seed=training.seed,
         dataloader_num_workers=config.data.num_workers,
+        dataloader_pin_memory=torch.cuda.is_available() and not training.cpu,  # else it warns
         remove_unused_columns=False,
         label_names=["labels"],
         eval_strategy="epoch",
