@@ -12,11 +12,18 @@ from tests.conftest import cohort_rows
 SMALL = PrepareOptions(folds=3, validation_size=0.25, test_size=0.25, identity=False)
 
 
-def test_card_asks_for_what_only_a_person_knows(dataset):
-    card = (dataset / "README.md").read_text()
+def test_card_asks_for_what_only_a_person_knows(make_clinic, tmp_path):
+    prepare(make_clinic(cohort_rows()), tmp_path / "out", SMALL, num_proc=1)
+    card = (tmp_path / "out" / "README.md").read_text()
     count = len(fields(Datasheet))
     assert f"{count} of {count} answers are missing" in card
     assert card.count("*To be filled in before publishing.*") == count
+
+
+def test_card_of_drawn_faces_asks_for_nothing(dataset):
+    card = (dataset / "README.md").read_text()
+    assert "To be filled in" not in card
+    assert "Drawn: no person was asked." in card
 
 
 def test_answers_stand_in_the_card_and_the_rest_is_still_missing(make_clinic, tmp_path):
