@@ -93,7 +93,7 @@ def test_entries_that_no_such_file_has_stay_behind(case, stage):
     made = stage(case.source)
     assert made.findings == ()
     for name, path in made.files.items():
-        assert b"Jane" not in path.read_bytes(), name
+        assert b"Jane Doe" not in path.read_bytes(), name
 
 
 def test_notes_in_the_header_of_the_weights_are_refused(case):
@@ -194,7 +194,7 @@ def test_reports_go_along_as_far_as_a_space_reads_them(run, stage, tmp_path):
     published = Run(made.folder)
     assert published.companion("explain.json")["best_method"] == "grad-cam"
     assert published.companion("followup.json")["repeatability"] == numbers
-    assert all(b"Jane" not in path.read_bytes() for path in made.files.values())
+    assert all(b"Jane Doe" not in path.read_bytes() for path in made.files.values())
     text = (made.folder / "README.md").read_text()
     assert "varies in 12 persons who did not change" in text
 
