@@ -77,6 +77,7 @@ def test_validation_during_training_sees_both_sides(dataset, tmp_path):
     assert best == pytest.approx(auroc(rows.label == "cushing", rows.score("cushing")))
 
 
+@pytest.mark.slow
 def test_gate_checks_the_published_model_on_both_sides(averaged, dataset, tmp_path):
     options = ModelOptions(repo_id="me/faces", license="mit", dataset=dataset)
     made = stage_model(Run(averaged), options, tmp_path)

@@ -32,6 +32,7 @@ def test_accelerate_reads_the_config(name):
     assert (str(config.distributed_type.value), config.num_processes) == KINDS[name]
 
 
+@pytest.mark.slow
 def test_config_for_two_processes_on_a_cpu_starts_two(dataset, tmp_path):
     done = launch(
         "accelerate.commands.launch",

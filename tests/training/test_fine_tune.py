@@ -328,6 +328,7 @@ def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path, mo
     assert sorted(scored) == sorted(load_faces(str(dataset)).roles["test"]["photo_id"])
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_feature_pass_of_a_probe(dataset, tmp_path):
     probes = []
     for name, start in (("one", ()), ("two", ("--standalone", "--nproc_per_node", "2"))):

@@ -60,7 +60,7 @@ def undisturbed(dataset, tmp_path_factory):
 
 CASES = [
     pytest.param("full", "in an update", 0, marks=pytest.mark.slow),
-    ("any", "while a checkpoint is written", 2),
+    pytest.param("any", "while a checkpoint is written", 2, marks=pytest.mark.slow),
     pytest.param("full", "before the model is saved", 0, marks=pytest.mark.slow),
     ("lora", "in an update", 0),
     pytest.param("face", "in an update", 0, marks=pytest.mark.slow),
@@ -106,6 +106,7 @@ def test_run_is_told_apart_from_another_when_resumed(dataset, tmp_path, method):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.slow
 def test_full_disk_is_told_and_the_checkpoint_before_stays_whole(dataset, tmp_path, undisturbed):
     small = tmp_path / "small"
     small.mkdir()
