@@ -231,7 +231,7 @@ class Predictor:
         except PhotoError as error:
             return error
         except OSError as error:
-            return PhotoError("unreadable", error.strerror or str(error))
+            return PhotoError("unreadable", f"{error.strerror or error}; check its path and rights")
 
     def _answer(
         self, faces: Sequence[tuple[AlignedFace, str] | PhotoError], sexes: Sequence[str]
