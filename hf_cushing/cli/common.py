@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +38,22 @@ RootPath = Annotated[
 
 def main() -> None:
     """Run the command; exit codes 0 done, 1 data or environment at fault, 2 wrong usage."""
+    start_and_end_sooner()
     try:
         app()
     except UserError as error:
         say(f"hf-cushing: {error}")
         sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def start_and_end_sooner() -> None:
+    """Spare this process over a second of garbage collection, of the five that `predict` takes.
+
+    Of the million objects that importing torch and transformers makes, none is garbage: they are
+    searched less often, and not once more when the process ends.
+    """
+    gc.set_threshold(10_000, 20, 10)
+    atexit.register(gc.freeze)
 
 
 def open_runs(names: Sequence[str], revision: str | None = None) -> list[Run]:

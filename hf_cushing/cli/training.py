@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from hf_cushing.cli.command import app
+from hf_cushing.cli.common import start_and_end_sooner
 from hf_cushing.config import ALL_FOLDS, RunConfig
 from hf_cushing.schema import UsageError
 from hf_cushing.training import cli
@@ -26,6 +27,7 @@ def train(context: typer.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, and publish if asked; see `training.cli.main`."""
+    start_and_end_sooner()
     cli.main(arguments, prepare_push=prepare_push)
 
 
