@@ -10,11 +10,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_cushing import __version__
 from hf_cushing.schema import RESEARCH_NOTICE, UsageError, UserError
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def sha256_file(path: Path) -> str:
@@ -130,18 +134,22 @@ def render_template(name: str, **values: Any) -> str:
 
     In ``.html.jinja`` values are escaped.
     """
+    return _templates(name.endswith(".html.jinja")).get_template(name).render(**values)
+
+
+@cache
+def _templates(escape: bool) -> jinja2.Environment:
+    """Kept, since a page takes longer to compile than to render."""
     import jinja2
 
-    loader = jinja2.FileSystemLoader(resource("model_cards"))
-    environment = jinja2.Environment(
-        loader=loader,
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource("model_cards")),
         undefined=jinja2.StrictUndefined,
-        autoescape=name.endswith(".html.jinja"),
+        autoescape=escape,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(name).render(**values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several threads in several processes 
     os.environ["OMP_NUM_THREADS"] = "1"
 
 import csv
+import hashlib
 import io
 import socket
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,32 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cropped_once():
+    """Let this process crop a photo once: for the same bytes the answer is the same.
+
+    What can't be used is looked at anew each time, and worker processes crop for themselves.
+    """
+    from hf_cushing.data import chunks
+
+    crop, known = chunks.crop_photo, {}
+
+    def remembering(root, file_name, view, **how):
+        try:
+            content = chunks.read_file(chunks.locate(root, file_name))
+        except (OSError, chunks.PhotoError):
+            return crop(root, file_name, view, **how)
+        key = (hashlib.sha256(content).digest(), view, *how.items())
+        row = known.get(key) or crop(root, file_name, view, **how)
+        if not row.get("reason"):
+            known[key] = row
+        return dict(row)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "crop_photo", remembering)
+        yield
+
+
 def shared(path):
     """A path in ../shared, or a skip that says so."""
     if not (SHARED / path).exists():
@@ -53,7 +81,7 @@ def clinic(tmp_path_factory):
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
 
     raw = tmp_path_factory.mktemp("clinic") / "raw"
-    make_cohort(raw, raw.with_name("truth"), CohortOptions(photos=72, seed=3))
+    make_cohort(raw, raw.with_name("truth"), CohortOptions(photos=72, seed=3), num_proc=1)
     return raw
 
 
@@ -104,13 +132,14 @@ def make_clinic(tmp_path, faces):
             writer.writerows(rows)
         for number, row in enumerate(rows):
             if photos and row[0] and not (raw / row[0]).exists():
-                (raw / row[0]).write_bytes(distinct_jpeg(faces[number % len(faces)], number))
+                (raw / row[0]).write_bytes(distinct_png(faces[number % len(faces)], number))
         return raw
 
     return make
 
 
-def distinct_jpeg(content, number):
+@cache
+def distinct_png(content, number):
     """The same picture with other bytes, so that its photo_id is its own."""
     image = Image.open(io.BytesIO(content)).copy()
     image.putpixel((0, 0), (number % 256, number // 256, 7))

@@ -292,7 +292,7 @@ def test_published_figures_carry_their_source():
 def other_cohort(tmp_path_factory):
     """Drawn photos of other people, prepared (read only)."""
     folder = tmp_path_factory.mktemp("other")
-    make_cohort(folder / "raw", folder / "truth", CohortOptions(photos=48, seed=11))
+    make_cohort(folder / "raw", folder / "truth", CohortOptions(photos=48, seed=11), num_proc=1)
     prepare(folder / "raw", folder / "dataset", PrepareOptions(identity=False, folds=3), num_proc=1)
     return folder / "dataset"
 

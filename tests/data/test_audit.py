@@ -12,7 +12,6 @@ from hf_cushing.data.measure import Measures
 from hf_cushing.data.options import no_progress
 from hf_cushing.files import PageHead
 from hf_cushing.schema import UserError
-from tests.conftest import shared
 
 
 def photos(rng, n=40, **changes):
@@ -192,30 +191,6 @@ def test_damaged_shard_is_named(dataset, tmp_path):
     shard.write_bytes(shard.read_bytes()[:500])
     with pytest.raises(UserError, match=shard.name):
         audit(copy, tmp_path / "out", num_proc=1)
-
-
-def test_real_persons_filed_anew_are_mostly_found_and_strangers_hardly(tmp_path):
-    import csv
-
-    raw, folder = shared("data/lfw_moonface"), tmp_path / "raw"
-    with open(raw / "metadata.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    several = [r for r in rows if sum(o["patient_id"] == r["patient_id"] for o in rows) == 3]
-    chosen = several[:45]
-    (folder / "images").mkdir(parents=True)
-    for number, row in enumerate(chosen):
-        shutil.copy(raw / row["file_name"], folder / row["file_name"])
-        if number % 3 == 2:
-            row["patient_id"] = "N" + row["patient_id"]
-    with open(folder / "metadata.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(chosen)
-    found = audit(folder, tmp_path / "out", num_proc=2)
-    pairs = {frozenset(f["patient_ids"]) for f in found["findings"] if f["kind"] == "same_person"}
-    right = {frozenset((r["patient_id"], r["patient_id"][1:])) for r in chosen[2::3]}
-    assert len(pairs & right) >= 10
-    assert len(pairs - right) <= 1
 
 
 def test_persons_of_another_dataset_are_leakage(rng):

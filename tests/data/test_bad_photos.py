@@ -4,6 +4,7 @@ import io
 import json
 import os
 import resource
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ def side_by_side(image, count):
     return sheet
 
 
+@cache
 def bomb():
     """A PNG of 30,000 × 30,000 pixels that takes 110 kB."""
     return encode(Image.new("1", (30_000, 30_000)))

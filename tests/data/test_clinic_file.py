@@ -20,7 +20,7 @@ from hf_cushing.data.intake import read_intake
 from hf_cushing.data.options import PrepareOptions, no_progress
 from hf_cushing.data.propose import HEAD, propose
 from hf_cushing.schema import UsageError, UserError
-from tests.conftest import cohort_rows, distinct_jpeg
+from tests.conftest import cohort_rows, distinct_png
 from tests.data.tables import write_table
 
 COLUMNS = ("file_name", "patient_id", "sex", "label")
@@ -48,7 +48,7 @@ def hospital_folder(raw, faces):
     labels = (("gesund", "健康对照", "Kontrolle"), ("Morbus Cushing", "库欣综合征", "E24.0"))
     for n, (_, patient, sex, label) in enumerate(cohort_rows(18)):
         (raw / patient).mkdir(parents=True)
-        content = distinct_jpeg(faces[n % len(faces)], n)
+        content = distinct_png(faces[n % len(faces)], n)
         name = "IMG_1.HEIC" if n == 1 else f"IMG_{n}.JPG"  # one from a phone
         (raw / patient / name).write_bytes(as_heic(content) if n == 1 else content)
         day = datetime(2024, 3, n + 1) if n % 2 else f"{n + 1}.3.2024"

@@ -70,14 +70,14 @@ def test_impossible_options_are_refused(tmp_path, options):
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory):
-    """Twenty drawn control persons, elsewhere."""
+    """Drawn control persons, elsewhere."""
     import csv
     import shutil
 
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
 
     base = tmp_path_factory.mktemp("public")
-    make_cohort(base / "raw", base / "truth", CohortOptions(photos=60, seed=11))
+    make_cohort(base / "raw", base / "truth", CohortOptions(photos=40, seed=11), num_proc=1)
     with open(base / "raw" / "metadata.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] == "control"]
     (base / "public" / "images").mkdir(parents=True)

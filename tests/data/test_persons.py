@@ -119,4 +119,4 @@ def test_contradiction_across_ids_exits_1_until_a_person_says_they_differ(make_c
     assert code == 0, said
     assert "stand under several" not in said
     assert (out / "pairs.html").read_text().count(" checked") == len(pairs)
-    assert CliRunner().invoke(app, ["audit", str(out)]).exit_code == 0
+    assert CliRunner().invoke(app, ["audit", str(out), "--num-proc", "1"]).exit_code == 0
