@@ -68,6 +68,35 @@ def cropped_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_figures():
+    """Draw figures small, without fitting their parts to each other: that takes most of the time.
+
+    Give `true_figures` to a test of them as users see them.
+    """
+    from matplotlib.figure import Figure
+
+    save = Figure.savefig
+
+    def small(figure, *given, **how):
+        figure.set_layout_engine("none")
+        save(figure, *given, **how | {"dpi": 50, "bbox_inches": None})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", small)
+        yield save
+
+
+@pytest.fixture(scope="module")
+def true_figures(small_figures):
+    """Draw figures as users see them, until the module's end."""
+    from matplotlib.figure import Figure
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", small_figures)
+        yield
+
+
 def shared(path):
     """A path in ../shared, or a skip that says so."""
     if not (SHARED / path).exists():

@@ -102,7 +102,7 @@ def test_report_is_rebuilt_from_the_file_alone(rng, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, true_figures):
     """Predictions, their report, and the folder of all its files (read only)."""
     predictions = make_predictions(np.random.default_rng(0))
     report, folder = evaluate(predictions, FEW), tmp_path_factory.mktemp("whole")
