@@ -40,6 +40,8 @@ PLAN = {
     "published": "liu2025",
     "baselines": "none",
 }
+OTHERS = 32
+"""Photos of the external cohort."""
 
 
 def quiet(line):
@@ -56,6 +58,17 @@ def done(dataset, tmp_path_factory):
     """A finished study (read only)."""
     out = tmp_path_factory.mktemp("study") / "out"
     return out, run(dataset, out)
+
+
+@pytest.fixture
+def trained(done, monkeypatch):
+    """Let every cell be trained already, in the finished study: the question is what is around."""
+    cells = done[0] / "cells"
+
+    def fetch(config):
+        shutil.copytree(cells / config.run_folder.name, config.run_folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", fetch)
 
 
 def contents(out):
@@ -101,7 +114,7 @@ def test_interrupted_study_goes_on_and_ends_with_the_same_tables(done, dataset, 
     assert contents(copy) == contents(out)
 
 
-def test_shards_do_their_part_and_the_last_call_writes_the_tables(done, dataset, tmp_path):
+def test_shards_do_their_part_and_the_last_call_writes_the_tables(done, dataset, trained, tmp_path):
     out, _ = done
     parts = tmp_path / "parts"
     for number in (0, 1):
@@ -110,7 +123,7 @@ def test_shards_do_their_part_and_the_last_call_writes_the_tables(done, dataset,
     assert contents(parts) == contents(out)
 
 
-def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monkeypatch):
+def test_failed_cell_is_told_and_the_rest_goes_on(trained, dataset, tmp_path, monkeypatch):
     from hf_cushing.training import fine_tune
 
     real, lines = fine_tune.fine_tune, []
@@ -135,7 +148,7 @@ def test_failed_cell_is_told_and_the_rest_goes_on(done, dataset, tmp_path, monke
     assert not list((tmp_path / "failed").iterdir())
 
 
-def test_cell_that_another_process_trains_is_left_to_it(done, dataset, tmp_path):
+def test_cell_that_another_process_trains_is_left_to_it(trained, dataset, tmp_path):
     plan, data = make_study(dict(PLAN), "here"), load_faces(str(dataset))
     cell = make_cells(plan, str(dataset), data, tmp_path)[0][0]
     with lock_of(cell):
@@ -169,13 +182,19 @@ def test_features_of_a_frozen_backbone_are_computed_once(done):
     assert len(result.done) == 4
 
 
-def test_baselines_are_arms_and_the_second_sentence_says_what_a_network_adds(
-    done, dataset, tmp_path
-):
-    out = tmp_path / "out"
+@pytest.fixture(scope="module")
+def based(done, dataset, tmp_path_factory):
+    """The finished study with baselines added: its plan, folder and outcome (read only)."""
+    out = tmp_path_factory.mktemp("based") / "out"
     shutil.copytree(done[0], out)
     plan = with_baselines(make_study(dict(PLAN), "here"), "demographics,colour")
-    result = study.compare(plan, str(dataset), out, draws=100, say=quiet)
+    return plan, out, study.compare(plan, str(dataset), out, draws=100, say=quiet)
+
+
+def test_baselines_are_arms_and_the_second_sentence_says_what_a_network_adds(
+    based, dataset, tmp_path
+):
+    plan, out, result = based
     assert len(result.done) == 8  # the study's own cells were there already
     first = result.verdicts[1]
     assert first.startswith("cushing: tiny-")
@@ -183,8 +202,9 @@ def test_baselines_are_arms_and_the_second_sentence_says_what_a_network_adds(
     assert "demographics" in first
     assert "too few patients for a statement" in first
     assert read_json(out / "study.json")["verdicts"] == result.verdicts
-    without = with_baselines(plan, "none")
-    assert len(study.compare(without, str(dataset), out, draws=100, say=quiet).done) == 4
+    without, copy = with_baselines(plan, "none"), tmp_path / "copy"
+    shutil.copytree(out, copy)
+    assert len(study.compare(without, str(dataset), copy, draws=100, say=quiet).done) == 4
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +312,7 @@ def test_published_figures_carry_their_source():
 def other_cohort(tmp_path_factory):
     """Drawn photos of other people, prepared (read only)."""
     folder = tmp_path_factory.mktemp("other")
-    make_cohort(folder / "raw", folder / "truth", CohortOptions(photos=48, seed=11), num_proc=1)
+    make_cohort(folder / "raw", folder / "truth", CohortOptions(photos=OTHERS, seed=11), num_proc=1)
     prepare(folder / "raw", folder / "dataset", PrepareOptions(identity=False, folds=3), num_proc=1)
     return folder / "dataset"
 
@@ -302,10 +322,10 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     result = run(dataset, out, external=str(other_cohort))
     table = next(t for t in result.tables if t.name == "external_cushing")
     assert [row[2] for row in table.body] == ["all", "female", "male"] * 2
-    assert "48 external photos" in table.notes[0]
+    assert f"{OTHERS} external photos" in table.notes[0]
     cell = before.done[0]
     scored = load_predictions(next(cell.folder.glob("external-*.parquet")))
-    assert len(scored) == 48
+    assert len(scored) == OTHERS
     photos = concatenate_datasets(list(load_faces(str(other_cohort)).roles.values()))
     logits = score(load_classifier(str(cell.folder)), photos, cpu=True)
     anew = softmax(logits, axis=1)
@@ -317,10 +337,9 @@ def test_external_cohort_is_scored_with_the_thresholds_of_the_study(done, datase
     run(dataset, out)
 
 
-def test_baselines_are_fitted_anew_for_an_external_cohort(done, dataset, other_cohort, tmp_path):
-    out = tmp_path / "out"
-    shutil.copytree(done[0], out)
-    plan = with_baselines(make_study(dict(PLAN), "here"), "demographics,colour")
+def test_baselines_are_fitted_anew_for_an_external_cohort(based, dataset, other_cohort, tmp_path):
+    plan, out = based[0], tmp_path / "out"
+    shutil.copytree(based[1], out)
     found = study.compare(plan, str(dataset), out, draws=100, say=quiet, external=str(other_cohort))
     (table,) = (table for table in found.tables if table.name == "external_cushing")
     names = {"tiny-vit", "tiny-resnet", "demographics", "colour"}

@@ -14,7 +14,8 @@ PLAN = {
     "models": ["tiny-vit"],
     "finetune": ["head"],
     "mitigation": ["none", "sampling", "reweighting", "sex_thresholds", "public_negatives"],
-    "folds": 2,
+    "folds": 1,
+    "seeds": [1],
     "options": {"init": "random", "cpu": True, "bootstrap": 100},
     "baselines": "none",
 }
