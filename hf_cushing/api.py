@@ -11,15 +11,16 @@ Examples
 >>> import hf_cushing
 >>> from hf_cushing.data.synthetic import CohortOptions, make_cohort
 >>> work = Path(tempfile.mkdtemp())
->>> make_cohort(work / "clinic", work / "truth", CohortOptions(photos=60))  # drawn
+>>> make_cohort(work / "clinic", work / "truth", CohortOptions(photos=40))  # drawn
 
 >>> intake = hf_cushing.prepare(work / "clinic", work / "dataset", identity=False, num_proc=1)
 >>> len(intake.kept)
-60
->>> run = hf_cushing.train(work / "dataset", work / "run", finetune="head", cpu=True)
+40
+>>> quick = {"finetune": "head", "bootstrap": 200, "repeatability": 0}
+>>> run = hf_cushing.train(work / "dataset", work / "run", cpu=True, **quick)
 >>> run.labels
 ('control', 'cushing')
->>> report = hf_cushing.evaluate(run, work / "report")
+>>> report = hf_cushing.evaluate(run, work / "report", draws=200, shuffles=200)
 >>> [row.subgroup for row in report.subgroups if row.unit == "patient"]
 ['all', 'female', 'male']
 >>> photo = min((work / "clinic" / "images").iterdir())

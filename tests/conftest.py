@@ -10,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several threads in several processes 
     os.environ["OMP_NUM_THREADS"] = "1"
 
 import csv
+import gc
 import hashlib
 import io
 import socket
@@ -26,6 +27,17 @@ settings.register_profile("thousand", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "some"))
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_collection_finish(session):
+    """Take what imports made out of the garbage collector's sight.
+
+    It searches a million objects otherwise, whenever a Trainer ends or a network is saved.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

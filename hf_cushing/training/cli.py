@@ -93,8 +93,10 @@ def train(config: RunConfig) -> tuple[Report, Path]:
     UserError
         As `fine_tune.fine_tune` and `folds.train_folds`.
     """
+    from hf_cushing.data.source import local_folder
     from hf_cushing.training.environment import quiet_libraries
 
+    local_folder(config.data.dataset)  # a wrong name is told before the libraries are loaded
     quiet_libraries()
     if config.data.fold == ALL_FOLDS:
         from hf_cushing.training.folds import train_folds

@@ -35,7 +35,7 @@ def save_model(
     """
     if hasattr(model, "merge_and_unload"):
         model.peft_config["default"].base_model_name_or_path = _public_name(classifier)
-        model.save_pretrained(run / "adapter")
+        model.save_pretrained(run / "adapter", save_embedding_layers=False)  # of words
         (run / "adapter" / "README.md").unlink(missing_ok=True)
         merged = _merge(model, classifier.processor.crop_size["height"])
         merged.save_pretrained(run)

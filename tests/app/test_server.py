@@ -1,12 +1,11 @@
 """How a page is served: its temporary folder and how it ends, in whatever way it is stopped."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import tempfile
+import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,14 @@ pytest.importorskip("gradio")
 from hf_cushing.app.server import LOCK, scratch_folder, start
 from hf_cushing.schema import UsageError
 
-HOLD = """
-import time
-from hf_cushing.app.server import scratch_folder
-try:
-    with scratch_folder() as folder:
+
+def hold(place, told):
+    """Serve nothing, but hold an upload."""
+    tempfile.tempdir = place
+    with suppress(KeyboardInterrupt), scratch_folder() as folder:
         (folder / "face.jpg").write_bytes(b"photo")
-        print(folder, flush=True)
+        told.send(folder)
         time.sleep(60)
-except KeyboardInterrupt:
-    pass
-"""
-"""Serves nothing, but holds an upload."""
 
 
 @pytest.fixture
@@ -38,13 +33,13 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def holder(place):
     """A process that holds an upload, and the upload's folder."""
-    environment = os.environ | {"TMPDIR": str(place)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    yield process, Path(process.stdout.readline().strip())
+    fork = multiprocessing.get_context("fork")
+    told, tell = fork.Pipe(duplex=False)
+    process = fork.Process(target=hold, args=(str(place), tell))
+    process.start()
+    yield process, told.recv()
     process.kill()
-    process.wait()
+    process.join()
 
 
 def test_the_folder_is_gone_with_the_server_and_the_environment_as_before(place):
@@ -62,7 +57,8 @@ def test_sigterm_leaves_no_upload(holder, place):
     process, folder = holder
     assert (folder / "face.jpg").is_file()
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    process.join(timeout=20)
+    assert process.exitcode == 0
     assert list(place.iterdir()) == []
 
 
@@ -76,7 +72,7 @@ def test_what_a_killed_server_left_is_deleted_at_the_next_start_and_nothing_else
     with scratch_folder():
         assert (left / "face.jpg").is_file()  # its server lives
     process.kill()
-    process.wait()
+    process.join()
     with scratch_folder():
         assert not left.parent.exists()
     assert all((other / "uploads").is_dir() for other in others)

@@ -13,6 +13,8 @@ from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from tests.conftest import shared
 
+FEW = EvaluationOptions(draws=100, shuffles=100)
+
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_scores_do_not_depend_on_batch_or_workers(run, dataset, workers):
@@ -33,7 +35,7 @@ def test_recorded_predictions_are_those_of_the_saved_model(run, dataset):
 
 
 def test_evaluating_anew_gives_the_recorded_metrics(run, dataset):
-    anew, _ = evaluate_runs([Run(run)], EvaluationOptions(), dataset=str(dataset), cpu=True)
+    anew, _ = evaluate_runs([Run(run)], FEW, dataset=str(dataset), cpu=True)
     recorded = read_json(run / "metrics.json")
     ours = anew.find("cushing", "all").values["auroc"].estimate
     row = next(r for r in recorded["subgroups"] if r["subgroup"] == "all")
@@ -90,7 +92,7 @@ def test_recorded_threshold_rule_is_kept_and_not_contradicted(dataset, tmp_path)
     out = tmp_path / "run"
     options = train_options(dataset, out, "--epochs", "1", "--threshold_rule", "youden")
     fine_tune(parse(options))
-    report, _ = evaluate_runs([Run(out)], EvaluationOptions())
+    report, _ = evaluate_runs([Run(out)], FEW)
     assert {point.rule for point in report.operating_points} == {"youden"}
     with pytest.raises(UserError, match="was chosen by youden; leave the option out"):
         evaluate_runs([Run(out)], EvaluationOptions(rule="f1"), dataset=str(dataset), cpu=True)

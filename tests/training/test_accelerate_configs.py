@@ -6,7 +6,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 
 from tests.conftest import train_options
-from tests.training.test_fine_tune import launch
+from tests.training.test_launch import launch
 
 FOLDER = Path(__file__).parents[2] / "configs" / "accelerate"
 KINDS = {
@@ -35,12 +35,12 @@ def test_accelerate_reads_the_config(name):
 @pytest.mark.slow
 def test_config_for_two_processes_on_a_cpu_starts_two(dataset, tmp_path):
     done = launch(
+        "-m",
         "accelerate.commands.launch",
         "--config_file",
         str(FOLDER / "cpu_2.yaml"),
         "train.py",
         *train_options(dataset, tmp_path / "run", "--finetune", "head"),
-        OMP_NUM_THREADS="1",
     )
     assert done.returncode == 0, done.stderr
     assert "processes: 2" in done.stderr

@@ -1,4 +1,7 @@
-"""Every family × every way to learn, as far as the plain pipeline: one or two updates each."""
+"""Every family × every way to learn, as far as the plain pipeline: one or two updates each.
+
+Two ways a family are tried each time; `tests/models/test_adapt.py` has all ways for all families.
+"""
 
 from itertools import product
 
@@ -12,15 +15,23 @@ from hf_cushing.training.fine_tune import fine_tune
 from tests.conftest import train_options
 
 METHODS = ("head", "last_n", "lora", "full")
+QUICK = {
+    "tiny-clip": ("lora", "last_n"),
+    "tiny-siglip": ("head", "full"),
+    "tiny-dinov3": ("lora", "full"),
+    "tiny-convnextv2": ("head", "last_n"),
+    "face-resnet": ("head",),
+}
 NEW = ("tiny-clip", "tiny-siglip", "tiny-dinov3", "tiny-convnextv2")
 OLDER = ("tiny-vit", "tiny-swin", "tiny-dinov2", "tiny-resnet", "tiny-densenet")
 
 
 CASES = [
-    *product(NEW, METHODS),
-    *(pytest.param(*case, marks=pytest.mark.slow) for case in product(OLDER, METHODS)),
-    ("face-resnet", "lp-ft"),
-    *(pytest.param("face-resnet", method, marks=pytest.mark.slow) for method in METHODS),
+    pytest.param(name, method, marks=[pytest.mark.slow] * (method not in QUICK.get(name, ())))
+    for name, method in (
+        *product((*NEW, *OLDER, "face-resnet"), METHODS),
+        ("face-resnet", "lp-ft"),
+    )
 ]
 
 

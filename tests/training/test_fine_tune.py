@@ -1,8 +1,4 @@
 import dataclasses
-import os
-import subprocess
-import sys
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -21,20 +17,6 @@ from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 from tests.conftest import shared, train_options
-
-ROOT = Path(__file__).parents[2]
-
-
-def launch(*command, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env=os.environ | environment,
-    )
 
 
 def test_run_folder_is_complete_and_holds_no_pickle(run):
@@ -82,20 +64,41 @@ def test_card_has_the_notice_and_the_figures_of_metrics_json(run):
         assert value is None or f"{value:.3f}" in card
 
 
-def test_same_seed_gives_the_same_weights_and_another_seed_others(dataset, tmp_path):
-    weights = []
-    for name, seed in (("a", "4"), ("b", "4"), ("c", "5")):
-        options = train_options(dataset, tmp_path / name, "--epochs", "1", "--seed", seed)
+def test_same_seed_gives_the_same_weights_and_another_seed_others(run, dataset, tmp_path):
+    weights = [load_file(run / "model.safetensors")]
+    for seed in ("0", "5"):
+        options = train_options(dataset, tmp_path / seed, "--epochs", "2", "--seed", seed)
         fine_tune(parse(options))
-        weights.append(load_file(tmp_path / name / "model.safetensors"))
-    same = [torch.equal(weights[0][k], weights[1][k]) for k in weights[0]]
-    assert all(same)
+        weights.append(load_file(tmp_path / seed / "model.safetensors"))
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
     assert not all(torch.equal(weights[0][k], weights[2][k]) for k in weights[0])
+
+
+def test_each_epoch_has_its_own_order_and_its_own_augmentations(dataset, tmp_path):
+    options = ("--finetune", "head", "--head", "linear-sgd", "--augment", "light", "--epochs", "2")
+    trainer = trainer_of(parse(train_options(dataset, tmp_path / "run", *options)))
+    photos, seen = trainer.train_dataset, []
+    draw = photos.__class__.__getitem__
+
+    def watched(self, index):
+        if self is photos:
+            seen.append((self.epoch, index))
+        return draw(self, index)
+
+    with mock.patch.object(photos.__class__, "__getitem__", watched):
+        trainer.train()
+    count = len(trainer.order)
+    assert [epoch for epoch, _ in seen] == [0] * count + [1] * count
+    orders = []
+    for epoch in (0, 1):
+        trainer.order.set_epoch(epoch)
+        orders += trainer.order
+    assert [index for _, index in seen] == orders
 
 
 @pytest.mark.parametrize("head", ["probe", "linear-sgd"])
 def test_head_leaves_the_backbone_untouched(dataset, tmp_path, head):
-    more = ("--finetune", "head", "--head", head, "--epochs", "1")
+    more = ("--finetune", "head", "--head", head, "--epochs", "1", "--seed", "3")
     options = train_options(dataset, tmp_path / "run", *more, model="tiny-dinov2")
     config = parse(options)
     from transformers import set_seed
@@ -112,7 +115,7 @@ def test_head_leaves_the_backbone_untouched(dataset, tmp_path, head):
     assert changed == {"classifier.weight", "classifier.bias"}
 
 
-@pytest.mark.parametrize("model", ["tiny-vit", "tiny-swin", "tiny-dinov2-reg", "tiny-densenet"])
+@pytest.mark.parametrize("model", ["tiny-swin", "tiny-dinov2-reg", "tiny-densenet"])
 def test_each_family_trains_and_predicts(dataset, tmp_path, model):
     fine_tune(parse(train_options(dataset, tmp_path / "r", "--epochs", "1", model=model)))
     assert np.isfinite(load_predictions(tmp_path / "r").probabilities).all()
@@ -130,22 +133,6 @@ def test_finished_run_is_not_overwritten(run, dataset):
         fine_tune(parse(train_options(dataset, run)))
 
 
-def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path):
-    out = tmp_path / "run"
-    done = launch(
-        "accelerate.commands.launch",
-        "--num_processes",
-        "1",
-        "train.py",
-        *train_options(dataset, out, "--epochs", "1"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert "processes: 1" in done.stderr
-    assert "Chance  " in done.stdout
-    assert len(done.stdout.splitlines()) <= 25
-    assert "photos/s" not in done.stderr  # no bar where there is no terminal
-
-
 def test_launcher_that_runs_fewer_processes_than_asked_is_refused(dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"asked for 2 processes but 1 run.*--processes 2"):
@@ -157,8 +144,8 @@ def test_both_diseases_at_once_are_trained_and_reported(tmp_path):
     from hf_cushing.data.prepare import prepare
     from hf_cushing.data.synthetic import CohortOptions, make_cohort
 
-    cohort = CohortOptions(photos=60, diseases=("cushing", "acromegaly"), positive_share=0.6)
-    make_cohort(tmp_path / "raw", tmp_path / "truth", cohort)
+    cohort = CohortOptions(photos=36, diseases=("cushing", "acromegaly"), positive_share=0.6)
+    make_cohort(tmp_path / "raw", tmp_path / "truth", cohort, num_proc=1)
     options = PrepareOptions(identity=False, folds=3)
     prepare(tmp_path / "raw", tmp_path / "dataset", options, num_proc=1)
     options = train_options(tmp_path / "dataset", tmp_path / "run", "--epochs", "1")
@@ -168,20 +155,7 @@ def test_both_diseases_at_once_are_trained_and_reported(tmp_path):
 
 
 def test_accumulated_steps_give_the_gradient_of_one_large_batch(dataset, tmp_path):
-    from safetensors.torch import load_file
-
-    weights = []
-    for name, size, steps in (("one", "8", "1"), ("four", "2", "4")):
-        more = f"--epochs 1 --batch_size {size} --gradient_accumulation {steps}".split()
-        more += ["--augment", "none", "--imbalance", "none"]
-        fine_tune(parse(train_options(dataset, tmp_path / name, *more, model="tiny-vit")))
-        weights.append(load_file(tmp_path / name / "model.safetensors"))
-    distance = [(weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]]
-    assert max(distance) < 1e-4
-
-
-def test_accumulated_steps_have_the_gradient_norm_of_one_large_batch(dataset, tmp_path):
-    norms = []
+    weights, norms = [], []
     for size, steps in ((8, 1), (2, 4)):
         options = ("--batch_size", str(size), "--gradient_accumulation", str(steps))
         out = tmp_path / str(size)
@@ -191,7 +165,10 @@ def test_accumulated_steps_have_the_gradient_norm_of_one_large_batch(dataset, tm
         trainer = trainer_of(parse(options))
         trainer.train()
         norms.append(trainer.state.log_history[0]["grad_norm"])
+        weights.append(trainer.model.state_dict())
     assert norms[1] == pytest.approx(norms[0], rel=1e-3)
+    distance = [(weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]]
+    assert max(distance) < 1e-4
 
 
 def trainer_of(config):
@@ -209,7 +186,9 @@ def trainer_of(config):
     return make_trainer(config, data, classifier, model)
 
 
-@pytest.mark.parametrize("model", ["tiny-vit", "tiny-dinov2", "tiny-resnet"])
+@pytest.mark.parametrize(
+    "model", ["tiny-vit", pytest.param("tiny-dinov2", marks=pytest.mark.slow), "tiny-resnet"]
+)
 def test_best_epoch_is_the_one_that_is_saved(dataset, tmp_path, model):
     rates = ("--learning_rate", "0.01", "--head_learning_rate", "0.01", "--augment", "none")
     options = train_options(dataset, tmp_path / "run", *rates, "--epochs", "5", model=model)
@@ -248,11 +227,11 @@ def test_folds_and_seeds_of_one_backbone_share_one_pass(dataset, tmp_path, monke
         lambda self, *args: (passes.extend(map(len, args[3])), original(self, *args))[1],
     )
     folder = shared("models/face-dinov2-tiny")
-    for fold, seed in ((0, 0), (1, 0), (1, 5)):
+    for fold, seed in ((0, 0), (1, 5)):
         more = ("--finetune", "head", "--fold", str(fold), "--seed", str(seed), "--views", "1")
         out = tmp_path / f"{fold}-{seed}"
         options = ["--dataset", str(dataset), "--output_dir", str(out), "--model", str(folder)]
-        fine_tune(parse([*options, "--cpu", "--bootstrap", "100", *more]))
+        fine_tune(parse([*options, "--cpu", "--bootstrap", "100", "--repeatability", "0", *more]))
     photos = sum(len(rows) for rows in load_faces(str(dataset)).roles.values())
     assert 0 < sum(passes) <= 3 * photos  # as they are, the further view, the wide view
     assert len(list((tmp_path / ".features").iterdir())) == 3
@@ -295,50 +274,6 @@ def test_lora_run_is_an_ordinary_model_with_its_adapter_beside_it(dataset, tmp_p
     assert not torch.allclose(base(pixels).logits, merged(pixels).logits, atol=1e-3)
     adapted = PeftModel.from_pretrained(base, out / "adapter").eval()
     assert torch.allclose(adapted(pixels).logits, merged(pixels).logits, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("model", "more"),
-    [
-        ("tiny-dinov2", ()),
-        pytest.param(
-            "face-resnet", ("--finetune", "lp-ft", "--init", "pretrained"), marks=pytest.mark.slow
-        ),
-    ],
-)
-def test_two_processes_give_the_weights_and_metrics_of_one(dataset, tmp_path, model, more):
-    options = ("--epochs", "2", "--patience", "9", *more)
-    one, two = tmp_path / "one", tmp_path / "two"
-    fine_tune(parse(train_options(dataset, one, *options, "--batch_size", "8", model=model)))
-    done = launch(
-        "hf_cushing.train",
-        *train_options(dataset, two, *options, "--batch_size", "4", model=model),
-        "--processes",
-        "2",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "processes: 2" in done.stderr
-    assert "Warning" not in done.stderr  # neither the launcher's nor transformers'
-    assert Run(two).finished_manifest["run"]["processes"] == 2
-    weights = [load_file(run / "model.safetensors") for run in (one, two)]
-    assert max((weights[0][k] - weights[1][k]).abs().max().item() for k in weights[0]) < 1e-4
-    scores = [load_predictions(run).probabilities for run in (one, two)]
-    assert np.allclose(*scores, atol=1e-4)
-    scored = load_predictions(two).of_split("test").photo_id.tolist()
-    assert sorted(scored) == sorted(load_faces(str(dataset)).roles["test"]["photo_id"])
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_feature_pass_of_a_probe(dataset, tmp_path):
-    probes = []
-    for name, start in (("one", ()), ("two", ("--standalone", "--nproc_per_node", "2"))):
-        more = ("--finetune", "head")
-        options = train_options(dataset, tmp_path / name / "run", *more, model="tiny-resnet")
-        command = ("torch.distributed.run", *start, "train.py") if start else ("train",)
-        done = launch(*command, *options, OMP_NUM_THREADS="1")
-        assert done.returncode == 0, done.stderr
-        probes.append(load_file(tmp_path / name / "run" / "model.safetensors"))
-    assert all(torch.equal(probes[0][k], probes[1][k]) for k in probes[0])
 
 
 def test_loss_that_is_no_number_stops_with_the_photos(dataset, tmp_path):
@@ -451,6 +386,7 @@ def test_worse_sex_decides_between_epochs_that_tie():
 )
 def test_mitigated_run_is_an_ordinary_run_folder(dataset, tmp_path, options, monkeypatch):
     monkeypatch.setattr("hf_cushing.training.robust.SMALLEST", 1)  # a third of few patients
+    monkeypatch.setattr("hf_cushing.training.robust.FEWER_C_VALUES", (0.01, 1.0))
     out = tmp_path / "run"
     more = ("--epochs", "1") if "lora" in options or "linear-sgd" in options else ()
     fine_tune(parse(train_options(dataset, out, *options, *more, model="tiny-vit")))

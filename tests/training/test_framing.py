@@ -1,11 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from hf_cushing.data.loading import load_faces
-from hf_cushing.data.options import PrepareOptions
-from hf_cushing.data.prepare import prepare
 from hf_cushing.evaluation.command import evaluate_runs
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.predictions import load_predictions
@@ -101,9 +101,8 @@ def test_the_loss_is_the_distance_from_the_teacher_and_a_share_of_the_labels():
     assert found.item() == pytest.approx(expected)
 
 
-def test_a_dataset_without_wide_views_trains_on_crops_and_refuses_more(clinic, tmp_path):
-    out = tmp_path / "dataset"
-    prepare(clinic, out, PrepareOptions(identity=False, context=False), num_proc=1)
+def test_a_dataset_without_wide_views_trains_on_crops_and_refuses_more(tmp_path):
+    out = Path(__file__).parents[1] / "older" / "dataset"
     with pytest.raises(UserError, match="has no wide views"):
         fine_tune(parse(train_options(out, tmp_path / "run", "--framing", "any")))
     fine_tune(parse(train_options(out, tmp_path / "run", "--epochs", "1")))

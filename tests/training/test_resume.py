@@ -13,6 +13,7 @@ from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
+from tests import new_process
 from tests.conftest import train_options
 from tests.training.kill_at import CALLS
 
@@ -29,13 +30,18 @@ METHODS = {
 }
 
 
-def train(dataset, out, method, *more, moment="never", number=1):
+def train(dataset, out, method, *more, moment="never", number=1, start=new_process.python):
     model, *options = METHODS.get(method, ("tiny-vit", "--finetune", "head"))
     if method in METHODS:
         options += ["--epochs", "3", "--patience", "2"]
     arguments = train_options(dataset, out, *options, *more, model=model)
+    return start(str(KILL_AT), moment, str(number), *arguments)
+
+
+def interpreter(*words):
+    """A process with a hash seed of its own."""
     return subprocess.run(
-        [sys.executable, str(KILL_AT), moment, str(number), *arguments],
+        [sys.executable, *words],
         capture_output=True,
         text=True,
         check=False,
@@ -136,7 +142,7 @@ def test_full_disk_is_told_and_the_checkpoint_before_stays_whole(dataset, tmp_pa
 
 
 def test_same_inputs_give_the_same_bytes(dataset, tmp_path, undisturbed):
-    again = train(dataset, tmp_path / "run", "lora")
+    again = train(dataset, tmp_path / "run", "lora", start=interpreter)
     assert again.returncode == 0, again.stderr
     for name in ("metrics.json", "model.safetensors", "adapter/adapter_model.safetensors"):
         one, two = (run / name for run in (tmp_path / "run", undisturbed("lora")))
