@@ -87,13 +87,15 @@ def test_views_are_fixed_and_differ(photos, tmp_path):
     assert np.array_equal(again, one)
 
 
-@pytest.mark.parametrize("fault", ["truncated", "without index", "half an index"])
+@pytest.mark.parametrize("fault", ["truncated", "a row short", "without index", "half an index"])
 def test_damaged_shard_is_computed_anew(photos, tmp_path, fault):
     kept = store("tiny-vit", tmp_path)
     first = kept.features(photos)
     shard, index = next(tmp_path.rglob("*.npy")), next(tmp_path.rglob("*.json"))
     if fault == "truncated":
         shard.write_bytes(shard.read_bytes()[:500])
+    elif fault == "a row short":
+        np.save(shard, np.load(shard)[:-1])
     elif fault == "without index":
         index.unlink()
     else:

@@ -42,17 +42,30 @@ def test_temperature_folds_into_several_classes():
     assert np.allclose(linear(features).detach().numpy(), before / 3, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def uncalibrated(dataset, tmp_path_factory):
+    """A run with a fitted head as it is (read only)."""
+    out = tmp_path_factory.mktemp("uncalibrated") / "run"
+    fine_tune(parse(train_options(dataset, out, "--finetune", "head", "--calibration", "none")))
+    return out
+
+
+@pytest.fixture
+def copied(uncalibrated, tmp_path):
+    """Folder that holds a copy of `uncalibrated` and of its features."""
+    return shutil.copytree(uncalibrated.parent, tmp_path / "copied")
+
+
 @pytest.mark.parametrize("method", ["platt", "temperature"])
-def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, tmp_path, method):
-    options = train_options(dataset, tmp_path / "run", "--finetune", "head")
-    fine_tune(parse([*options, "--calibration", "none"]))
+def test_calibration_keeps_the_order_and_lowers_the_log_loss(dataset, copied, method):
+    options = train_options(dataset, copied / "run", "--finetune", "head")
     data = load_faces(str(dataset))
     photos = data.roles["train"]  # the head was fitted on them, so that its scores rise with truth
     known = replace(data, roles=data.roles | {"validation": photos})
-    before = score(load_classifier(str(tmp_path / "run")), photos, cpu=True)
+    before = score(load_classifier(str(copied / "run")), photos, cpu=True)
     config = parse([*options, "--calibration", method])
     facts = calibrate_saved(config, known)["calibration"]
-    after = score(load_classifier(str(tmp_path / "run")), photos, cpu=True)
+    after = score(load_classifier(str(copied / "run")), photos, cpu=True)
     assert facts["method"] == method
     assert facts["log_loss_after"] < facts["log_loss_before"]
     odds = [logits[:, 1] - logits[:, 0] for logits in (before, after)]
@@ -105,11 +118,11 @@ def test_resumed_run_is_calibrated_once(dataset, tmp_path, monkeypatch, method):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     options = (*method, "--calibration", "temperature")
 
-    def copied(config, data):
+    def kept(config, data):
         shutil.copytree(whole, cut)  # what a kill at this moment leaves
         return score_saved(config, data)
 
-    monkeypatch.setattr("hf_cushing.training.fine_tune.score_saved", copied)
+    monkeypatch.setattr("hf_cushing.training.fine_tune.score_saved", kept)
     fine_tune(parse(train_options(dataset, whole, *options, model="tiny-vit")))
     monkeypatch.undo()
     fine_tune(parse(train_options(dataset, cut, *options, "--resume", model="tiny-vit")))
@@ -135,9 +148,8 @@ def assert_adapters_answer_like_the_model(run):
     assert torch.allclose(adapted(pixels).logits, merged, atol=1e-5)
 
 
-def test_interrupted_write_leaves_the_whole_uncalibrated_model(dataset, tmp_path, monkeypatch):
-    out = tmp_path / "run"
-    fine_tune(parse(train_options(dataset, out, *HEAD, "--calibration", "none")))
+def test_interrupted_write_leaves_the_whole_uncalibrated_model(dataset, copied, monkeypatch):
+    out = copied / "run"
     before = (out / "model.safetensors").read_bytes()
     monkeypatch.setattr("hf_cushing.training.saving.os.replace", _cut)
     config = parse(train_options(dataset, out, *HEAD, "--calibration", "temperature"))
@@ -150,17 +162,12 @@ def test_interrupted_write_leaves_the_whole_uncalibrated_model(dataset, tmp_path
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
-def test_calibration_changes_the_head_alone_and_makes_no_new_features(dataset, tmp_path):
-    tensors = {}
-    for method in ("none", "temperature"):
-        options = ("--features_dir", str(tmp_path / "features"), "--calibration", method)
-        fine_tune(parse(train_options(dataset, tmp_path / method, *HEAD, *options)))
-        tensors[method] = load_file(tmp_path / method / "model.safetensors")
-    changed = {
-        n for n, t in tensors["none"].items() if not torch.equal(t, tensors["temperature"][n])
-    }
+def test_calibration_changes_the_head_alone_and_makes_no_new_features(dataset, copied):
+    fine_tune(parse(train_options(dataset, copied / "own", *HEAD, "--calibration", "temperature")))
+    plain, own = (load_file(copied / name / "model.safetensors") for name in ("run", "own"))
+    changed = {name for name, tensor in plain.items() if not torch.equal(tensor, own[name])}
     assert changed == {"classifier.1.weight", "classifier.1.bias"}
-    assert len(list((tmp_path / "features").iterdir())) == 2  # of crops and of wide views
+    assert len(list((copied / ".features").iterdir())) == 2  # of crops and of wide views
 
 
 @pytest.mark.parametrize("found", [Temperature(2.5), Platt(0.4, -0.7)])

@@ -27,29 +27,29 @@ def test_every_patient_is_tested_once_and_the_report_pools_them(done, dataset):
     pooled = load_predictions(done / "report").of_split("test")
     parts = [load_predictions(run).of_split("test") for run in runs]
     assert len(pooled) == sum(map(len, parts)) == len(set(pooled.photo_id.tolist()))
+    for fold, part in enumerate(parts):
+        assert set(part.fold.tolist()) == {fold}
+        checked = load_predictions(runs[fold]).of_split("validation")
+        assert set(checked.fold.tolist()) == {(fold + 1) % 5}
     origin = json.loads((done / "report" / "metrics.json").read_text())["origin"]
     assert origin["runs"] == "fold_0 … fold_4 (5 runs)"
     assert (done / "report" / "report.html").exists()
 
 
-def test_called_again_it_trains_nothing_and_other_settings_are_refused(
-    done, dataset, monkeypatch, capsys
-):
+def test_called_again_with_other_settings_it_refuses(done, dataset, monkeypatch, capsys):
     def never(config):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(fine_tune, "fine_tune", never)
-    cli.main(arguments(dataset, done))
-    said = capsys.readouterr().out
-    assert "AUROC" in said
-    assert f"Report: {done / 'report' / 'report.html'}" in said
     with pytest.raises(SystemExit) as end:
         cli.main(arguments(dataset, done, "--seed", "7"))
     assert end.value.code == 1
     assert "fold_0 was trained with another config" in capsys.readouterr().err
 
 
-def test_fold_that_is_missing_is_trained(done, dataset, monkeypatch, tmp_path):
+def test_called_again_it_trains_the_fold_that_is_missing_alone(
+    done, dataset, monkeypatch, tmp_path, capsys
+):
     import shutil
 
     copy = tmp_path / "copy"
@@ -62,6 +62,9 @@ def test_fold_that_is_missing_is_trained(done, dataset, monkeypatch, tmp_path):
     )
     cli.main(arguments(dataset, copy))
     assert trained == [3]
+    said = capsys.readouterr().out
+    assert "AUROC" in said
+    assert f"Report: {copy / 'report' / 'report.html'}" in said
     assert (copy / "report" / "metrics.json").read_bytes() == (
         done / "report" / "metrics.json"
     ).read_bytes()

@@ -93,8 +93,8 @@ def test_two_processes_give_the_weights_and_metrics_of_one(
 ):
     options = ("--epochs", "2", "--patience", "9", *more)
     one, two = tmp_path / "one", tmp_path / "two"
-    fine_tune(parse(train_options(dataset, one, *options, "--batch_size", "8", model=model)))
-    options = train_options(dataset, two, *options, "--batch_size", "4", model=model)
+    fine_tune(parse(train_options(dataset, one, *options, "--batch_size", "14", model=model)))
+    options = train_options(dataset, two, *options, "--batch_size", "7", model=model)
     code, said = launched(main, *options, "--processes", "2")
     assert code == 0, said.err
     assert "processes: 2" in said.err
