@@ -70,13 +70,22 @@ def test_accelerate_launch_trains_from_the_command_line(dataset, tmp_path, launc
     assert "photos/s" not in said.err  # no bar where there is no terminal
 
 
-def test_launched_training_ends_with_our_sentence_and_its_exit_code(launched):
-    words = ("--dataset", "d", "--model", "m", "--output_dir", "o", "--cpu", "--processes", "2")
-    code, said = launched(main, *words)
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("--dataset nowhere", "no such folder; make it with `hf-cushing prepare`"),
+        pytest.param("--fold 9", "has the folds 0 to 4", marks=pytest.mark.slow),
+    ],
+    ids=["before the processes know each other", "after"],
+)
+def test_launched_training_ends_with_our_sentence_and_its_exit_code(
+    dataset, tmp_path, launched, fault, words
+):
+    options = train_options(dataset, tmp_path / "run", *fault.split(), "--processes", "2")
+    code, said = launched(main, *options)
     assert code == 1
-    assert said.err
     assert all(line.startswith("hf-cushing: ") for line in said.err.splitlines()), said.err
-    assert "no such folder; make it with `hf-cushing prepare`" in said.err
+    assert words in said.err
 
 
 @pytest.mark.parametrize(
