@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from hf_cushing.training.descent import make_trainer
 
 ROOT = Path(__file__).parents[1]
 WAYS = (("fp32", 0), ("fp32", 4), ("fp32", 12), ("bf16", 0), ("bf16", 12), ("fp16", 12))
-FINETUNES = (("head",), ("lp-ft", "--epochs", "6"), ("lora", "--epochs", "6"))
+FINETUNES = (("head",), ("lp-ft", "--epochs", "3"), ("lora", "--epochs", "3"))
 FILES = ("model.safetensors", "metrics.json", "predictions.parquet")
 
 
@@ -59,7 +60,10 @@ def main() -> None:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--models", nargs="+", default=["dinov2-b", "vit-b32", "face-resnet"])
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=0, help="repeat the training photos to that")
+    parser.add_argument("--ways", nargs="+", help="as fp32:0 bf16:12")
+    parser.add_argument("--finetune", nargs="+", help="of the agreement, as head lora")
     parser.add_argument("--work", type=Path, default=Path("build/gpu"))
     options = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, {os.cpu_count()} processor cores, torch "
@@ -70,11 +74,15 @@ def main() -> None:
 def speed(options: argparse.Namespace) -> None:
     """Print photos a second of every model and way."""
     data = load_faces(options.dataset, fold=0)
+    train = data.roles["train"]  # shown several times an epoch, as a larger dataset would be
+    more = train.select(np.resize(np.arange(len(train)), max(len(train), options.photos)))
+    data = replace(data, roles=data.roles | {"train": more})
+    ways = [(way.split(":")[0], int(way.split(":")[1])) for way in options.ways or ()] or WAYS
     print("| model | precision | loader processes | photos/s | times | bare | GiB |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for model in options.models:
         first = None
-        for precision, workers in WAYS:
+        for precision, workers in ways:
             torch.cuda.reset_peak_memory_stats()
             rate, bare = trained(options, data, model, precision, workers)
             first = first or rate
@@ -131,6 +139,8 @@ def agreement(options: argparse.Namespace) -> None:
     print("| finetune | where | s | AUROC all / women / men | from the CPU's | from the first's |")
     print("| --- | --- | ---: | --- | ---: | --- |")
     for finetune in FINETUNES:
+        if finetune[0] not in (options.finetune or finetune):
+            continue
         runs = {}
         for where, moment, more in (
             ("CPU", "never", ["--cpu"]), ("GPU", "never", []), ("GPU, again", "never", []),
@@ -139,9 +149,10 @@ def agreement(options: argparse.Namespace) -> None:
         ):  # fmt: skip
             if finetune == ("head",) and where == "GPU, resumed":
                 continue
-            folder = options.work / finetune[0] / where.replace(", ", "-")
+            folder = options.work / finetune[0] / where.replace(", ", "-") / "run"
             command = ["--dataset", options.dataset, "--fold", "0", "--finetune", *finetune, *more]
             command += ["--features_dir", f"{folder}.features", "--output_dir", str(folder)]
+            command += ["--repeatability", "0", "--bootstrap", "100"]
             started = time.perf_counter()
             if moment != "never" and train(moment, command) != -signal.SIGKILL:
                 sys.exit(f"{where}: was not killed")

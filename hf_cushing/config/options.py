@@ -26,7 +26,9 @@ class DataConfig:
         "fold in a folder of its own under output_dir, and their report together",
     )
     repeat: int = option(1, "which repeat of the cross-validation (`prepare --repeats`)")
-    num_workers: int = option(0, "loader processes that decode and augment")
+    num_workers: int | None = option(
+        None, "loader processes that decode and augment; by default 0 on a CPU, up to 12 on a GPU"
+    )
     features_dir: str | None = option(
         None, "where frozen backbones' features are kept; by default .features beside output_dir"
     )

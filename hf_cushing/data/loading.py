@@ -106,7 +106,23 @@ def patient_groups(photos: Dataset) -> np.ndarray:
     return np.array([group[patient] for patient in patients])
 
 
-class FacePhotos(torch.utils.data.Dataset):
+class EpochPhotos(torch.utils.data.Dataset):
+    """Photos that are shown otherwise each epoch; a loader's living processes see which it is."""
+
+    def __init__(self):
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """Counted from 0."""
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose how photos are shown."""
+        self._epoch.fill_(epoch)
+
+
+class FacePhotos(EpochPhotos):
     """Photos as network input; augmented anew each epoch, or as one fixed view.
 
     The augmentation of a photo depends on (seed, epoch, photo_id) alone: neither on the number
@@ -139,6 +155,7 @@ class FacePhotos(torch.utils.data.Dataset):
         zoom_out: float = 1.0,
         framing: str = ALIGNED,
     ):
+        super().__init__()
         self.photos = photos.select_columns([*columns_of(framing), "label", "photo_id"])
         self.processor = processor
         self.weights = np.ones(len(photos), np.float32) if weights is None else weights
@@ -146,7 +163,6 @@ class FacePhotos(torch.utils.data.Dataset):
         self.seed = seed
         self.zoom_out = zoom_out
         self.framing = framing
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -155,10 +171,6 @@ class FacePhotos(torch.utils.data.Dataset):
     def photo_ids(self) -> list[str]:
         """One a photo, in order."""
         return list(self.photos["photo_id"])
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the augmentations of this epoch."""
-        self.epoch = epoch
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         row = self.photos[index]

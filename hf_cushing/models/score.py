@@ -14,6 +14,7 @@ from transformers import default_data_collator
 from hf_cushing.data.loading import FacePhotos
 from hf_cushing.files import sha256_file
 from hf_cushing.models.build import Classifier
+from hf_cushing.models.device import exact_device
 from hf_cushing.schema import ALIGNED, PLAIN, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def forward(
 
     `precision` is ``fp32``, ``bf16`` or ``fp16``.
     """
-    from accelerate import PartialState
-
-    device = PartialState(cpu=cpu).device
+    device = exact_device(cpu=cpu)
     loader = torch.utils.data.DataLoader(
         photos, batch_size, num_workers=num_workers, collate_fn=default_data_collator
     )
@@ -102,9 +101,7 @@ def score_crops(
     cpu: bool = False,
 ) -> np.ndarray:
     """Logits of crops in memory, by this process alone: float64, shape (n, classes)."""
-    from accelerate import PartialState
-
-    classifier.model.to(PartialState(cpu=cpu).device).eval()
+    classifier.model.to(exact_device(cpu=cpu)).eval()
     logits = [
         logits_of(classifier.model, input_pixels(crops[i : i + batch_size], classifier))
         for i in range(0, len(crops), batch_size)

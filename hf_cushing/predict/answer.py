@@ -18,6 +18,7 @@ from hf_cushing.evaluation.at_prevalence import shifted_probability
 from hf_cushing.faces.align import AlignedFace, align_face
 from hf_cushing.faces.photo import PhotoError, clean_photo, open_photo, read_file
 from hf_cushing.faces.quality import quality_flags
+from hf_cushing.models.device import exact_device
 from hf_cushing.models.score import input_pixels, log_odds, logits_of
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
@@ -142,8 +143,7 @@ class Predictor:
         self.opener = opener
         self.on_several = on_several
         self._logits = Together(self._forward, AT_ONCE)
-        device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
-        self.run.classifier.model.to(device).eval()
+        self.run.classifier.model.to(exact_device(cpu=cpu)).eval()
 
     def __call__(self, photo: Photo, sex: str = "unknown") -> Answer:
         """Answer for one photo.

@@ -34,6 +34,7 @@ from hf_cushing.files import plain, read_json, write_json
 from hf_cushing.models.adapt import adapt, describe
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, build_classifier, load_classifier
+from hf_cushing.models.device import exact_device
 from hf_cushing.models.ordinal import constrain_head, grade_places, release
 from hf_cushing.schema import ALIGNED, ANY, UserError
 from hf_cushing.training.baseline import fit_baseline
@@ -72,6 +73,7 @@ def fine_tune(config: RunConfig) -> Report:
     started = time.time()
     check_tracker(config.training.tracker)
     checkpoint = find_checkpoint(config.run_folder, config.training.resume)
+    exact_device(cpu=config.training.cpu)
     check_processes(cpu=config.training.cpu)
     data = load_photos(config)
     plan = run_plan(config, data)

@@ -12,7 +12,7 @@ from torch import nn
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from hf_cushing.config import RunConfig
-from hf_cushing.data.loading import FaceData, patient_groups
+from hf_cushing.data.loading import EpochPhotos, FaceData, patient_groups
 from hf_cushing.data.subsets import HELD_OUT
 from hf_cushing.models.adapt import head_linear
 from hf_cushing.models.build import Classifier, load_classifier
@@ -111,7 +111,7 @@ def _feature_width(classifier: Classifier, features: str) -> int:
     return classifier.model.config.hidden_size
 
 
-class FeaturePhotos(torch.utils.data.Dataset):
+class FeaturePhotos(EpochPhotos):
     """Rows as `FacePhotos` gives them, with cached features for pixels.
 
     Parameters
@@ -124,18 +124,14 @@ class FeaturePhotos(torch.utils.data.Dataset):
     """
 
     def __init__(self, photos: Any, views: list[np.ndarray], weights: np.ndarray | None = None):
+        super().__init__()
         self.photo_ids = photos["photo_id"][:]
         self.labels = photos["label"][:]
         self.views = [torch.from_numpy(view) for view in views]
         self.weights = np.ones(len(photos), np.float32) if weights is None else weights
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the view."""
-        self.epoch = epoch
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {

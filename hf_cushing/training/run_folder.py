@@ -25,6 +25,7 @@ from hf_cushing.evaluation.tables import first_tables, report_tables
 from hf_cushing.files import render_template, write_json, write_text
 from hf_cushing.models.backbones import BACKBONES
 from hf_cushing.models.build import Classifier, load_classifier
+from hf_cushing.models.device import loader_processes
 from hf_cushing.models.features import FeatureStore
 from hf_cushing.models.score import score, weights_revision
 from hf_cushing.reports.screen import screen_markdown
@@ -58,7 +59,7 @@ def feature_store(config: RunConfig, classifier: Classifier) -> FeatureStore:
         Path(folder),
         dtype=config.data.feature_dtype,
         precision=config.training.precision,
-        num_workers=config.data.num_workers,
+        num_workers=loader_processes(config.data.num_workers, cpu=config.training.cpu),
         cpu=config.training.cpu,
     )
 
@@ -96,7 +97,7 @@ def scorer(saved: Classifier, config: RunConfig) -> Callable[..., np.ndarray]:
         score,
         saved,
         batch_size=2 * config.training.batch_size,
-        num_workers=config.data.num_workers,
+        num_workers=loader_processes(config.data.num_workers, cpu=config.training.cpu),
         cpu=config.training.cpu,
     )
 

@@ -18,6 +18,7 @@ from transformers import ProgressCallback, Trainer, TrainingArguments
 from hf_cushing.config import BY_BLOCKS, RunConfig
 from hf_cushing.files import read_json, write_json
 from hf_cushing.models.adapt import depth_of, head_module, keep_frozen_in_eval
+from hf_cushing.models.device import loader_processes
 from hf_cushing.schema import UserError
 from hf_cushing.training.callbacks import EpochControl, FaceProgress
 from hf_cushing.training.checkpoints import keep_only, seal
@@ -249,6 +250,7 @@ def check_tracker(name: str) -> None:
 
 def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
     training = config.training
+    loaders = loader_processes(config.data.num_workers, cpu=training.cpu)
     return TrainingArguments(
         output_dir=f"{training.output_dir}/checkpoints",
         num_train_epochs=epochs,
@@ -264,7 +266,8 @@ def _arguments(config: RunConfig, epochs: int) -> TrainingArguments:
         fp16=training.precision == "fp16",
         use_cpu=training.cpu,
         seed=training.seed,
-        dataloader_num_workers=config.data.num_workers,
+        dataloader_num_workers=loaders,
+        dataloader_persistent_workers=loaders > 0,
         dataloader_pin_memory=torch.cuda.is_available() and not training.cpu,  # else it warns
         remove_unused_columns=False,
         label_names=["labels"],

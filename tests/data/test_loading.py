@@ -79,6 +79,18 @@ def test_augmentation_depends_on_seed_epoch_and_photo_but_not_on_workers(data):
     assert not torch.equal(first, batch(other, 0, 0))
 
 
+def test_a_loaders_living_processes_see_the_next_epoch(data):
+    photos = FacePhotos(data.roles["train"], square_processor(64), strength="light", seed=1)
+    expected = [batch(photos, 0, epoch) for epoch in (0, 1)]
+    loader = torch.utils.data.DataLoader(
+        photos, 4, num_workers=1, collate_fn=default_data_collator, persistent_workers=True
+    )
+    for epoch, pixels in enumerate(expected):
+        photos.set_epoch(epoch)
+        shown = [rows["pixel_values"] for rows in loader]
+        assert torch.equal(shown[0], pixels)
+
+
 def test_photos_without_every_label_can_not_be_learned_from(dataset, tmp_path):
     import shutil
 
