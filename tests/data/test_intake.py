@@ -5,8 +5,9 @@ import pytest
 from hf_cushing.data.cohort import check_cohort
 from hf_cushing.data.groups import alike_ids
 from hf_cushing.data.intake import read_intake
+from hf_cushing.data.row_checks import repeated_files
 from hf_cushing.data.table import read_table
-from hf_cushing.schema import UserError
+from hf_cushing.schema import FacePhoto, UserError
 from tests.conftest import cohort_rows
 from tests.data.tables import rewrite, write_table
 
@@ -21,6 +22,16 @@ def problems(raw, **options):
     with pytest.raises(UserError) as caught:
         read(raw, **options)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(("patient", "rows"), [("A", [3]), ("B", [3, 2])])
+def test_file_of_two_patients_leaves_out_both_rows(patient, rows):
+    photos = [
+        FacePhoto(row=row, file_name="x.jpg", patient_id=name, label="control", sex="female")
+        for row, name in ((2, "A"), (3, patient))
+    ]
+    assert [problem[0] for problem in repeated_files(photos, every=True)] == rows
+    assert [problem[0] for problem in repeated_files(photos, every=False)] == [3]
 
 
 def with_row(*cells):

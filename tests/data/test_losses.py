@@ -70,6 +70,15 @@ def test_patients_with_more_photos_may_lose_more():
     assert not warnings(few, many)
 
 
+def test_second_copy_of_a_file_is_no_loss():
+    photos, outcomes = cohort(
+        ("control", "female", "", 9, 2, 7), ("cushing", "female", "", 9, 2, 0)
+    )
+    copies = [Outcome("copy" if outcome.reason else "") for outcome in outcomes]
+    losses = count_losses(photos, copies)
+    assert [(loss["photos"], loss["rejected"]) for loss in losses] == [(11, 0), (18, 0)]
+
+
 def test_loss_at_one_site_is_seen():
     groups = [("control", "female", "A", 20, 1, 1), ("cushing", "female", "A", 20, 1, 1)]
     (said,) = warnings(*groups, ("control", "female", "B", 10, 1, 9))

@@ -181,3 +181,12 @@ def test_external_site_without_a_label_is_refused():
     photos = [*sites(), photo("extra", site="C")]
     with pytest.raises(UserError, match="test split gets no patient with label 'cushing'"):
         split(photos, external_sites=("C",))
+
+
+def test_groups_with_several_labels_go_first_where_a_label_is_lacking():
+    photos = [
+        photo(f"{group}{label}", label) for group in "abc" for label in ("control", "cushing")
+    ]
+    groups = {p.patient_id: p.patient_id[0] for p in photos}
+    bins = assign_patients(photos, (0.6, 0.2, 0.2), 0, groups)  # by photos alone, bin 0 gets two
+    assert set(bins.values()) == {0, 1, 2}

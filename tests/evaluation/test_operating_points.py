@@ -38,6 +38,11 @@ def brute_force(truth, score, rule):
 RULES = ("f1", "youden", "sensitivity:0.8", "specificity:0.75", "cost:4")
 
 
+def test_of_equally_good_thresholds_the_middle_one_is_taken():
+    truth, score = np.arange(6) % 2 == 1, np.arange(1, 7) / 10
+    assert best_threshold(truth, score, "youden") == pytest.approx(0.35)  # as good: 0.15, 0.55
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 25), st.sampled_from([5, 500]))
 @pytest.mark.parametrize("rule", RULES)
 def test_no_other_threshold_is_better(rule, seed, n, steps):
