@@ -56,17 +56,23 @@ def redness(image, points):
     return lab(image)[..., 1][np.asarray(mask) > 0].mean()
 
 
-@pytest.mark.parametrize("strength", STRENGTH)
-def test_faces_keep_their_roundness_and_the_redness_of_their_cheeks(dataset, strength):
+@pytest.fixture(scope="module")
+def found(dataset):
+    """Twelve crops in which a face is found, and its landmarks."""
     from hf_cushing.data.loading import load_faces
 
-    round_by, red_by = [], []
     photos = load_faces(str(dataset)).roles["train"].select(range(12))
-    for number, row in enumerate(photos):
-        image = row["image"].convert("RGB")
+    images = [row["image"].convert("RGB") for row in photos]
+    return [(image, find_face(image).landmarks) for image in images]
+
+
+@pytest.mark.parametrize("strength", STRENGTH)
+def test_faces_keep_their_roundness_and_the_redness_of_their_cheeks(found, strength):
+    round_by, red_by = [], []
+    for number, (image, before) in enumerate(found):
         changed = augment(image, np.random.default_rng(number), strength=strength, zoom_out=1.05)
         try:
-            before, after = (find_face(one).landmarks for one in (image, changed))
+            after = find_face(changed).landmarks
         except PhotoError:
             continue
         round_by.append(roundness(after) / roundness(before) - 1)

@@ -44,7 +44,7 @@ def test_stream_gives_the_same_rows_without_a_copy_in_the_cache(dataset, tmp_pat
 def endocrine(tmp_path_factory):
     """A prepared dataset of both diseases."""
     base = tmp_path_factory.mktemp("endocrine")
-    cohort = CohortOptions(photos=48, diseases=("cushing", "acromegaly"), positive_share=0.6)
+    cohort = CohortOptions(photos=36, diseases=("cushing", "acromegaly"), positive_share=0.6)
     make_cohort(base / "raw", base / "truth", cohort, num_proc=1)
     prepare(base / "raw", base / "out", PrepareOptions(folds=3, identity=False), num_proc=1)
     return base / "out"

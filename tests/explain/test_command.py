@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -83,6 +84,7 @@ def test_readers_may_name_groups_as_the_reading_room_does(report, run, dataset, 
     _, _, by_side = report
     text = (people / "readers.csv").read_text(encoding="utf-8")
     (tmp_path / "groups.csv").write_text(text.replace("malar_left", "malar"), encoding="utf-8")
+    shutil.copytree(report[0], tmp_path / "out")  # with its maps
     _, found = explain_to(
         tmp_path / "out", Run(str(run)), str(dataset), OPTIONS,
         readers=tmp_path / "groups.csv", thumbnails=False, progress=quiet,

@@ -10,14 +10,14 @@ import pyarrow.parquet
 import pytest
 from huggingface_hub import ModelCard
 
-from hf_cushing.publish import rules_model
+from hf_cushing.publish import rules_model, staging
 from hf_cushing.publish.hub import upload
 from hf_cushing.publish.options import ModelOptions
 from hf_cushing.publish.staging import stage_model
 from hf_cushing.run import Run
 from hf_cushing.schema import UserError
 from tests.publish.loopback_repo import File
-from tests.publish.stages import LICENCE, case_of, change_json, messages
+from tests.publish.stages import LICENCE, case_of, change_json, messages, staged
 
 CONSENT = {name: "Said." for name in ("consent", "ethics_approval", "licence", "access")}
 
@@ -28,8 +28,10 @@ def case(run, dataset, tmp_path):
 
 
 @pytest.fixture
-def stage(monkeypatch, tmp_path, dataset):
-    """Stage a run without starting the clean process, which another test does."""
+def stage(monkeypatch, tmp_path, run, dataset):
+    """Stage a run without starting the clean process or drawing, which another test does."""
+    drawn = staged("model", run, dataset).folder / "figures"
+    monkeypatch.setattr(staging, "_figures", lambda out, facts: shutil.copytree(drawn, out))
     monkeypatch.setattr(
         rules_model, "clean_scores", lambda *given, **more: {"pil": [], "default": []}
     )
