@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from hf_cushing.data.augment import VIEW_SEED, augment
 from hf_cushing.data.framing import columns_of, show
 from hf_cushing.data.groups import group_patients, pair_links
 from hf_cushing.data.parquet import NEEDED, content_revision, read_splits
+from hf_cushing.data.source import local_folder
 from hf_cushing.schema import ALIGNED, NO_FOLD, SPLITS, UserError, fold_column
 
 if TYPE_CHECKING:
@@ -192,18 +192,8 @@ def _load(source: str, revision: str | None) -> dict[str, Dataset]:
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
 
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        if (folder / "dataset" / "data").is_dir():
-            raise UserError(f"--dataset {source}: did you mean {folder / 'dataset'}?")
-        if not (folder / "data").is_dir():
-            raise UserError(
-                f"--dataset {source} is not a prepared dataset; run "
-                f"`hf-cushing prepare {source} --out DIR` and give DIR"
-            )
+    if folder := local_folder(source):
         return read_splits(folder)
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
-        raise UserError(f"--dataset {source}: no such folder; make it with `hf-cushing prepare`")
     try:
         return load_dataset(source, revision=revision)
     except (DatasetNotFoundError, OSError, ValueError) as error:

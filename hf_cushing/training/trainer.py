@@ -162,8 +162,12 @@ class FaceTrainer(Trainer):
         """
         bare = self.accelerator.unwrap_model(self.model)
         if hasattr(bare, "merge_and_unload"):  # adapters have names of their own
-            super()._save(output_dir, state_dict)
-            Path(output_dir, "training_args.bin").unlink(missing_ok=True)
+            bare.save_pretrained(
+                output_dir,
+                state_dict=state_dict,
+                is_main_process=self.args.should_save,
+                save_embedding_layers=False,  # of words; else it looks for the base model's config
+            )
         elif self.args.should_save:
             Path(output_dir).mkdir(parents=True, exist_ok=True)
             weights = bare.state_dict() if state_dict is None else state_dict
