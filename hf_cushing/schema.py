@@ -110,6 +110,17 @@ class FacePhoto:
     public: bool = False
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "patient"), counted(20, "patient")
+    ('1 patient', '20 patients')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def order_labels(labels: set[str]) -> list[str]:
     """Sort label words: ``control`` first, the known diseases next, others by name.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import contourpy
 import numpy as np
 
-from hf_cushing.app.texts import disease_name
+from hf_cushing.app.texts import disease_name, region_names
 from hf_cushing.faces.regions import GROUPS, REGIONS, region_labels
 from hf_cushing.readers.kit import Kit, ModelAnswer
 from hf_cushing.schema import CONTROL
@@ -31,8 +31,8 @@ def call_choices(kit: Kit, words: dict) -> list[tuple[str, str]]:
 
 def region_choices(words: dict) -> list[tuple[str, str]]:
     """Regions with the key that ticks them."""
-    named = zip(words["names"], KEYS.items(), strict=True)
-    return [(f"{name} ({key.upper()})", region) for name, (region, key) in named]
+    named = region_names(words)
+    return [(f"{named[region]} ({key.upper()})", region) for region, key in KEYS.items()]
 
 
 def photo_html(picture: bytes, words: dict) -> str:
@@ -67,12 +67,13 @@ def map_html(kit: Kit, words: dict) -> str:
     width, height = np.ptp(columns) + 2 * edge, np.ptp(rows) + 2 * edge
     corner = (left + edge / 2, top + height - edge / 2)
     parts = []
-    for name, (region, key) in zip(words["names"], KEYS.items(), strict=True):
+    named = region_names(words)
+    for region, key in KEYS.items():
         masks = [labels == REGIONS.index(member) for member in GROUPS[region]]
         outline = _outline(np.any(masks, axis=0))
         letters = "".join(_letter(mask, key, corner) for mask in masks)
         parts.append(
-            f'<g data-region="{region}"><title>{name} ({key.upper()})</title>'
+            f'<g data-region="{region}"><title>{named[region]} ({key.upper()})</title>'
             f'<path fill-rule="evenodd" d="{outline}"/>{letters}</g>'
         )
     return (

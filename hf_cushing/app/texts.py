@@ -88,7 +88,7 @@ def split_name(split: str, words: dict) -> str:
 
 def region_names(words: dict) -> dict[str, str]:
     """Groups of regions and their names."""
-    return dict(zip(GROUPS, words["names"], strict=True))
+    return {group: words["region_names"][group] for group in GROUPS}
 
 
 def percent(value: float) -> str:

@@ -14,7 +14,7 @@ import typer
 from hf_cushing.cli.command import command, parameter
 from hf_cushing.cli.common import AsJson, print_json, progress_bars, say
 from hf_cushing.data.options import ControlsOptions, PrepareOptions
-from hf_cushing.schema import UsageError
+from hf_cushing.schema import UsageError, counted
 
 SHOWN_PERSONS = 10
 """Persons under several ids that the terminal names."""
@@ -236,8 +236,9 @@ def _say_intake(report: Any, out: Path) -> None:
         say(f"note: {note}")
     if report.merged:
         say(
-            f"warning: {len(report.merged)} persons stand under several patient ids; each was put "
-            f"into one split and fold. Look at {out / 'pairs.html'}; --decisions takes them apart"
+            f"warning: {counted(len(report.merged), 'person')} under several patient ids; each was "
+            f"put into one split and fold. Look at {out / 'pairs.html'}; --decisions takes them "
+            "apart"
         )
     for person in report.merged[:SHOWN_PERSONS]:
         ids, rows = " + ".join(person["patient_ids"]), ", ".join(person["rows"])

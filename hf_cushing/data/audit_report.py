@@ -24,7 +24,7 @@ from hf_cushing.data.parquet import revision_of, shards_of
 from hf_cushing.data.probes import RAISED_ABOVE, Probe, run_probes
 from hf_cushing.faces.photo import encode_crop
 from hf_cushing.files import PageHead, read_json, render_page, write_json, write_text
-from hf_cushing.schema import RESEARCH_NOTICE, UserError
+from hf_cushing.schema import RESEARCH_NOTICE, UserError, counted
 
 THUMBNAIL_SIDE = 96
 SHOWN_FINDINGS = 200
@@ -87,7 +87,7 @@ def dataset_head(prepared: Path | None, photos: AuditPhotos) -> PageHead:
     """
     revision = f"revision {revision_of(prepared)}" if prepared else "not prepared"
     patients = len(set(photos.columns["patient_id"].tolist()))
-    counts = f"{len(photos)} photos of {patients} patients"
+    counts = f"{counted(len(photos), 'photo')} of {counted(patients, 'patient')}"
     return PageHead(dataset=f"{revision}; {counts}")
 
 
@@ -181,7 +181,7 @@ def check_audit(found: dict[str, Any], out: Path, *, again: str) -> None:
     leaks, wrong = (findings_of(found, kind) for kind in ("leak", "contradicts"))
     if leaks:
         raise UserError(
-            f"a person may be on both sides of a split ({len(leaks)} pairs). Look at "
+            f"a person may be on both sides of a split ({counted(len(leaks), 'pair')}). Look at "
             f"{out / 'audit.html'}; then correct the table, or prepare with {again}, "
             "or, if they are different people, add --allow"
         )

@@ -21,7 +21,7 @@ from hf_cushing.data.row_checks import ANY_DATE
 from hf_cushing.faces.align import CROP_SCALE
 from hf_cushing.faces.context import CONTEXT_FACES, CONTEXT_SIDE
 from hf_cushing.files import sha256_file
-from hf_cushing.schema import CONTROL, FacePhoto, UserError
+from hf_cushing.schema import CONTROL, FacePhoto, UserError, counted
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def check_cohort(
         if len(members) < folds:
             fewer = f" or use --folds {len(members)}" if len(members) >= MIN_FOLDS else ""
             raise UserError(
-                f"{where}: label '{label}' has {len(members)} patients, fewer than {folds} folds; "
-                f"add patients{fewer}"
+                f"{where}: label '{label}' has {counted(len(members), 'patient')}, fewer than "
+                f"{folds} folds; add patients{fewer}"
             )
 
 
@@ -102,8 +102,8 @@ def say_dates(clinic: Intake, *, number: bool) -> Intake:
         return clinic
     if not number:
         text = (
-            f"visit holds dates in {dated} rows: follow-up needs them, but `hf-cushing publish "
-            "dataset` refuses them; for a dataset to publish add --number-visits"
+            f"visit holds dates in {counted(dated, 'row')}: follow-up needs them, but `hf-cushing "
+            "publish dataset` refuses them; for a dataset to publish add --number-visits"
         )
         return replace(clinic, warnings=[*clinic.warnings, text])
     order: dict[str, list[str]] = defaultdict(list)

@@ -30,6 +30,7 @@ from hf_cushing.schema import (
     TEXT_COLUMNS,
     FacePhoto,
     UserError,
+    counted,
     order_labels,
 )
 
@@ -258,8 +259,8 @@ def _warnings(kept: Collection[dict[str, Any]]) -> Iterable[str]:
             number = patients.get((label, sex), 0)
             if number < SMALL_GROUP:
                 yield (
-                    f"the test split holds {number} patients with label '{label}' and sex "
-                    f"'{sex}': insufficient for a statement about them; use cross-validation "
+                    f"the test split holds {counted(number, 'patient')} with label '{label}' and "
+                    f"sex '{sex}': insufficient for a statement about them; use cross-validation "
                     "(train --fold all) or add patients"
                 )
     unknown = sum(columns["sex"] == "unknown" for columns in kept)
@@ -272,7 +273,7 @@ def _person_warnings(rows: list[dict[str, Any]]) -> Iterable[str]:
     unsure = [row_name(r["row"], r["public"]) for r in rows if RIVALLED in r["message"]]
     if unsure:
         shown = ", ".join(unsure[:10]) + ", …" * (len(unsure) > 10)
-        yield f"in {len(unsure)} photos (rows {shown}) {RIVALLED}"
+        yield f"in {counted(len(unsure), 'photo')} (rows {shown}) {RIVALLED}"
 
 
 def kept_photos(dataset: Path) -> list[dict[str, str]]:

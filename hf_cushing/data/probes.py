@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hf_cushing.data.audit_photos import AuditPhotos
-from hf_cushing.schema import CONTROL
+from hf_cushing.schema import CONTROL, counted
 
 FILE_PROBES = ("image size", "file format and JPEG quality")
 
@@ -92,7 +92,8 @@ def probe(
     per_label = Counter(label for label, _ in counts)
     few, number = min(per_label.items(), key=lambda item: item[1])
     if number < MIN_PATIENTS or len(per_label) < 2:
-        return Probe(name=name, kind=kind, reason=f"insufficient: {number} patients with '{few}'")
+        reason = f"insufficient: {counted(number, 'patient')} with '{few}'"
+        return Probe(name=name, kind=kind, reason=reason)
     scores, fold, classes = _out_of_fold(features, labels, patients)
     strata = np.char.add(labels.astype(str), sexes.astype(str))
     columns = [c for c, name in enumerate(classes) if len(classes) > 2 or name != CONTROL]

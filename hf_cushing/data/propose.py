@@ -15,7 +15,7 @@ from hf_cushing.data.table import encoding_of, find_table, find_tables, plain, r
 from hf_cushing.data.vocabulary import column_of, meaning
 from hf_cushing.data.workbook import filled_sheets
 from hf_cushing.files import write_text
-from hf_cushing.schema import KNOWN_LABELS, REQUIRED_COLUMNS, SEXES, VIEWS, UserError
+from hf_cushing.schema import KNOWN_LABELS, REQUIRED_COLUMNS, SEXES, VIEWS, UserError, counted
 
 MOST_VALUES = 60
 """Different words of a column; with more it holds free text."""
@@ -180,7 +180,7 @@ def _value_lines(ours: str, cells: Sequence[str]) -> Iterator[str]:
             found, sure = "female", False
         if not found and ours == "view" and not word:
             continue
-        yield _line("    ", word, found, sure, f"{count} rows" if count > 1 else "1 row")
+        yield _line("    ", word, found, sure, counted(count, "row"))
 
 
 def _line(indent: str, name: str, value: str, sure: bool, note: str) -> str:

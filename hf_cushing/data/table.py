@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_cushing.data.workbook import is_blank, read_workbook
-from hf_cushing.schema import UserError
+from hf_cushing.schema import UserError, counted
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".jsonl", ".parquet")
 OTHER_TABLES = (".xls", ".xlsb", ".ods", ".numbers", ".mdb", ".sav", ".zip")
@@ -144,7 +144,7 @@ def _line(text: str, rows: Sequence[tuple[int, str]]) -> str:
         return f"{where}{what}{own and f' ({own})'}{mark}{remedy}"
     shown = [f"{row} {own}".strip() for row, own in rows[:SHOWN_ROWS]]
     shown += ["…"] if len(rows) > SHOWN_ROWS else []
-    return f"{what} in {len(rows)} rows ({', '.join(shown)}){mark}{remedy}"
+    return f"{what} in {counted(len(rows), 'row')} ({', '.join(shown)}){mark}{remedy}"
 
 
 def read_table(

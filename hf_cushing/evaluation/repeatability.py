@@ -10,6 +10,7 @@ import numpy as np
 from hf_cushing.evaluation.operating_points import OperatingPoint, decisions_of
 from hf_cushing.evaluation.predictions import Predictions
 from hf_cushing.reports.table import Table, interval_text, number_text
+from hf_cushing.schema import counted
 from hf_cushing.stats.decisions import logit
 from hf_cushing.stats.intervals import INSUFFICIENT, clustered_ratio
 from hf_cushing.stats.resampling import Patients, sex_masks, strata_of
@@ -164,7 +165,8 @@ def _notes(measured: Repeatability) -> Iterator[str]:
     )
     for alteration, count in measured.refused.items():
         if count:
-            yield f"{alteration}: in {count} further photos no single face was found again."
+            lost = counted(count, "further photo")
+            yield f"{alteration}: in {lost} no single face was found again."
     patients = {change.subgroup: change.patients for change in measured.changes}
     small = [subgroup for subgroup, count in patients.items() if count < INSUFFICIENT]
     if small:

@@ -5,6 +5,7 @@ Every batch is kept as it is done, so that a stopped explanation goes on where i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
@@ -20,7 +21,7 @@ from hf_cushing.data.options import Progress
 from hf_cushing.explain.faithfulness import Faithfulness, measure_faithfulness
 from hf_cushing.explain.hiding import hiding_effects
 from hf_cushing.explain.options import ExplainOptions
-from hf_cushing.faces.regions import region_labels
+from hf_cushing.faces.regions import GROUPS, region_labels
 from hf_cushing.heatmaps.methods import METHODS, check_method, explain_many, methods_for
 from hf_cushing.heatmaps.regions import region_sums
 from hf_cushing.heatmaps.store import Store, key_of
@@ -245,11 +246,13 @@ def explain_cohort(
 def _key(cohort: Cohort, options: ExplainOptions) -> str:
     """Names everything that decides the results of a batch.
 
-    The dataset's revision too: prepared anew, a photo keeps its id and gets another crop.
+    The dataset's revision too: prepared anew, a photo keeps its id and gets another crop. And
+    where the regions lie, which a later version may draw otherwise.
     """
     model = cohort.run.weights_revision or cohort.run.name
     facts = [__version__, model, cohort.dataset_revision, cohort.photo_ids, cohort.label]
-    return key_of([*facts, options.batch_size])
+    regions = [GROUPS, hashlib.sha256(cohort.regions.tobytes()).hexdigest()]
+    return key_of([*facts, *regions, options.batch_size])
 
 
 def _scores(cohort: Cohort, crops: list[Image.Image], part: slice) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ from hf_cushing.followup.visits_table import (
 from hf_cushing.heatmaps.store import key_of
 from hf_cushing.models.score import check_labels
 from hf_cushing.run import Run
-from hf_cushing.schema import CONTROL, SPLITS, FacePhoto, UserError, dataset_features
+from hf_cushing.schema import CONTROL, SPLITS, FacePhoto, UserError, counted, dataset_features
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -106,7 +106,7 @@ def _dates_of_dataset(
         raise UserError(f"--dataset {dataset} {NO_DATES}")
     rows = [(n, row) for n, row in enumerate(cells, 1) if row["patient_id"] in dated]
     photos = dated_photos(f"--dataset {dataset}, {split} photos", rows, OF_DATASET)
-    undated = f"{len(patients - dated)} patients"
+    undated = counted(len(patients - dated), "patient")
     return photos, {undated: "none of their photos has a date"} if patients - dated else {}
 
 

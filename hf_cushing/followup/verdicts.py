@@ -10,6 +10,7 @@ from hf_cushing.followup.camera import MEASURES
 from hf_cushing.followup.results import Comparison, Followup
 from hf_cushing.reports.screen import Section
 from hf_cushing.reports.table import p_text
+from hf_cushing.schema import counted
 from hf_cushing.stats.intervals import INSUFFICIENT, LEVEL
 from hf_cushing.stats.reliable_change import (
     FELL,
@@ -138,7 +139,8 @@ def cohort_screen(followup: Followup) -> list[Section]:
     ]
     changes = [_changes(last, known=followup.spread.known)]
     if single:
-        changes.append(f"{single} patients have one visit only: shown, but no change is measured.")
+        who = counted(single, "patient")
+        changes.append(f"{who} with one visit only: shown, but no change is measured.")
     sections = [
         Section("What", tuple(what)),
         Section("Changes", tuple(changes)),

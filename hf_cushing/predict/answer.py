@@ -23,7 +23,7 @@ from hf_cushing.models.score import input_pixels, log_odds, logits_of
 from hf_cushing.predict.decision import Decision, decide
 from hf_cushing.predict.together import Together
 from hf_cushing.run import Run
-from hf_cushing.schema import CONTROL, Several, UsageError, UserError
+from hf_cushing.schema import CONTROL, Several, UsageError, UserError, counted
 
 AT_ONCE = 8
 """Faces that go through the network at once."""
@@ -275,8 +275,9 @@ class Predictor:
         if decision.plausible == self.run.labels and decision.few_patients:
             yield Remark(
                 "few_patients",
-                f"{decision.limit_patients} validation patients of a class and sex are too few to "
-                "rule a label out" + ("; state the sex" if decision.sex == "unknown" else ""),
+                f"{counted(decision.limit_patients, 'validation patient')} of a class and sex: too "
+                "few to rule a label out"
+                + ("; state the sex" if decision.sex == "unknown" else ""),
                 count=decision.limit_patients,
             )
 

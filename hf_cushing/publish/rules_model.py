@@ -19,7 +19,7 @@ from hf_cushing.publish.clean_process import clean_scores
 from hf_cushing.publish.rules_files import card_metadata
 from hf_cushing.publish.staged import Staged
 from hf_cushing.run import WEIGHTS, Run
-from hf_cushing.schema import PROBABILITY_PREFIX, UserError
+from hf_cushing.schema import PROBABILITY_PREFIX, UserError, counted
 
 PHOTOS = 24
 """Test photos that the loaded model must score as it did."""
@@ -39,7 +39,7 @@ def crossing(staged: Staged) -> Iterator[str]:
         roles.setdefault(patient, set()).add(split)
     several = sum(len(splits) > 1 for splits in roles.values())
     if several:
-        yield f"{several} patients were scored in more than one split"
+        yield f"{counted(several, 'patient')} scored in more than one split"
 
 
 def counts(staged: Staged) -> Iterator[str]:

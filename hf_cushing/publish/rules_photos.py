@@ -24,6 +24,7 @@ from hf_cushing.schema import (
     DRAWN_SOURCE,
     LABEL_PATTERN,
     TEXT_COLUMNS,
+    counted,
     dataset_features,
 )
 
@@ -59,7 +60,7 @@ def crossing(staged: Staged) -> Iterator[str]:
             if seen.setdefault(patient, split) != split:
                 crossing.add(patient)
     if crossing:
-        yield f"{len(crossing)} patients are in more than one split"
+        yield f"{counted(len(crossing), 'patient')} in more than one split"
     if not (staged.source / "audit.json").is_file():
         yield "the dataset was not audited; run `hf-cushing audit` on it"
         return

@@ -95,7 +95,7 @@ def test_one_person_under_two_ids_is_put_together_and_told(clinic, tmp_path, mon
     monkeypatch.setattr(crops, "find_alike", found)
     code, said = run(clinic, "--out", tmp_path / "out", "--no-identity")
     assert code == 0, said
-    assert "warning: 1 persons stand under several patient ids" in said
+    assert "warning: 1 person under several patient ids" in said
     assert f"{linked[0]} + {linked[1]} (rows " in said
     card = (tmp_path / "out" / "README.md").read_text()
     assert not any(patient in card for patient in linked)

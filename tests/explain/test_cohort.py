@@ -68,13 +68,24 @@ def test_stopped_explanation_goes_on_without_doing_its_batches_again(
     assert np.array_equal(again.shares["grad-cam"], found.shares["grad-cam"])
 
 
+def test_photos_are_explained_anew_where_the_regions_are_drawn_otherwise(
+    explained, run, dataset, monkeypatch
+):
+    work, found = explained
+    before, real = set(work.iterdir()), cohort.region_labels
+    monkeypatch.setattr(cohort, "region_labels", lambda *given: real(*given)[:, ::-1])
+    again = explain(run, dataset, work)
+    assert len(set(work.iterdir()) - before) == 1
+    assert not np.array_equal(again.shares["grad-cam"], found.shares["grad-cam"])
+
+
 def test_dataset_prepared_anew_is_explained_anew(explained, run, dataset, tmp_path, monkeypatch):
     work, found = explained
-    real = Run.load_faces
+    before, real = set(work.iterdir()), Run.load_faces
     monkeypatch.setattr(Run, "load_faces", lambda *given: replace(real(*given), revision="another"))
     again = explain(run, dataset, work)
     assert again.dataset_revision == "another"
-    assert len(list(work.iterdir())) == 2
+    assert len(set(work.iterdir()) - before) == 1
     assert again.run.weights_revision == found.run.weights_revision
 
 

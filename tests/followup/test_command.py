@@ -62,7 +62,7 @@ def test_who_came_once_has_a_page_that_says_so(report):
     out, found = report
     page = (out / page_names(list(found.cohort.patients))["Ä/3"]).read_text()
     assert "One visit only: no change can be measured" in page
-    assert "1 patients have one visit only" in (out / "followup.html").read_text()
+    assert "1 patient with one visit only" in (out / "followup.html").read_text()
 
 
 def test_every_page_carries_the_research_notice_and_no_path(report, raw_visits):

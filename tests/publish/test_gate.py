@@ -91,8 +91,8 @@ SPOILT = [
     ("notice", "model", lambda case: rewrite(case.folder / "README.md", lambda text: text.replace(
         "Not a medical device", "A device")), "lacks the notice"),
     ("notice", "space", lambda case: (case.folder / "README.md").unlink(), "lacks the notice"),
-    ("patient in two splits", "model", shift_patient, "1 patients were scored in more than one"),
-    ("patient in two splits", "dataset", same_patient, "1 patients are in more than one split"),
+    ("patient in two splits", "model", shift_patient, "1 patient scored in more than one"),
+    ("patient in two splits", "dataset", same_patient, "1 patient in more than one split"),
     ("patient in two splits", "dataset", lambda case: change_json(
         case.source / "audit.json", lambda a: a.update(leaks=2)), "leaks between splits or folds"),
     ("patient in two splits", "dataset", lambda case: (case.source / "audit.json").unlink(),
