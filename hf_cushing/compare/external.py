@@ -16,6 +16,7 @@ from hf_cushing.data.loading import FaceData, load_faces
 from hf_cushing.evaluation.predictions import Predictions, load_predictions
 from hf_cushing.evaluation.scoring import predictions_of
 from hf_cushing.evaluation.subgroups import Resampled, mean_subgroups
+from hf_cushing.models.device import loader_processes
 from hf_cushing.models.score import check_labels, score
 from hf_cushing.schema import UserError
 from hf_cushing.training.baseline import fit_baseline
@@ -89,7 +90,8 @@ def _predictions_of_network(cell: Cell, data: FaceData, photos: Dataset) -> Pred
     check_labels(run.classifier, data.labels, run.name)
     logits = score(
         run.classifier, photos, batch_size=2 * training.batch_size,
-        num_workers=cell.config.data.num_workers, cpu=training.cpu,
+        num_workers=loader_processes(cell.config.data.num_workers, cpu=training.cpu),
+        cpu=training.cpu,
     )  # fmt: skip
     return predictions_of(
         logits, photos, data=data, split="test", seed=training.seed, revision=run.weights_revision
