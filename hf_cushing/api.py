@@ -164,14 +164,16 @@ def evaluate(
     """
     from hf_cushing.evaluation.command import evaluate_into
     from hf_cushing.evaluation.options import EvaluationOptions
+    from hf_cushing.training.environment import quiet_libraries
 
     several = isinstance(runs, Sequence) and not isinstance(runs, str)
-    return evaluate_into(
-        Path(out) if out else None,
-        [_run(run) for run in (runs if several else [runs])],
-        _record(EvaluationOptions, options),
-        dataset=dataset, against=[_run(run) for run in against], cpu=cpu,
-    )  # fmt: skip
+    with quiet_libraries():
+        return evaluate_into(
+            Path(out) if out else None,
+            [_run(run) for run in (runs if several else [runs])],
+            _record(EvaluationOptions, options),
+            dataset=dataset, against=[_run(run) for run in against], cpu=cpu,
+        )  # fmt: skip
 
 
 def predict(
@@ -206,10 +208,12 @@ def predict(
     """
     from hf_cushing.predict.answer import Predictor
     from hf_cushing.predict.batch import photo_sources, rows_of
+    from hf_cushing.training.environment import quiet_libraries
 
     paths = [photos] if isinstance(photos, (str, Path)) else photos
     sources = photo_sources([Path(path) for path in paths], sex)
-    return list(rows_of(Predictor(_run(run), **options), sources))
+    with quiet_libraries():
+        return list(rows_of(Predictor(_run(run), **options), sources))
 
 
 def _run(name: str | Path | Run) -> Run:

@@ -19,7 +19,7 @@ ORDERS = (
 )
 
 
-def run(code):
+def new_interpreter(code):
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -38,18 +38,35 @@ for order in {ORDERS}:
         except (TypeError, hf_cushing.UserError) as error:
             print(name, error)
 """
-    text = run(code)
+    text = new_interpreter(code)
     assert text.count("train unknown name 'nonsense'") == len(ORDERS)
     assert text.count("predict ") == len(ORDERS)
 
 
 def test_import_of_the_package_is_light_and_all_its_names_are_there():
     code = f"import sys, hf_cushing; print(sorted(set({HEAVY}) & set(sys.modules)))"
-    assert run(code).strip() == "[]"
+    assert new_interpreter(code).strip() == "[]"
     assert all(hasattr(hf_cushing, name) for name in hf_cushing.__all__)
     assert set(hf_cushing.__all__) <= set(dir(hf_cushing))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = hf_cushing.nothing
+
+
+def test_functions_print_nothing_and_leave_the_libraries_bars_as_they_were(
+    run, faces, tmp_path, capfd
+):
+    import datasets
+    from transformers.utils import logging
+
+    (tmp_path / "a.jpg").write_bytes(faces[0])
+    logging.enable_progress_bar()
+    datasets.enable_progress_bars()
+    answers = hf_cushing.predict(str(run), tmp_path / "a.jpg", cpu=True)
+    hf_cushing.evaluate(str(run), draws=100, shuffles=100)
+    assert answers[0].answer is not None
+    assert "".join(capfd.readouterr()) == ""
+    assert logging.is_progress_bar_enabled()
+    assert not datasets.are_progress_bars_disabled()
 
 
 @pytest.mark.parametrize(

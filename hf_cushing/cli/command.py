@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, get_origin, get_type_hints
 
@@ -77,7 +78,7 @@ def command(
     name : str, optional
         By default the function's.
     quiet : bool
-        Switch off first what transformers, datasets and the Hub's library say of themselves.
+        Switch off meanwhile what transformers, datasets and the Hub's library say of themselves.
     """
 
     def register(function: Callable) -> Callable:
@@ -87,12 +88,11 @@ def command(
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            if quiet:
-                _quiet()
-            for name, record in records.items():
-                own = {item.name: _read(item, values.pop(item.name)) for item in _options(record)}
-                values[name] = record(**own)
-            function(**values)
+            with _quiet() if quiet else nullcontext():
+                for name, record in records.items():
+                    read = {p.name: _read(p, values.pop(p.name)) for p in _options(record)}
+                    values[name] = record(**read)
+                function(**values)
 
         options: list[inspect.Parameter] = []
         for item in given:
@@ -105,10 +105,10 @@ def command(
     return register
 
 
-def _quiet() -> None:
+def _quiet() -> AbstractContextManager[None]:
     from hf_cushing.training.environment import quiet_libraries
 
-    quiet_libraries()
+    return quiet_libraries()
 
 
 def parameter(record: type, name: str) -> Any:

@@ -97,14 +97,14 @@ def train(config: RunConfig) -> tuple[Report, Path]:
     from hf_cushing.training.environment import quiet_libraries
 
     local_folder(config.data.dataset)  # a wrong name is told before the libraries are loaded
-    quiet_libraries()
-    if config.data.fold == ALL_FOLDS:
-        from hf_cushing.training.folds import train_folds
+    with quiet_libraries():
+        if config.data.fold == ALL_FOLDS:
+            from hf_cushing.training.folds import train_folds
 
-        return train_folds(config)
-    from hf_cushing.training.fine_tune import fine_tune
+            return train_folds(config)
+        from hf_cushing.training.fine_tune import fine_tune
 
-    return fine_tune(config), config.run_folder
+        return fine_tune(config), config.run_folder
 
 
 def parse(arguments: Sequence[str]) -> RunConfig:
