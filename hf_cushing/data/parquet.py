@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from hf_cushing.data.chunks import read_crops
 from hf_cushing.schema import SEXES, SPLITS, UserError, dataset_features
@@ -55,11 +56,18 @@ def read_splits(folder: Path, only: Sequence[str] = ()) -> dict[str, Dataset]:
 
     splits = {}
     for split in SPLITS:
-        files = [ParquetFile(shard) for shard in shards_of(folder, split)]
+        files = [ParquetFile(shard, pre_buffer=False) for shard in shards_of(folder, split)]
         if files:
             names = [name for name in files[0].schema_arrow.names if not only or name in only]
-            tables = [file.read(columns=names) for file in files]
-            splits[split] = Dataset(InMemoryTable(pyarrow.concat_tables(tables)))
+            # Part by part: a whole shard at once takes twice its size meanwhile
+            parts = (
+                file.read_row_group(number, columns=names)
+                for file in files
+                for number in range(file.num_row_groups)
+            )
+            table = pyarrow.concat_tables(parts)
+            # a name of its own: datasets would make one from a copy of all the pictures
+            splits[split] = Dataset(InMemoryTable(table), fingerprint=uuid4().hex)
     if not splits:
         raise UserError(f"--dataset {folder}: data/ holds no Parquet shards; prepare it again")
     return splits
@@ -73,8 +81,11 @@ def content_revision(splits: Mapping[str, Dataset]) -> str:
         names = [name for name in IDENTITY if name in photos.column_names]
         columns = photos.select_columns(names).with_format("arrow")[:]
         for name in names:
-            digest.update(f"{split}/{name}:".encode())
-            digest.update(json.dumps(columns[name].to_pylist()).encode())
+            digest.update(f"{split}/{name}:[".encode())
+            parts = (part.to_pylist() for part in columns[name].chunks if len(part))
+            for number, values in enumerate(parts):  # all at once takes gigabytes
+                digest.update((", " * bool(number) + json.dumps(values)[1:-1]).encode())
+            digest.update(b"]")
     return digest.hexdigest()[:16]
 
 
