@@ -11,6 +11,7 @@ intervals should hold it.
 import argparse
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 from hf_cushing.compare.command import compare
 from hf_cushing.compare.external import external_results
@@ -21,7 +22,7 @@ from hf_cushing.compare.results import ArmResult, collect
 from hf_cushing.data.loading import load_faces
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
-from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.data.synthetic import FEMALE_SHARE, CohortOptions, make_cohort
 
 METHODS = ["none", "sampling", "reweighting", "group_dro", "dfr", "sex_thresholds",
            "matched_subset"]  # fmt: skip
@@ -33,10 +34,9 @@ def drawn(work: Path, name: str, photos: int, seed: int) -> Path:
     """A prepared cohort: severity 0.65 in women, 0.35 in men, who are few among the sick."""
     out = work / name
     if not (out / "README.md").exists():
-        options = CohortOptions(
-            photos=photos, severity=(0.65, 0.35), female_share_positive=0.8, seed=seed
-        )
-        make_cohort(work / f"{name}_raw", work / f"{name}_truth", options)
+        options = CohortOptions(photos=photos, severity=(0.65, 0.35), seed=seed)
+        with patch.dict(FEMALE_SHARE, {True: 0.8}):
+            make_cohort(work / f"{name}_raw", work / f"{name}_truth", options)
         prepare(work / f"{name}_raw", out, PrepareOptions(identity=False))
     return out
 

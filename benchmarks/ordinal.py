@@ -1,6 +1,6 @@
 """Grades of severity: the ordinal head against plain softmax, on a drawn cohort.
 
-    python benchmarks/ordinal.py --work build/ordinal [--photos 480] [--model ../shared/models/…]
+    python benchmarks/ordinal.py --work build/ordinal [--photos 480] [--model face-resnet]
 
 Faces are drawn (`hf_cushing.data.synthetic`) and labelled control, or mild, moderate and severe by
 the thirds of the severity that they were drawn with. Five folds by patient, each learned with
@@ -12,12 +12,13 @@ softmax on the same draws of patients.
 import argparse
 import csv
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from hf_cushing.data.options import PrepareOptions
 from hf_cushing.data.prepare import prepare
-from hf_cushing.data.synthetic import CohortOptions, make_cohort
+from hf_cushing.data.synthetic import FEMALE_SHARE, CohortOptions, make_cohort
 from hf_cushing.evaluation.grades import GradedSample, report_grades
 from hf_cushing.evaluation.predictions import Predictions, concatenate, load_predictions
 from hf_cushing.evaluation.subgroups import make_sample, make_samples
@@ -29,7 +30,6 @@ from hf_cushing.stats.resampling import percentile_interval
 from hf_cushing.training.cli import parse
 from hf_cushing.training.fine_tune import fine_tune
 
-MODEL = Path(__file__).parents[2] / "shared" / "models" / "face-dinov2-tiny"
 GRADES = (CONTROL, "mild", "moderate", "severe")
 FOLDS, DRAWS = 5, 2000
 HEADS = {"softmax": (), "ordinal": ("--task", "ordinal", "--grades", ",".join(GRADES))}
@@ -59,10 +59,8 @@ def make_dataset(work: Path, photos: int) -> Path:
     """Draw, grade and prepare; what is there already is taken."""
     out = work / "dataset"
     if not out.exists():
-        cohort = CohortOptions(
-            photos=photos, seed=1, female_share_positive=0.5, female_share_control=0.5
-        )
-        make_cohort(work / "raw", work / "truth", cohort)
+        with patch.dict(FEMALE_SHARE, {True: 0.5, False: 0.5}):
+            make_cohort(work / "raw", work / "truth", CohortOptions(photos=photos, seed=1))
         grade_labels(work / "raw", work / "truth")
         prepare(work / "raw", out, PrepareOptions(folds=FOLDS, identity=False))
     return out
@@ -100,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--photos", type=int, default=480)
-    parser.add_argument("--model", default=str(MODEL))
+    parser.add_argument("--model", default="face-resnet")
     parser.add_argument("--finetune", default="head")
     parser.add_argument("--imbalance", default="class_sex")
     options = parser.parse_args()
