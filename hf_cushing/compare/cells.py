@@ -70,11 +70,17 @@ def run_cells(
     todo = [cell for cell in cells_of_shard(cells, shard) if not cell.done]
     spent = [(cell.arm, cell.run.manifest["run"]["seconds"]) for cell in cells if cell.done]
     failed: dict[str, str] = {}
+    if spent:
+        say(f"{len(spent)} of {len(cells)} cells are finished already and stay as they are")
     for number, cell in enumerate(todo):
         title = f"[{number + 1}/{len(todo)}] {cell.name}"
         say(f"{title} … ({_time_left(todo[number:], spent)})")
         started = time.perf_counter()
-        fault = _train(cell, out)
+        try:
+            fault = _train(cell, out)
+        except KeyboardInterrupt:
+            say(f"stopped: run it again to go on; what is done is in {out}")
+            raise
         seconds = time.perf_counter() - started
         spent.append((cell.arm, seconds))
         if fault:

@@ -20,6 +20,9 @@ LEAVE_OUT = "leave out"
 OPEN = "???"
 """Ends what a person still has to confirm or to fill in."""
 
+EMPTY = '""'
+"""An empty cell, as the file writes it."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -151,7 +154,9 @@ def _refuse_open(
         raise UserError(f"{path}: unknown name '{sorted(unknown)[0]}'; delete it")
     said = [("columns", *item) for item in columns.items()]
     said += [(name, *item) for name, words in values.items() for item in words.items()]
-    lines = [f"  {where}: {word}: {text}" for where, word, text in said if text.endswith(OPEN)]
+    lines = [
+        f"  {where}: {word or EMPTY}: {text}" for where, word, text in said if text.endswith(OPEN)
+    ]
     if lines:
         head = f"{path}: {len(lines)} to confirm; correct each and delete its {OPEN}"
         raise UserError("\n".join([head, *lines]))

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from hf_cushing.files import if_all_folds
 from hf_cushing.models.adapt import head_names
 from hf_cushing.models.backbones import BACKBONES, UNFIT, VISION_TOWERS, unknown_model
 from hf_cushing.models.face_resnet import load_face_resnet
@@ -310,6 +311,8 @@ REMEDIES = (
 def _load_error(name: str, error: Exception) -> UserError:
     """One sentence for whatever kept a checkpoint from loading."""
     text = str(error)
+    if why := if_all_folds(Path(name)):
+        return UserError(f"{name} is no model: {why}")
     if _existing_folder(name) and "safetensors" in text:
         return UserError(f"{name} holds no model.safetensors; pickled weights are not read")
     if not _existing_folder(name):

@@ -178,7 +178,7 @@ def sentence(row: Row) -> str:
         low, high = answer.band
         numbers += f"; from {low:.3f} to {high:.3f} there is no answer for sex {answer.sex}"
     if answer.elsewhere is not None:
-        numbers += f"; at the prevalence asked for {answer.elsewhere:.3g}"
+        numbers += f"; {answer.elsewhere:.3g} at the prevalence asked for"
     remarks = "".join(f"\n  {remark.message}" for remark in answer.warnings)
     return f"{row.name}: {answer.label}; {numbers}{remarks}"
 

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
@@ -152,7 +153,9 @@ def choose_c(
         A class has fewer than two patients.
     """
     score = score or partial(np.average, weights=data.weights)
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings():
+        # the search stops early on purpose, and `chosen_c` alone is taken from it
+        warnings.simplefilter("ignore", ConvergenceWarning)
         space = StandardSpace(data.features)
         folds = [(start(space.rows, known, False), held) for known, held in inner_folds(data, seed)]
         tried, losses = [], np.empty(len(data.labels))
@@ -163,6 +166,7 @@ def choose_c(
             if _past_the_valley([loss for _, loss in tried]):
                 break
         chosen, _ = min(tried, key=lambda pair: pair[1])
+    with threadpool_limits(1):
         head = start(space.rows, np.arange(len(data.labels)), True)(chosen)
         return Probe(*space.original(head), chosen, tried)
 

@@ -114,6 +114,25 @@ def test_interrupted_study_goes_on_and_ends_with_the_same_tables(done, dataset, 
     assert contents(copy) == contents(out)
 
 
+def test_stopped_study_says_how_it_goes_on_and_what_is_finished(
+    done, dataset, tmp_path, monkeypatch
+):
+    out, result = done
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    shutil.rmtree(copy / "cells" / result.done[3].folder.name)
+
+    def stop(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hf_cushing.training.fine_tune.fine_tune", stop)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, copy, say=said.append)
+    assert said[0] == "3 of 4 cells are finished already and stay as they are"
+    assert said[-1] == f"stopped: run it again to go on; what is done is in {copy}"
+
+
 def test_shards_do_their_part_and_the_last_call_writes_the_tables(done, dataset, trained, tmp_path):
     out, _ = done
     parts = tmp_path / "parts"

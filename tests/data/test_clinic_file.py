@@ -139,6 +139,15 @@ def test_guesses_are_marked_and_must_be_confirmed(make_clinic):
     assert [(row.row, row.reason) for row in intake.left_out] == [(2, "left_out")]
 
 
+def test_empty_cell_that_is_still_to_confirm_is_written_as_in_the_file(make_clinic):
+    rows = cohort_rows()
+    rows[4] = (*rows[4][:3], "")
+    raw = make_clinic(rows)
+    propose(raw)
+    with pytest.raises(UserError, match=r'label: "": \?\?\?'):
+        read_intake(raw)
+
+
 def test_column_of_sexes_is_found_by_its_words_and_the_next_command_can_be_copied(make_clinic):
     rows = [(*row[:2], {"female": "w", "male": "m"}[row[2]], row[3]) for row in cohort_rows()]
     rows[4] = (*rows[4][:2], "", rows[4][3])

@@ -133,6 +133,12 @@ def test_run_that_is_nowhere_is_named(run):
         load_classifier(run)
 
 
+def test_folder_of_all_folds_says_what_to_give_instead(tmp_path):
+    (tmp_path / "fold_0").mkdir()
+    with pytest.raises(UserError, match=r"holds all folds; give .*report, .*fold_0"):
+        load_classifier(str(tmp_path))
+
+
 def test_truncated_weights_are_refused_in_a_sentence(tmp_path):
     built = build_classifier("tiny-resnet", LABELS, init="random")
     built.model.save_pretrained(tmp_path)

@@ -129,7 +129,7 @@ def test_prevalence_shifts_the_probability_and_not_the_call(run, predictor, fold
     assert after.elsewhere == pytest.approx(odds / (1 + odds))
     assert (after.label, after.probabilities) == (before.label, before.probabilities)
     assert f"{after.elsewhere:.6f}" in rows_to_csv(rare.run, rows[1])
-    assert f"at the prevalence asked for {after.elsewhere:.3g}" in sentence(rows[1][0])
+    assert f"; {after.elsewhere:.3g} at the prevalence asked for" in sentence(rows[1][0])
     assert "probability_at_prevalence" not in before.to_json()
     with pytest.raises(UserError, match="between 0 and 1"):
         Predictor(str(run), prevalence=1.0)

@@ -110,6 +110,12 @@ def test_strata_smaller_than_the_folds_do_not_stop_a_small_cohort():
     assert np.isfinite(fit_probe(data, seed=0).weight).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_search_that_stops_early_does_not_warn(monkeypatch):
+    monkeypatch.setattr("hf_cushing.training.probe.SEARCH", (1e-9, 1))
+    fit_probe(cohort(), seed=0)
+
+
 @pytest.mark.filterwarnings("error:The least populated class")
 def test_one_patient_of_unknown_sex_raises_no_warning():
     labels = np.repeat([0, 1], 4)
