@@ -183,8 +183,10 @@ def _pictures(seen: Seen, words: Words, *, heatmap: bool) -> str:
     figures += pictures.figure(pictures.jpeg_uri(crop), words["crop"], words["crop_short"])
     if heatmap:
         heated = pictures.jpeg_uri(pictures.heated(crop, seen.heat.heat))
-        scale = pictures.heat_scale(words["heat_least"], words["heat_most"])
-        figures += pictures.figure(heated, words["heat"], _heat_caption(seen, words), scale)
+        found = seen.heat.heat.any()
+        scale = pictures.heat_scale(words["heat_least"], words["heat_most"]) if found else ""
+        caption = _heat_caption(seen, words) if found else words["heat_none"]
+        figures += pictures.figure(heated, words["heat"], caption, scale)
     return f'<div class="pictures">{figures}</div>'
 
 

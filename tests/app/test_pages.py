@@ -160,6 +160,15 @@ def test_a_heatmap_off_the_face_is_flagged_beside_its_scale_and_warning(model, f
         assert heat_scale(EN["heat_least"], EN["heat_most"]) in page
 
 
+def test_an_empty_heatmap_is_called_empty_and_has_no_scale(model, faces):
+    seen = see(model, PhotoSource("a", faces[0]))
+    vars(seen)["heat"] = PhotoHeatmap(0 * seen.heat.heat, {}, {})
+    page = photo_page(seen, "female", heatmap=True, share=None, words=EN)
+    assert html.escape(EN["heat_none"]) in page
+    assert html.escape(EN["not_judged"]) not in page
+    assert heat_scale(EN["heat_least"], EN["heat_most"]) not in page
+
+
 def test_drawn_examples_have_a_face_and_are_said_to_be_drawn(model):
     examples = list(draw_examples(["graves", "acromegaly"]))
     assert [(x.sex, x.disease) for x in examples] == [

@@ -24,8 +24,8 @@ def test_heat_is_shared_among_the_regions(run, faces):
     ("best", "expected"),
     [
         ("occlusion", ("occlusion", True)),
-        ("rollout", ("grad-cam", False)),
-        (None, ("grad-cam", False)),
+        ("rollout", ("grad-cam++", False)),
+        (None, ("grad-cam++", False)),
     ],
 )
 def test_the_judged_heatmap_is_used_if_it_fits_the_network(run, tmp_path, best, expected):
@@ -33,7 +33,7 @@ def test_the_judged_heatmap_is_used_if_it_fits_the_network(run, tmp_path, best, 
     report = {"best_method": best, "model_revision": own.weights_revision}
     (tmp_path / "explain.json").write_text(json.dumps(report))
     assert choose_method(own, tmp_path) == expected
-    assert choose_method(own) == ("grad-cam", False)
+    assert choose_method(own) == ("grad-cam++", False)
 
 
 def test_explanation_of_another_model_is_refused(run, tmp_path):
