@@ -98,6 +98,8 @@ def prepare(
         })  # fmt: skip
     found["warnings"] = [text for text in found["warnings"] if text not in report.warnings]
     _say_audit(found, out, allow=allow, again="--overwrite, without --no-merge-identities")
+    dataset = shlex.quote(str(out))
+    say(f"next: hf-cushing train --dataset {dataset} --finetune head --fold all --output_dir RUN")
 
 
 def _fill_cache(

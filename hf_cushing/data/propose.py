@@ -172,7 +172,8 @@ def _value_lines(ours: str, cells: Sequence[str]) -> Iterator[str]:
     if len(counts) > MOST_VALUES:
         yield _line("  ", ours, "", False, f"{len(counts)} different words: is this the column?")
         return
-    yield f"  {ours}:  # to {', '.join(OURS[ours])} or leave out"
+    own = ", a name of your own" if ours == "label" else ""
+    yield f"  {ours}:  # to {', '.join(OURS[ours])}{own} or leave out"
     spanish = ours == "sex" and "h" in spelling  # hombre and mujer: M is no man there
     for word, count in counts.most_common():
         found, sure = meaning(ours, word)

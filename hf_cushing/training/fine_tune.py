@@ -237,6 +237,7 @@ def _repeatability(
     """How steady the saved model's answers are; None in all processes but the first."""
     if not PartialState().is_main_process:
         return None
+    log.info("scoring test photos once more, altered; --repeatability 0 leaves that out")
     return measure_repeatability(
         [(load_classifier(str(config.run_folder)), data.roles["test"])],
         scored.of_split("test"),

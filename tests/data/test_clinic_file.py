@@ -79,7 +79,7 @@ values:  # the table's: ours
     M: male  # 3 rows
     女: female  # 3 rows
     männlich: male  # 2 rows
-  label:  # to control, cushing, acromegaly or leave out
+  label:  # to control, cushing, acromegaly, a name of your own or leave out
     gesund: control  # 3 rows
     库欣综合征: cushing  # 3 rows
     Kontrolle: control  # 3 rows
