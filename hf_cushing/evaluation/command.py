@@ -13,7 +13,7 @@ from hf_cushing.evaluation.altered_photos import measure_repeatability
 from hf_cushing.evaluation.grouping import asks_for_quality
 from hf_cushing.evaluation.operating_points import OperatingPoint, parse_rule
 from hf_cushing.evaluation.options import EvaluationOptions
-from hf_cushing.evaluation.origin import Origin, origin_of
+from hf_cushing.evaluation.origin import UNKNOWN, Origin, origin_of
 from hf_cushing.evaluation.predictions import Predictions, concatenate
 from hf_cushing.evaluation.record import Report, origin_from_json, points_from_json
 from hf_cushing.evaluation.report import evaluate, write_report
@@ -126,7 +126,14 @@ def _evaluate_recorded(
         grades=options.grades or _common_grades(runs),
     )
     other = pooled_predictions(against) if against else None
-    return evaluate(predictions, options, against=other), predictions
+    report = evaluate(predictions, options, against=other)
+    if against:
+        origin = origin_of_runs(against)
+        facts = (origin.model, origin.method, origin.runs)
+        name = ", ".join(fact for fact in facts if fact not in ("", UNKNOWN))
+        named = [replace(c, other=name or c.other) for c in report.comparisons]
+        report = replace(report, comparisons=named)
+    return report, predictions
 
 
 def _common_rule(runs: Sequence[Run]) -> str | None:

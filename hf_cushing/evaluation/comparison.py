@@ -46,6 +46,8 @@ class Comparison:
         Metric name to `Difference`, in the order of `METRICS`.
     by_photo, by_patient : McNemar
         The same if each patient has one photo; else only `by_patient` is honest.
+    other : str
+        What a sentence calls the second model.
     """
 
     label: str
@@ -65,6 +67,7 @@ class Comparison:
     differences: dict[str, Difference]
     by_photo: McNemar
     by_patient: McNemar
+    other: str = "the other"
 
 
 def compare_models(

@@ -104,8 +104,8 @@ def _chance(report: Report) -> Iterator[str]:
         found = comparison.differences[comparison.primary]
         text = interval_text(found.difference, found.low, found.high)
         yield (
-            f"{comparison.label}, by photo, this minus the other: {title_of(comparison.primary)} "
-            f"{text}: {own_verdict(found)} (p {p_text(found.p)})."
+            f"{comparison.label}, by photo, this minus {comparison.other}: "
+            f"{title_of(comparison.primary)} {text}: {own_verdict(found)} (p {p_text(found.p)})."
         )
     if report.origin and report.origin.model in BASELINES:
         yield "This is a baseline without a network: what a network must beat."

@@ -7,10 +7,12 @@ from PIL import Image
 from hf_cushing.config import BASELINES
 from hf_cushing.data.loading import load_faces
 from hf_cushing.evaluation.command import evaluate_runs
+from hf_cushing.evaluation.first_screen import first_screen
 from hf_cushing.evaluation.options import EvaluationOptions
 from hf_cushing.evaluation.record import report_to_json
 from hf_cushing.files import plain
 from hf_cushing.models.baselines import FEATURES, to_lab
+from hf_cushing.reports.screen import screen_text
 from hf_cushing.run import Run
 from hf_cushing.schema import UsageError, UserError
 from hf_cushing.training.cli import parse
@@ -86,7 +88,8 @@ def test_run_is_a_folder_like_a_networks_and_is_compared_with_one(dataset, run, 
     )
     options = EvaluationOptions(draws=100, shuffles=100)
     both, _ = evaluate_runs([own], options, against=[Run(str(run))])
-    assert both.comparisons
+    text = screen_text(first_screen(both), "")
+    assert "this minus tiny-resnet, full, run:" in " ".join(text.split())
     assert "baseline without a network" in (own.folder / "README.md").read_text()
 
 
