@@ -221,12 +221,18 @@ def explain_cohort(
     """
     folder = work / _key(cohort, options)
     store = Store(folder, cohort.photos, options.batch_size, progress)
-    scores = store.get("scores", partial(_scores, cohort))
-    maps = {name: store.get(name, partial(_maps, cohort, name)) for name in cohort.methods}
+    scores = store.get("scores", partial(_scores, cohort), title="Scoring")
+    maps = {
+        name: store.get(name, partial(_maps, cohort, name), title=f"Heatmaps, {name}")
+        for name in cohort.methods
+    }
     absent, only = (
-        store.get(f"{options.how}-{mode}", partial(_effects, cohort, options.how, mode == "only"))
-        for mode in ("absent", "only")
-    )
+        store.get(
+            f"{options.how}-{mode}", partial(_effects, cohort, options.how, mode == "only"),
+            title=f"{title} ({options.how})",
+        )
+        for mode, title in (("absent", "Hiding each region"), ("only", "Each region alone"))
+    )  # fmt: skip
     decisions = decide(cohort.run, scores["probabilities"], cohort.sexes.tolist())
     return Explained(
         **{field.name: getattr(cohort, field.name) for field in fields(cohort)},

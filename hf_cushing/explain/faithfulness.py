@@ -83,7 +83,8 @@ def measure_faithfulness(
     measured = {}
     for method in methods:
         measure = partial(_measure, classifier, others, label, method)
-        measured[method] = store.get(f"faithful-{JUDGED_CELLS}-{method}", measure, count)
+        kind, title = f"faithful-{JUDGED_CELLS}-{method}", f"Judging {method}"
+        measured[method] = store.get(kind, measure, count, title=title)
     return {method: Faithfulness(**values) for method, values in measured.items()}
 
 

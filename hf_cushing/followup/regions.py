@@ -88,7 +88,7 @@ def measure_shares(
 
     key = key_of([cohort.crops["photo_id"][:], log_odds.tolist(), label])
     store = Store(work / f"maps-{key}", cohort.crops, BATCH, progress)
-    values = np.asarray(store.get(method, shares)["shares"])
+    values = np.asarray(store.get(method, shares, title=f"Heatmaps, {method}")["shares"])
     return RegionShares(method=method, cohort=cohort, shares=values, left_out=left_out)
 
 

@@ -43,10 +43,12 @@ class Store:
         kind: str,
         compute: Callable[[list[Image.Image], slice], dict[str, np.ndarray]],
         count: int | None = None,
+        *,
+        title: str,
     ) -> dict[str, np.ndarray]:
-        """All photos' results of a kind, or those of the first `count`."""
+        """All photos' results of a kind, or those of the first `count`; `title` is of the bar."""
         count = len(self.photos) if count is None else min(count, len(self.photos))
-        advance = self.progress(kind, count)
+        advance = self.progress(title, count)
         parts = []
         for start in range(0, count, self.size):
             part = slice(start, min(start + self.size, count))

@@ -120,6 +120,11 @@ def _of_table(table: Path, sex: str) -> list[PhotoSource]:
         if word and word not in SEX_SPELLINGS:
             problems.append((number, f"sex '{word}' is not known; write female, male or unknown"))
         found.append(PhotoSource(name, table.parent / name, SEX_SPELLINGS.get(word, sex)))
+    if found and not any(source.name for source in found):
+        raise UserError(
+            f"{table} has no column file_name: predict reads our words (file_name, sex) alone; "
+            "name the columns so, or give the folder of photos"
+        )
     refuse_problems(str(table), problems)
     return found
 

@@ -54,6 +54,12 @@ def test_problems_of_a_table_are_told_row_by_row(folder):
     assert "row 3: sex 'x' is not known" in str(error.value)
 
 
+def test_a_hospitals_own_table_is_told_what_to_give(folder):
+    (folder / "own.csv").write_text("Bild,Geschlecht\na.jpg,w\n")
+    with pytest.raises(UserError, match=r"no column file_name: .* give the folder of photos"):
+        photo_sources([folder / "own.csv"], "unknown")
+
+
 def test_a_folder_without_photos_is_refused(tmp_path):
     with pytest.raises(UserError, match="holds no photos"):
         photo_sources([tmp_path])
