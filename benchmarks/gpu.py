@@ -6,7 +6,7 @@
 speed      full fine-tuning with random weights, as `hf-cushing train` sets it up: training photos
            a second over whole epochs, starting the loader included; beside them a bare loop over
            one batch that lies in the GPU's memory, which is what the network itself can do. Each
-           is divided by fp32 with no loader processes. Peak memory of the GPU.
+           is divided by the first way, fp32 with no loader processes. Peak memory of the GPU.
 agreement  one fold of face-resnet on the CPU and on the GPU, by several --finetune; on the GPU a
            second time; and killed in an update and resumed. AUROC, the largest difference of a
            probability from the CPU's, and whether the bytes are those of the first GPU run.

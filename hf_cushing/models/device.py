@@ -37,11 +37,11 @@ def loader_processes(asked: int | None, *, cpu: bool) -> int:
     A CPU computes with all its cores, so none; a GPU waits for photos unless each process that
     drives one has its share of the cores for them.
     """
+    if asked is not None:
+        return asked
     from accelerate import PartialState
 
     state = PartialState(cpu=cpu)
-    if asked is not None:
-        return asked
     if state.device.type == "cpu":
         return 0
     return min(FEEDING, (os.cpu_count() or 1) // max(1, state.num_processes))
